@@ -1,0 +1,113 @@
+# make deploy, make test: everything that they need is installed below .venv and node_modules first.
+
+PYTHON ?= python3
+TARGET ?= local
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCAL := .local-aws
+CDK := node_modules/.bin/cdk
+OUTPUTS := build/outputs.json
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export CDK_DISABLE_CLI_TELEMETRY := true
+
+ifeq ($(TARGET),local)
+ENVIRONMENT := local
+RUN := $(BIN)/python -m cleanrooms_local_aws exec --bootstrap $(CDK) --
+APPROVAL := --require-approval never
+else ifeq ($(TARGET),aws)
+ENVIRONMENT ?= dev
+RUN :=
+APPROVAL :=
+else
+$(error TARGET must be local or aws, got $(TARGET))
+endif
+
+# What the command line overrides, for example make deploy EPSILON=5.
+CONTEXT := -c environment=$(ENVIRONMENT) \
+	$(if $(MEMBERSHIP),-c membership=$(MEMBERSHIP)) \
+	$(if $(EPSILON),-c epsilon=$(EPSILON)) \
+	$(if $(NOISE),-c usersNoisePerQuery=$(NOISE)) \
+	$(if $(REFRESH),-c autoRefresh=$(REFRESH)) \
+	$(if $(ON_EXISTING),-c onExisting=$(ON_EXISTING)) \
+	$(if $(ON_BUDGET_RESET),-c onBudgetReset=$(ON_BUDGET_RESET))
+CDK_RUN := $(RUN) $(CDK) --no-notices $(CONTEXT)
+
+.PHONY: help
+help: ## Show this help
+	@echo "make <target> [TARGET=local|aws] [ENVIRONMENT=dev] [EPSILON=1-20] [NOISE=10-100] [REFRESH=NONE|CALENDAR_MONTH]"
+	@echo "              [MEMBERSHIP=<id>] [ON_EXISTING=FAIL|ADOPT] [ON_BUDGET_RESET=REFUSE|ALLOW]"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: deploy
+deploy: setup ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
+	@mkdir -p build
+	@$(CDK_RUN) deploy --all $(APPROVAL) --outputs-file $(OUTPUTS)
+	@$(RUN) $(BIN)/python -m privacy_budget_cli --outputs $(OUTPUTS)
+
+.PHONY: diff
+diff: setup ## Show what a deploy would change
+	@$(CDK_RUN) diff
+
+.PHONY: synth
+synth: setup ## Write the CloudFormation template to cdk.out
+	@$(CDK) --no-notices $(CONTEXT) synth
+
+.PHONY: destroy
+destroy: setup ## Delete the stack, and with it the embedded local AWS unless TARGET=aws
+ifeq ($(TARGET),local)
+	@if [ -d $(LOCAL) ]; then $(CDK_RUN) destroy --all --force && $(BIN)/python -m cleanrooms_local_aws destroy; \
+	else echo "Nothing is deployed: there is no embedded local AWS."; fi
+else
+	@$(CDK_RUN) destroy --all
+endif
+
+.PHONY: status
+status: setup ## Show what Clean Rooms holds since the last deploy
+	@$(RUN) $(BIN)/python -m privacy_budget_cli --outputs $(OUTPUTS)
+
+.PHONY: local-stop
+local-stop: setup ## Stop the embedded local AWS; its state stays for the next start
+	@$(BIN)/python -m cleanrooms_local_aws stop
+
+.PHONY: test
+test: lint ## Run the linters, the type checker and every test
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## Run ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy app.py hatch_build.py constructs lambda cli local_aws
+	$(BIN)/mypy tests examples
+
+.PHONY: format
+format: setup ## Mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: dist
+dist: setup ## Build the wheel and the sdist
+	$(BIN)/uv build --out-dir dist .
+
+.PHONY: clean
+clean: ## Remove what was built; the embedded local AWS is stopped first
+	@if [ -d $(LOCAL) ] && [ -x $(BIN)/python ]; then $(BIN)/python -m cleanrooms_local_aws destroy; fi
+	rm -rf $(VENV) node_modules build dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: setup
+setup: $(VENV)/.installed node_modules/.installed
+
+$(VENV)/.installed: requirements.txt pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or later is needed, this is {sys.version.split()[0]}: make PYTHON=<python3.11 or later>")'
+	@echo "Installing what the project needs into $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json $(VENV)/.installed
+	@npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@

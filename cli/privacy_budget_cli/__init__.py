@@ -1,0 +1,1 @@
+"""Privacy budgets on the command line."""

@@ -1,0 +1,19 @@
+"""AWS Clean Rooms privacy budget templates for the AWS CDK, by a custom resource that never loses a spent budget by accident."""
+
+from privacy_budget_handler.contract import AutoRefresh, OnBudgetReset, OnExisting
+
+from .budget import AccessLimit, PrivacyBudget
+from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider
+from .template import IPrivacyBudgetTemplate, PrivacyBudgetTemplate
+
+__all__ = [
+    "AccessLimit",
+    "AutoRefresh",
+    "IPrivacyBudgetProvider",
+    "IPrivacyBudgetTemplate",
+    "OnBudgetReset",
+    "OnExisting",
+    "PrivacyBudget",
+    "PrivacyBudgetProvider",
+    "PrivacyBudgetTemplate",
+]

@@ -1,0 +1,48 @@
+"""Why the provider's policy has wildcards, told to cdk-nag finding by finding."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import aws_cdk as cdk
+from constructs import Construct
+
+WHY_ALL_TEMPLATES: Final = (
+    "CloudFormation updates a policy before it deletes what the policy was for, so one that named only the present memberships and"
+    " templates would orphan those that left; PrivacyBudgetProvider(memberships=[...]) narrows it. The handler deletes a template only"
+    " if it carries the mark of the resource that CloudFormation sent the event for."
+)
+WHY_ALL_STACKS: Final = (
+    "Any stack of the account may use the provider, and DescribeStacks, which reads only, tells whether that stack is rolling back."
+)
+
+
+WHY_VPC_POLICY: Final = "AWS maintains the actions that a function in a VPC needs on its network interfaces, which have no name before."
+
+
+def acknowledge_wildcards(scope: Construct, arns: Iterable[str], reason: str) -> None:
+    """Acknowledge cdk-nag's AwsSolutions-IAM5 for each of these resources."""
+    for arn in arns:
+        _acknowledge(scope, f"AwsSolutions-IAM5[Resource::{_written(cdk.Stack.of(scope).resolve(arn))}]", reason)
+
+
+def acknowledge_managed_policy(scope: Construct, arn: str, reason: str) -> None:
+    """Acknowledge cdk-nag's AwsSolutions-IAM4 for an AWS managed policy."""
+    _acknowledge(scope, f"AwsSolutions-IAM4[Policy::{_written(cdk.Stack.of(scope).resolve(arn))}]", reason)
+
+
+def _acknowledge(scope: Construct, finding: str, reason: str) -> None:
+    """Acknowledge a finding, where the CDK at hand knows how to."""
+    if hasattr(cdk, "Validations"):
+        cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
+
+
+def _written(resolved: Any) -> str:
+    """A resolved ARN as cdk-nag writes it in a finding: references in angle brackets, an import by the name of its export."""
+    if isinstance(resolved, str):
+        return resolved
+    ((function, value),) = resolved.items()
+    if function == "Fn::Join":
+        return "".join(_written(part) for part in value[1])
+    if function == "Fn::GetAtt":
+        return f"<{'.'.join(value)}>"
+    return f"<{value}>" if function == "Ref" else str(value)

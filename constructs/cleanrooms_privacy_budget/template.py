@@ -1,0 +1,294 @@
+"""The privacy budget template as a construct: declared here, made by the provider's function."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+import jsii
+from aws_cdk import Annotations, CustomResource, Fn, ITaggableV2, RemovalPolicy, Resource, Stack, TagManager, TagType, Token
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from privacy_budget_handler import contract
+from privacy_budget_handler.contract import Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
+
+from .budget import PrivacyBudget
+from .permissions import CHANGE, READ, READ_BALANCE, template_arns
+from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider, stack_of
+
+STACK_TAG_PRIORITY: Final = 0
+"""Tags that a stack was made with give way to every ``Tags.of(...)``, whose priority is 100 unless told."""
+
+
+class IPrivacyBudgetTemplate(Protocol):
+    """A privacy budget template: of this app, or imported."""
+
+    @property
+    def stack(self) -> Stack:
+        """The stack that declares or imports it."""
+        ...
+
+    @property
+    def privacy_budget_template_arn(self) -> str:
+        """The template's ARN as Clean Rooms has it now."""
+        ...
+
+    @property
+    def privacy_budget_template_id(self) -> str:
+        """The template's id, a UUID."""
+        ...
+
+    @property
+    def membership_arn(self) -> str:
+        """The ARN of the membership that the template belongs to."""
+        ...
+
+    @property
+    def collaboration_arn(self) -> str:
+        """The ARN of the collaboration that the template belongs to."""
+        ...
+
+    @property
+    def collaboration_id(self) -> str:
+        """The id of that collaboration, a UUID."""
+        ...
+
+    @property
+    def arns_to_grant(self) -> list[str]:
+        """The ARNs that a policy on this template must name: every form that IAM may compare with."""
+        ...
+
+    def grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Allow IAM actions on this template."""
+        ...
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow reading this template, its tags, and what is left of its membership's budgets."""
+        ...
+
+    def grant_manage(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow reading this template, editing it, tagging it and deleting it."""
+        ...
+
+
+class _Grants:
+    """The grants of a template, by its ARNs."""
+
+    def grant(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        """Allow IAM actions on this template."""
+        return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=self.arns_to_grant)
+
+    def grant_read(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow reading this template, its tags, and what is left of its membership's budgets."""
+        balances = iam.Grant.add_to_principal(grantee=grantee, actions=list(READ_BALANCE), resource_arns=[self.membership_arn])
+        return self.grant(grantee, *READ).combine(balances)
+
+    def grant_manage(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow reading this template, editing it, tagging it and deleting it."""
+        return self.grant_read(grantee).combine(self.grant(grantee, *CHANGE))
+
+
+@jsii.implements(ITaggableV2)
+class PrivacyBudgetTemplate(CustomResource, _Grants):
+    """A privacy budget template on a Clean Rooms membership.
+
+    It is one CloudFormation resource of type ``Custom::CleanRoomsPrivacyBudgetTemplate``. Tags come from ``Tags.of(...)`` and from
+    the stack's own tags.
+
+    :param membership_id: The id of the membership, a lower-case UUID or a token. After a change the template of the new membership
+        is another one, and the old one goes the way of ``removal_policy``.
+    :param budget: What the template grants.
+    :param on_existing: What happens where Clean Rooms holds a template of this membership and kind (and table) already.
+        Default: the deployment fails and names it.
+    :param on_budget_reset: What happens where an update would throw away a budget of which something has been spent.
+        Default: the deployment fails and says what would be lost.
+    :param removal_policy: What becomes of the template when it leaves the stack, or the stack is deleted. Default: it is kept with
+        what is left of its budget, except where its own creation is rolled back.
+    :param provider: The function that makes it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
+
+    Raises ValueError where a literal breaks a rule of the service, before anything is added to the tree.
+
+    Source: "Privacy budget templates" in the AWS Clean Rooms user guide, and CreatePrivacyBudgetTemplate in its API reference.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        membership_id: str,
+        budget: PrivacyBudget,
+        on_existing: OnExisting = OnExisting.FAIL,
+        on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        provider: IPrivacyBudgetProvider | None = None,
+    ) -> None:
+        _check(scope, id, membership_id, budget)
+        provider = provider or PrivacyBudgetProvider.get_or_create(scope)
+        self._membership_id = membership_id
+        self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
+        for key, value in _tags_of(stack_of(scope)).tag_values().items():
+            self._tags.set_tag(key, value, STACK_TAG_PRIORITY)
+        properties: dict[str, Any] = {
+            Property.MEMBERSHIP_IDENTIFIER.value: membership_id,
+            Property.PRIVACY_BUDGET_TYPE.value: budget.kind.value,
+            **budget.properties,
+            Property.TAGS.value: self._tags.rendered_tags,
+        }
+        if on_existing != OnExisting.FAIL:
+            properties[Property.ON_EXISTING.value] = OnExisting(on_existing).value
+        if on_budget_reset != OnBudgetReset.REFUSE:
+            properties[Property.ON_BUDGET_RESET.value] = OnBudgetReset(on_budget_reset).value
+        super().__init__(
+            scope,
+            id,
+            service_token=provider.service_token,
+            service_timeout=provider.service_timeout,
+            resource_type=contract.RESOURCE_TYPE,
+            properties=properties,
+            removal_policy=removal_policy,
+        )
+        for warning, message in _warnings(budget, on_budget_reset, removal_policy):
+            Annotations.of(self).add_warning_v2(f"cleanrooms-privacy-budget:{warning}", message)
+
+    @staticmethod
+    def from_privacy_budget_template_arn(scope: Construct, id: str, privacy_budget_template_arn: str) -> IPrivacyBudgetTemplate:
+        """Import a template by its ARN, which is passed through as it is.
+
+        What the ARN does not tell (the collaboration and, in the ARN's short form, the membership) raises ValueError when it is
+        asked for: ``from_privacy_budget_template_attributes`` takes it.
+        """
+        return _ImportedTemplate(scope, id, privacy_budget_template_arn)
+
+    @staticmethod
+    def from_privacy_budget_template_attributes(
+        scope: Construct,
+        id: str,
+        *,
+        privacy_budget_template_arn: str,
+        membership_arn: str | None = None,
+        collaboration_arn: str | None = None,
+    ) -> IPrivacyBudgetTemplate:
+        """Import a template by what is known of it; nothing is checked. What is left out raises ValueError when it is asked for."""
+        return _ImportedTemplate(scope, id, privacy_budget_template_arn, membership_arn, collaboration_arn)
+
+    @property
+    def cdk_tag_manager(self) -> TagManager:
+        """The template's tags, as ``Tags.of`` sets them."""
+        return self._tags
+
+    @property
+    def privacy_budget_template_arn(self) -> str:
+        """The template's ARN as Clean Rooms has it now; ``ref`` is the ARN that it was created with."""
+        return self.get_att_string(Attribute.ARN)
+
+    @property
+    def privacy_budget_template_id(self) -> str:
+        """The template's id, a UUID."""
+        return self.get_att_string(Attribute.PRIVACY_BUDGET_TEMPLATE_IDENTIFIER)
+
+    @property
+    def membership_arn(self) -> str:
+        """The ARN of the membership that the template belongs to."""
+        return self.get_att_string(Attribute.MEMBERSHIP_ARN)
+
+    @property
+    def collaboration_arn(self) -> str:
+        """The ARN of the collaboration that the template belongs to."""
+        return self.get_att_string(Attribute.COLLABORATION_ARN)
+
+    @property
+    def collaboration_id(self) -> str:
+        """The id of that collaboration, a UUID."""
+        return self.get_att_string(Attribute.COLLABORATION_IDENTIFIER)
+
+    @property
+    def arns_to_grant(self) -> list[str]:
+        """The ARNs that a policy on this template must name: every form that IAM may compare with."""
+        return template_arns(self.stack, self._membership_id, self.privacy_budget_template_id)
+
+
+class _ImportedTemplate(Resource, _Grants):
+    """A template that another stack, or nobody's, made."""
+
+    def __init__(
+        self, scope: Construct, id: str, arn: str, membership_arn: str | None = None, collaboration_arn: str | None = None
+    ) -> None:
+        super().__init__(scope, id)
+        self._arn = arn
+        self._membership_arn = membership_arn
+        self._collaboration_arn = collaboration_arn
+
+    @property
+    def privacy_budget_template_arn(self) -> str:
+        return self._arn
+
+    @property
+    def privacy_budget_template_id(self) -> str:
+        return Fn.select(1, Fn.split("privacybudgettemplate/", self._arn))
+
+    @property
+    def membership_arn(self) -> str:
+        if self._membership_arn is not None:
+            return self._membership_arn
+        if Token.is_unresolved(self._arn) or ":membership/" not in self._arn:
+            raise self._untold("membership_arn")
+        return self._arn.split("/privacybudgettemplate/")[0]
+
+    @property
+    def collaboration_arn(self) -> str:
+        if self._collaboration_arn is None:
+            raise self._untold("collaboration_arn")
+        return self._collaboration_arn
+
+    @property
+    def collaboration_id(self) -> str:
+        return Fn.select(1, Fn.split("collaboration/", self.collaboration_arn))
+
+    @property
+    def arns_to_grant(self) -> list[str]:
+        return [self._arn]
+
+    def _untold(self, name: str) -> ValueError:
+        return ValueError(
+            f"{name} is not in the ARN that the template was imported by, got {self._arn!r} [{self.node.path}]: import it with"
+            f" from_privacy_budget_template_attributes and give {name}"
+        )
+
+
+@functools.cache
+def _tags_of(stack: Stack) -> TagManager:
+    """The tags that a stack was made with; asked for once a stack, since every question to the CDK takes time."""
+    return stack.tags
+
+
+def _check(scope: Construct, id: str, membership_id: str, budget: PrivacyBudget) -> None:
+    """Raise for the first rule that a literal breaks."""
+    rules = [*budget.broken_rules()]
+    if not contract.is_membership_id(str(membership_id)) and not Token.is_unresolved(membership_id):
+        rules.insert(0, f"membership_id must be {contract.MEMBERSHIP_ID_RULE}, got {membership_id!r}")
+    if rules:
+        path = f"{scope.node.path}/{id}".lstrip("/")
+        raise ValueError(f"{'; '.join(rules)} [{path}]")
+
+
+def _warnings(budget: PrivacyBudget, on_budget_reset: OnBudgetReset, removal_policy: RemovalPolicy) -> Iterator[tuple[str, str]]:
+    """What the service's own documentation warns of, by ids that ``Annotations.of(...).acknowledge_warning`` takes."""
+    if budget.auto_refresh == AutoRefresh.CALENDAR_MONTH:
+        yield (
+            "calendar-month",
+            "A budget that refreshes every calendar month lets queries that are repeated over the same rows, across refreshes, reveal"
+            " arbitrary amounts about them. Use AutoRefresh.NONE unless new data arrives regularly.",
+        )
+    if on_budget_reset == OnBudgetReset.ALLOW:
+        yield (
+            "allows-budget-reset",
+            "OnBudgetReset.ALLOW lets any later edit throw away what was spent of the budget. Put OnBudgetReset.REFUSE back once the"
+            " reset that it was for is deployed.",
+        )
+    if budget.kind == PrivacyBudgetType.ACCESS_BUDGET and removal_policy == RemovalPolicy.DESTROY:
+        yield (
+            "delete-uncaps-table",
+            "Deleting an access budget makes its table unlimited, and RemovalPolicy.DESTROY deletes it with the stack. Use"
+            " RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE to keep the limits.",
+        )

@@ -1,0 +1,105 @@
+"""The answer to CloudFormation, by the standard library alone: it must get through when nothing else can be imported.
+
+Source: "Custom resource response objects" in the CloudFormation user guide. The response URL is a secret; it is in no message
+and no log.
+"""
+
+import hashlib
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+SUCCESS: Final = "SUCCESS"
+FAILED: Final = "FAILED"
+
+MAX_BYTES: Final = 4096
+"""CloudFormation takes no longer answer."""
+
+ELLIPSIS: Final = "..."
+
+ATTEMPTS: Final = 5
+SECONDS_PER_ATTEMPT: Final = 5.0
+SECONDS_KEPT_BACK: Final = 0.3
+
+
+class NotDelivered(Exception):
+    """CloudFormation did not take the answer; the message names the last status or error, never the URL."""
+
+
+def physical_id(event: Mapping[str, Any]) -> str:
+    """The id to answer with where the handler gave none: the event's own or, for a create, one that no template can have.
+
+    It depends on the request alone, so that every delivery of one request answers with the same id.
+    """
+    if event.get("PhysicalResourceId"):
+        return str(event["PhysicalResourceId"])
+    digest = hashlib.sha256(str(event.get("RequestId", "")).encode()).hexdigest()[:12]
+    return f"{event.get('LogicalResourceId', 'resource')}-not-created-{digest}"
+
+
+def body(event: Mapping[str, Any], status: str, reason: str = "", id_: str = "", data: Mapping[str, str] | None = None) -> bytes:
+    """The answer's bytes, at most MAX_BYTES: a reason that is too long loses its end, never its beginning."""
+    answer = {
+        "Status": status,
+        "PhysicalResourceId": id_ or physical_id(event),
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "NoEcho": False,
+        "Data": dict(data or {}),
+    }
+    if status == FAILED:
+        answer["Data"] = {}
+        answer["Reason"] = reason or "no reason was given"
+    room = MAX_BYTES - len(json.dumps({**answer, "Reason": ""}))
+    if room < 0:
+        return body(event, FAILED, f"the answer is longer than the {MAX_BYTES} bytes that CloudFormation takes")
+    if status == FAILED:
+        answer["Reason"] = _shortened(answer["Reason"], room)
+    return json.dumps(answer).encode()
+
+
+def _shortened(reason: str, room: int) -> str:
+    """As much of a reason's beginning as fits into so many bytes of JSON."""
+    if _length(reason) <= room:
+        return reason
+    room -= len(ELLIPSIS)
+    for end, character in enumerate(reason):
+        room -= _length(character)
+        if room < 0:
+            return reason[:end] + ELLIPSIS
+    return reason
+
+
+def _length(text: str) -> int:
+    return len(json.dumps(text)) - len('""')
+
+
+def deliver(url: str, answer: bytes, seconds_left: Callable[[], float]) -> None:
+    """PUT the answer to the pre-signed URL, as often as there is time. Raises NotDelivered."""
+    parts = urlsplit(url)
+    target = urlunsplit(("", "", parts.path, parts.query, ""))
+    context = ssl.create_default_context()
+    outcome = "there was no time left"
+    for attempt in range(ATTEMPTS):
+        time.sleep(max(0.0, min(0.2 * 2**attempt - 0.2, seconds_left() - SECONDS_KEPT_BACK)))
+        left = seconds_left() - SECONDS_KEPT_BACK
+        if left <= 0:
+            break
+        connection = http.client.HTTPSConnection(parts.netloc, context=context, timeout=min(SECONDS_PER_ATTEMPT, left))
+        try:
+            connection.request("PUT", target, answer, {"content-type": "", "content-length": str(len(answer))})
+            response = connection.getresponse()
+            response.read()
+            if 200 <= response.status < 300:
+                return
+            outcome = f"HTTP status {response.status}"
+        except (OSError, http.client.HTTPException) as error:
+            outcome = type(error).__name__
+        finally:
+            connection.close()
+    raise NotDelivered(f"CloudFormation did not take the answer: {outcome}")

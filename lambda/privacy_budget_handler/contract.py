@@ -1,0 +1,153 @@
+"""What the construct declares and the handler accepts: names, values and ranges, each of them once.
+
+The ranges are those of the Clean Rooms service model (CreatePrivacyBudgetTemplate); a test compares them with botocore's.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+RESOURCE_TYPE: Final = "Custom::CleanRoomsPrivacyBudgetTemplate"
+
+ADDED_BY_CLOUDFORMATION: Final = frozenset({"ServiceToken", "ServiceTimeout"})
+
+
+class Property(StrEnum):
+    """Names of the resource's top-level properties; the first five are those of the native CloudFormation type."""
+
+    MEMBERSHIP_IDENTIFIER = "MembershipIdentifier"
+    PRIVACY_BUDGET_TYPE = "PrivacyBudgetType"
+    AUTO_REFRESH = "AutoRefresh"
+    PARAMETERS = "Parameters"
+    TAGS = "Tags"
+    ON_EXISTING = "OnExisting"
+    ON_BUDGET_RESET = "OnBudgetReset"
+
+
+class Attribute(StrEnum):
+    """Names that ``Fn::GetAtt`` answers to, as for the native CloudFormation type."""
+
+    ARN = "Arn"
+    PRIVACY_BUDGET_TEMPLATE_IDENTIFIER = "PrivacyBudgetTemplateIdentifier"
+    MEMBERSHIP_ARN = "MembershipArn"
+    COLLABORATION_ARN = "CollaborationArn"
+    COLLABORATION_IDENTIFIER = "CollaborationIdentifier"
+
+
+class PrivacyBudgetType(StrEnum):
+    """The kind of a privacy budget, in the service's own values."""
+
+    DIFFERENTIAL_PRIVACY = "DIFFERENTIAL_PRIVACY"
+    ACCESS_BUDGET = "ACCESS_BUDGET"
+
+
+class AutoRefresh(StrEnum):
+    """How often a differential-privacy budget refreshes.
+
+    Source: ``autoRefresh`` of the Clean Rooms API operation CreatePrivacyBudgetTemplate.
+    """
+
+    CALENDAR_MONTH = "CALENDAR_MONTH"
+    """A new budget every calendar month. Queries repeated over the same rows across refreshes can reveal arbitrary amounts."""
+    NONE = "NONE"
+    """One budget for the whole life of the template."""
+
+
+class AccessBudgetPeriod(StrEnum):
+    """The period over which an access limit counts the uses of a table (``AccessBudgetType`` in the Clean Rooms API)."""
+
+    CALENDAR_DAY = "CALENDAR_DAY"
+    CALENDAR_WEEK = "CALENDAR_WEEK"
+    CALENDAR_MONTH = "CALENDAR_MONTH"
+    LIFETIME = "LIFETIME"
+
+
+class AutoRefreshMode(StrEnum):
+    """Whether an access limit starts anew with each period (``AutoRefreshMode`` in the Clean Rooms API)."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+
+
+class OnExisting(StrEnum):
+    """What a create does where Clean Rooms already holds a template of the same identity."""
+
+    FAIL = "FAIL"
+    """Fail the deployment and name the template that stands there."""
+    ADOPT = "ADOPT"
+    """Take over the template that stands there, with its tags and what was spent of its budget."""
+
+
+class OnBudgetReset(StrEnum):
+    """What an update does where it would throw away a budget of which something has been spent."""
+
+    REFUSE = "REFUSE"
+    """Fail the deployment and say what would be lost."""
+    ALLOW = "ALLOW"
+    """Go ahead: everyone who queries the collaboration starts with a fresh budget."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A closed range of whole numbers."""
+
+    minimum: int
+    maximum: int
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int) and self.minimum <= value <= self.maximum
+
+    def __str__(self) -> str:
+        return f"a whole number from {self.minimum} to {self.maximum}"
+
+
+EPSILON: Final = Range(1, 20)
+USERS_NOISE_PER_QUERY: Final = Range(10, 100)
+ACCESS_LIMIT_BUDGET: Final = Range(0, 1_000_000)
+ACCESS_LIMITS: Final = Range(1, 2)
+TAG_KEY_LENGTH: Final = Range(1, 128)
+TAG_VALUE_LENGTH: Final = Range(0, 256)
+
+TAGS_OF_THE_SERVICE: Final = 200
+"""Tags that the service takes on one template."""
+TAGS_OF_THE_HANDLER: Final = 4
+"""Of these, how many the handler keeps for itself (see ``mark``)."""
+TAGS: Final = Range(0, TAGS_OF_THE_SERVICE - TAGS_OF_THE_HANDLER)
+
+RESERVED_TAG_PREFIXES: Final = ("aws:", "cleanrooms-privacy-budget:")
+
+MEMBERSHIP_ID_RULE: Final = "a lower-case UUID"
+_MEMBERSHIP_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+RESOURCE_ARN_RULE: Final = (
+    "the ARN of a configured table association or intermediate table, of at most 200 characters"
+    " (arn:aws:cleanrooms:<region>:<account>:membership/<membership>/configuredtableassociation/<id>)"
+)
+RESOURCE_ARN_LENGTH: Final = 200
+_RESOURCE_ARN: Final = re.compile(
+    r"arn:aws:\w+:\w{2}-\w{4,9}-\d:\d{12}:membership/[\w-]+/(configuredtableassociation|intermediatetable)/[\w-]+",
+    re.ASCII,
+)
+
+
+def is_membership_id(value: str) -> bool:
+    """Whether Clean Rooms takes this string as a membership's identifier."""
+    return _MEMBERSHIP_ID.fullmatch(value) is not None
+
+
+def is_resource_arn(value: str) -> bool:
+    """Whether Clean Rooms takes this string as the ARN of a table with an access budget."""
+    return len(value) <= RESOURCE_ARN_LENGTH and _RESOURCE_ARN.fullmatch(value) is not None
+
+
+def wrong_limits(periods: list[AccessBudgetPeriod]) -> str | None:
+    """The rule that a template's access limits break together, or None.
+
+    Source: the Clean Rooms user guide, "Access budgets": one calendar period, or a lifetime, or one of each.
+    """
+    if len(periods) not in ACCESS_LIMITS:
+        return f"must be {ACCESS_LIMITS.minimum} or {ACCESS_LIMITS.maximum} limits"
+    if len(periods) == ACCESS_LIMITS.maximum and periods.count(AccessBudgetPeriod.LIFETIME) != 1:
+        return "must be one limit per day, week or month, or a lifetime limit, or one of each"
+    return None

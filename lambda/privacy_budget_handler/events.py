@@ -1,0 +1,127 @@
+"""One event from CloudFormation: its properties parsed, its resource reconciled, one log record that tells what was done."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from . import mark, properties
+from .client import Calls, CleanRooms, OutOfTime, ServiceError, call
+from .lifecycle import Refusal
+from .properties import InvalidProperty
+from .protocol import Resource
+from .reconcile import Outcome, Reconciler, Story
+
+PATIENCE = Config(
+    retries={"mode": "standard", "total_max_attempts": 16},
+    connect_timeout=5,
+    read_timeout=20,
+)
+"""Up to 16 attempts with full jitter and at most 20 s between them: some four minutes against a quota of 5 calls a second."""
+
+logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
+rooms = CleanRooms(boto3.client("cleanrooms", config=PATIENCE))
+story = Story()
+"""Of the event at hand: an execution environment handles one at a time."""
+
+
+def handle(event: Mapping[str, Any], context: Any) -> None:
+    """Handle and answer one event. Raises NotDelivered where CloudFormation did not take the answer."""
+    rooms.calls = Calls(may_send=resource.may_act)
+    story.clear()
+    started = time.monotonic()
+    try:
+        resource(event, context)
+    finally:
+        for warning in story.warnings:
+            logger.warning(warning, **_names(event))
+        logger.info(
+            f"{event.get('RequestType')} answered with {resource.Status or 'FAILED'}",
+            **_names(event),
+            found=story.found,
+            done=story.done,
+            reason=resource.Reason,
+            calls=rooms.calls.count,
+            milliseconds=round((time.monotonic() - started) * 1000),
+        )
+
+
+def explain(error: Exception) -> str:
+    """An exception in the words that CloudFormation shows: first what a person needs, never a traceback."""
+    if isinstance(error, InvalidProperty | Refusal):
+        return str(error)
+    if isinstance(error, ServiceError):
+        return " ".join([str(error), *getattr(error, "__notes__", [])])
+    if isinstance(error, OutOfTime):
+        return unfinished()
+    logger.exception("the handler met an error that it does not know")
+    return f"{type(error).__name__}: {error} (an error that the handler does not know; the function's log has its traceback)"
+
+
+def unfinished() -> str:
+    """What was going on when the time ran out."""
+    done = f" Done so far: {'; '.join(story.done)}." if story.done else ""
+    return (
+        f"The function's time ran out after {rooms.calls.count} requests to Clean Rooms, the last: {rooms.calls.last}.{done}"
+        " The next deployment goes on from what stands."
+    )
+
+
+resource = Resource(explain, unfinished)
+
+
+@resource.create
+def create(event: Mapping[str, Any], _: Any) -> str:
+    """Create: the desired template, or one that an earlier delivery of the event made."""
+    reconciler = _reconciler(event)
+    return _stands(reconciler.create(properties.parse(event["ResourceProperties"])))
+
+
+@resource.update
+def update(event: Mapping[str, Any], _: Any) -> str:
+    """Update: in place, or another template where the identity changed."""
+    reconciler = _reconciler(event)
+    desired = properties.parse(event["ResourceProperties"])
+    previous = properties.parse_previous(event.get("OldResourceProperties", {}))
+    return _stands(reconciler.update(event["PhysicalResourceId"], desired, previous))
+
+
+@resource.delete
+def delete(event: Mapping[str, Any], _: Any) -> str:
+    """Delete: what this resource made, and nothing else."""
+    reconciler = _reconciler(event)
+    reconciler.delete(event["PhysicalResourceId"], properties.parse_identity(event["ResourceProperties"]))
+    return str(event["PhysicalResourceId"])
+
+
+def _reconciler(event: Mapping[str, Any]) -> Reconciler:
+    owner = mark.owner(event["StackId"], event["LogicalResourceId"])
+    return Reconciler(rooms, owner, event["RequestId"], _rolling_back(event["StackId"]), story)
+
+
+def _stands(outcome: Outcome) -> str:
+    resource.Data = dict(outcome.attributes)
+    return outcome.physical_id
+
+
+def _rolling_back(stack_id: str) -> Callable[[], bool]:
+    """Whether the stack is on its way back, asked of DescribeStacks only where it matters."""
+
+    def ask() -> bool:
+        client = boto3.client("cloudformation", config=PATIENCE)
+        stacks = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
+        return "ROLLBACK" in stacks[0]["StackStatus"]
+
+    return ask
+
+
+def _names(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "stack": event.get("StackId"),
+        "logical_id": event.get("LogicalResourceId"),
+        "request_id": event.get("RequestId"),
+        "template": resource.PhysicalResourceId or event.get("PhysicalResourceId"),
+    }

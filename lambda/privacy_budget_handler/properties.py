@@ -1,0 +1,217 @@
+"""From the strings of a CloudFormation event to the template that its author wants, typed and checked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from . import contract
+from .budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, DifferentialPrivacy, Identity
+from .contract import (
+    AccessBudgetPeriod,
+    AutoRefresh,
+    AutoRefreshMode,
+    OnBudgetReset,
+    OnExisting,
+    PrivacyBudgetType,
+    Property,
+    Range,
+)
+
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
+
+
+class InvalidProperty(ValueError):
+    """A property that the resource does not take; the message names the property, the rule and the value."""
+
+
+def parse(properties: Mapping[str, object]) -> DesiredTemplate:
+    """The template that an event's ``ResourceProperties`` declare. Raises InvalidProperty."""
+    top = _Fields(properties, "").without(contract.ADDED_BY_CLOUDFORMATION)
+    desired = DesiredTemplate(
+        membership_id=_membership_id(top),
+        budget=_budget(top),
+        tags=_tags(top),
+        on_existing=top.choice(Property.ON_EXISTING, OnExisting, OnExisting.FAIL),
+        on_budget_reset=top.choice(Property.ON_BUDGET_RESET, OnBudgetReset, OnBudgetReset.REFUSE),
+    )
+    top.refuse_the_rest()
+    return desired
+
+
+@dataclass(frozen=True)
+class PreviousTemplate:
+    """What an update's old properties declared, as far as it can be told: they are wrong where a wrong update is rolled back."""
+
+    identity: Identity | None
+    tags: Mapping[str, str]
+    on_existing: OnExisting
+    on_budget_reset: OnBudgetReset
+
+
+def parse_previous(properties: Mapping[str, object]) -> PreviousTemplate:
+    """What an event's ``OldResourceProperties`` declared; never raises."""
+    top = _Fields(properties, "")
+    return PreviousTemplate(
+        identity=parse_identity(properties),
+        tags=_or(lambda: _tags(top), {}),
+        on_existing=_or(lambda: top.choice(Property.ON_EXISTING, OnExisting, OnExisting.FAIL), OnExisting.FAIL),
+        on_budget_reset=_or(lambda: top.choice(Property.ON_BUDGET_RESET, OnBudgetReset, OnBudgetReset.REFUSE), OnBudgetReset.REFUSE),
+    )
+
+
+def parse_identity(properties: Mapping[str, object]) -> Identity | None:
+    """The identity that properties declare, however wrong the rest of them; None where Clean Rooms could never have held it."""
+
+    def identity() -> Identity:
+        top = _Fields(properties, "")
+        membership_id = _membership_id(top)
+        kind = top.choice(Property.PRIVACY_BUDGET_TYPE, PrivacyBudgetType)
+        if kind is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
+            return Identity(membership_id, kind)
+        return Identity(membership_id, kind, _resource_arn(top.fields(Property.PARAMETERS)))
+
+    return _or(identity, None)
+
+
+def _or(read: Callable[[], T], default: T) -> T:
+    try:
+        return read()
+    except InvalidProperty:
+        return default
+
+
+def _membership_id(top: "_Fields") -> str:
+    return top.text(Property.MEMBERSHIP_IDENTIFIER, contract.is_membership_id, contract.MEMBERSHIP_ID_RULE)
+
+
+def _budget(top: "_Fields") -> Budget:
+    kind = top.choice(Property.PRIVACY_BUDGET_TYPE, PrivacyBudgetType)
+    parameters = top.fields(Property.PARAMETERS)
+    budget: Budget
+    if kind is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
+        budget = DifferentialPrivacy(
+            epsilon=parameters.number("Epsilon", contract.EPSILON),
+            users_noise_per_query=parameters.number("UsersNoisePerQuery", contract.USERS_NOISE_PER_QUERY),
+            auto_refresh=top.choice(Property.AUTO_REFRESH, AutoRefresh, AutoRefresh.NONE),
+        )
+    else:
+        if Property.AUTO_REFRESH in top:
+            raise InvalidProperty(
+                f"{Property.AUTO_REFRESH} goes with {PrivacyBudgetType.DIFFERENTIAL_PRIVACY} only; for {kind}"
+                " set AutoRefresh in each of Parameters.BudgetParameters"
+            )
+        budget = AccessBudget(resource_arn=_resource_arn(parameters), limits=_limits(parameters))
+    parameters.refuse_the_rest()
+    return budget
+
+
+def _resource_arn(parameters: "_Fields") -> str:
+    return parameters.text("ResourceArn", contract.is_resource_arn, contract.RESOURCE_ARN_RULE)
+
+
+def _limits(parameters: "_Fields") -> tuple[AccessLimit, ...]:
+    limits = []
+    for entry in parameters.list_of_fields("BudgetParameters"):
+        limit = AccessLimit(
+            period=entry.choice("Type", AccessBudgetPeriod),
+            budget=entry.number("Budget", contract.ACCESS_LIMIT_BUDGET),
+            auto_refresh=entry.choice("AutoRefresh", AutoRefreshMode) if "AutoRefresh" in entry else None,
+        )
+        entry.refuse_the_rest()
+        if limit.period is AccessBudgetPeriod.LIFETIME and limit.auto_refresh is AutoRefreshMode.ENABLED:
+            raise InvalidProperty(f"{entry.path}AutoRefresh must be left out for {limit.period}, got {limit.auto_refresh.value!r}")
+        limits.append(limit)
+    if rule := contract.wrong_limits([limit.period for limit in limits]):
+        raise InvalidProperty(f"Parameters.BudgetParameters {rule}, got {[limit.period.value for limit in limits]}")
+    return tuple(limits)
+
+
+def _tags(top: "_Fields") -> dict[str, str]:
+    if Property.TAGS not in top:
+        return {}
+    tags: dict[str, str] = {}
+    for entry in top.list_of_fields(Property.TAGS):
+        key = entry.text("Key", _of_length(contract.TAG_KEY_LENGTH), _length_rule(contract.TAG_KEY_LENGTH))
+        value = entry.text("Value", _of_length(contract.TAG_VALUE_LENGTH), _length_rule(contract.TAG_VALUE_LENGTH))
+        entry.refuse_the_rest()
+        if key.startswith(contract.RESERVED_TAG_PREFIXES):
+            raise InvalidProperty(
+                f"{entry.path}Key must not start with a reserved prefix ({', '.join(contract.RESERVED_TAG_PREFIXES)}), got {key!r}"
+            )
+        if key in tags:
+            raise InvalidProperty(f"{Property.TAGS} must name each key once, got {key!r} twice")
+        tags[key] = value
+    if len(tags) not in contract.TAGS:
+        raise InvalidProperty(f"{Property.TAGS} must be at most {contract.TAGS.maximum} tags, got {len(tags)}")
+    return tags
+
+
+def _of_length(length: Range) -> Callable[[str], bool]:
+    return lambda value: len(value) in length
+
+
+def _length_rule(length: Range) -> str:
+    return f"a text of {length.minimum} to {length.maximum} characters"
+
+
+class _Fields:
+    """The members of one object in the properties, each taken once by its name; what nobody takes is refused."""
+
+    def __init__(self, members: object, path: str) -> None:
+        if not isinstance(members, Mapping):
+            raise InvalidProperty(f"{path.rstrip('.')} must be an object, got {members!r}")
+        self.path = path
+        self._members = dict(members)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def without(self, names: frozenset[str]) -> "_Fields":
+        """The same object less some members."""
+        return _Fields({name: value for name, value in self._members.items() if name not in names}, self.path)
+
+    def text(self, name: str, valid: Callable[[str], bool], rule: str) -> str:
+        value = self._take(name, rule)
+        if not isinstance(value, str) or not valid(value):
+            raise InvalidProperty(f"{self.path}{name} must be {rule}, got {value!r}")
+        return value
+
+    def number(self, name: str, allowed: Range) -> int:
+        """A whole number, which CloudFormation hands over as a string of digits."""
+        value = self._take(name, str(allowed))
+        digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(digits, str) or not (digits.isascii() and digits.isdecimal()) or int(digits[:20]) not in allowed:
+            raise InvalidProperty(f"{self.path}{name} must be {allowed}, got {value!r}")
+        return int(digits)
+
+    def choice(self, name: str, values: type[E], default: E | None = None) -> E:
+        rule = " or ".join(values)
+        value = self._take(name, rule) if default is None else self._members.pop(name, default)
+        try:
+            return values(str(value))
+        except ValueError:
+            raise InvalidProperty(f"{self.path}{name} must be {rule}, got {value!r}") from None
+
+    def fields(self, name: str) -> "_Fields":
+        return _Fields(self._take(name, "an object"), f"{self.path}{name}.")
+
+    def list_of_fields(self, name: str) -> list["_Fields"]:
+        value = self._take(name, "a list")
+        if not isinstance(value, list):
+            raise InvalidProperty(f"{self.path}{name} must be a list, got {value!r}")
+        return [_Fields(entry, f"{self.path}{name}[{index}].") for index, entry in enumerate(value)]
+
+    def refuse_the_rest(self) -> None:
+        if self._members:
+            names = ", ".join(sorted(f"{self.path}{name}" for name in self._members))
+            raise InvalidProperty(
+                f"{names}: no such property; check the spelling, or update the provider if it is older than the construct"
+            )
+
+    def _take(self, name: str, rule: str) -> object:
+        try:
+            return self._members.pop(name)
+        except KeyError:
+            raise InvalidProperty(f"{self.path}{name} is required and must be {rule}") from None

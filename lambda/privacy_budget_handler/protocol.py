@@ -1,0 +1,115 @@
+"""CloudFormation's custom-resource protocol: crhelper, with what it leaves open closed.
+
+Every event gets exactly one answer: in time, valid, with the beginning of its reason. Nothing of the event is logged here.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from crhelper import CfnResource
+
+from . import answer
+
+SECONDS_TO_ANSWER: Final = 10.0
+"""How long before the invocation's deadline an unfinished event is answered; a third of it where it is shorter than 30 s."""
+
+SILENT_LOGGERS: Final = ("crhelper", "boto3", "botocore", "urllib3")
+"""Their messages below warnings hold the response URL, credentials or whole events."""
+
+
+class Resource(CfnResource):
+    """A custom resource whose handlers are given by crhelper's ``create``, ``update`` and ``delete`` decorators.
+
+    ``explain`` puts an exception into the words that CloudFormation shows; ``unfinished`` says what was going on when the time
+    ran out.
+    """
+
+    _event: Mapping[str, Any]
+    _context: Any
+
+    def __init__(self, explain: Callable[[Exception], str], unfinished: Callable[[], str]) -> None:
+        self._explain = explain
+        self._unfinished = unfinished
+        self._lock = threading.Lock()
+        self._invocation: object = None
+        self._answered = True
+        self._undelivered: answer.NotDelivered | None = None
+        self._timer: threading.Timer | None = None
+        with _without_clients():
+            super().__init__(log_level="INFO", boto_level="WARNING", sleep_on_delete=0)
+        for name in SILENT_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL if name == "crhelper" else logging.WARNING)
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> None:
+        """Handle one event and answer it once. Raises NotDelivered, so that Lambda delivers the event again."""
+        with self._lock:
+            self._invocation, self._answered, self._undelivered = object(), False, None
+        self.NoEcho = False
+        self.PhysicalResourceId = ""
+        super().__call__(event, context)
+        if self._timer is not None and self._timer.is_alive():
+            self._timer.join(self._seconds_left())
+        if self._undelivered is not None:
+            raise self._undelivered
+
+    def may_act(self) -> bool:
+        """Whether this event is still unanswered: after its answer nothing may happen any more."""
+        return not self._answered
+
+    def _log_setup(self, event: Mapping[str, Any], context: Any) -> None:
+        """Leave the loggers as they are: crhelper would set levels and formats anew for each event."""
+
+    def _wrap_function(self, handle: Callable[[Mapping[str, Any], Any], str | None] | None) -> None:
+        try:
+            self.PhysicalResourceId = (handle(self._event, self._context) if handle else None) or ""
+        except Exception as error:
+            self.Status = answer.FAILED
+            self.Reason = self._explain(error)
+
+    def _set_timeout(self) -> None:
+        left = self._seconds_left()
+        self._timer = threading.Timer(left - min(SECONDS_TO_ANSWER, left / 3), self._out_of_time, (self._invocation,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _out_of_time(self, invocation: object) -> None:
+        if invocation is self._invocation:
+            self._send(answer.FAILED, self._unfinished())
+
+    def _send(self, status: str | None = None, reason: str = "", **_: object) -> None:
+        """Answer, unless this event has its answer already. A failure never changes the physical id, nor has it attributes."""
+        status, reason = (status, reason) if status else (self.Status, self.Reason)
+        id_ = self.PhysicalResourceId if status == answer.SUCCESS else ""
+        body = answer.body(self._event, status, reason, id_, self.Data)
+        with self._lock:
+            if self._answered:
+                return
+            self._answered = True
+        try:
+            answer.deliver(self._event["ResponseURL"], body, self._seconds_left)
+        except answer.NotDelivered as error:
+            self._undelivered = error
+
+    def _cfn_response(self, _: Mapping[str, Any]) -> None:
+        self._send()
+
+    def _seconds_left(self) -> float:
+        return float(self._context.get_remaining_time_in_millis()) / 1000
+
+
+@contextmanager
+def _without_clients() -> Iterator[None]:
+    """Keep crhelper from making three boto3 clients, which serve its polling alone."""
+    before = os.environ.get("AWS_SAM_LOCAL")
+    os.environ["AWS_SAM_LOCAL"] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AWS_SAM_LOCAL"]
+        else:
+            os.environ["AWS_SAM_LOCAL"] = before

@@ -1,0 +1,226 @@
+"""Bringing Clean Rooms to what an event asks for, from what is really there: finds, decides by ``lifecycle``, and acts."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from . import lifecycle, mark
+from .budget import DesiredTemplate, Identity
+from .client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
+from .contract import OnBudgetReset, OnExisting
+from .lifecycle import Change, Disposal, Refusal, Standing, TagChange
+from .properties import PreviousTemplate
+
+_ARN = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P<id>[\w-]+)", re.ASCII)
+
+
+@dataclass
+class Story:
+    """What was found, decided and done for one event, for its one log record."""
+
+    found: str = "nothing"
+    done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Begin with the next event."""
+        self.found = "nothing"
+        self.done.clear()
+        self.warnings.clear()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What CloudFormation is told of a resource that stands."""
+
+    physical_id: str
+    attributes: Mapping[str, str]
+
+
+@dataclass
+class Reconciler:
+    """The lifecycle of one resource during one event."""
+
+    rooms: CleanRooms
+    owner: str
+    request_id: str
+    rolling_back: Callable[[], bool]
+    story: Story = field(default_factory=Story)
+
+    def create(self, desired: DesiredTemplate) -> Outcome:
+        """Make the template, or find that it stands already. Raises Refusal and ServiceError."""
+        return self._create(desired, None, _allows(desired))
+
+    def update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
+        """Bring the template to what is desired now; another identity is another template. Raises Refusal and ServiceError."""
+        may_reset = _allows(desired) or previous.on_budget_reset is OnBudgetReset.ALLOW
+        if previous.identity is not None and previous.identity != desired.identity:
+            return self._create(desired, None, may_reset)
+        found = self._find(physical_id, desired.identity)
+        if found is None:
+            return self._create(desired, physical_id, may_reset)
+        self.story.found = _described(found)
+        tags = lifecycle.tag_change(previous.tags, desired.tags)
+        if OnExisting.ADOPT in (desired.on_existing, previous.on_existing):
+            tags = replace(tags, remove=tags.remove | {mark.ADOPTED_FROM})
+        return Outcome(physical_id, self._bring(found, desired, tags, physical_id, may_reset).attributes)
+
+    def delete(self, physical_id: str, identity: Identity | None) -> None:
+        """Delete the template if this resource made it; whatever else stands there is left. Raises ServiceError."""
+        if identity is None:
+            self.story.found = "properties that Clean Rooms never takes, so nothing was made by them"
+            return
+        own = self._find_own(physical_id, identity)
+        if own is None:
+            return
+        template_id, arn, tags = own
+        self.story.found = arn
+        disposal = lifecycle.disposal(tags, self.owner)
+        if disposal is Disposal.KEEP_IN_ROLLBACK:
+            disposal = Disposal.HAND_BACK if _template_id(physical_id) is None or self.rolling_back() else Disposal.DELETE
+        if disposal is Disposal.DELETE:
+            self.rooms.delete(identity.membership_id, template_id)
+            self.story.done.append(f"deleted {arn}")
+        elif disposal is Disposal.HAND_BACK:
+            self._hand_back(arn, tags)
+        else:
+            self.story.warnings.append(f"left {arn}, which carries {tags.get(mark.OWNER, 'no mark')}")
+
+    def _create(self, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
+        """Make the template, under the physical id that the resource has already or else under its own ARN."""
+        marks = {mark.OWNER: self.owner, mark.REQUEST: self.request_id}
+        if physical_id is not None:
+            marks[mark.PHYSICAL_ID] = physical_id
+        try:
+            template = self.rooms.create(desired, {**desired.tags, **marks})
+        except Conflict:
+            existing = self.rooms.find(desired.identity)
+            if existing is None:
+                raise
+            return self._take(existing, desired, physical_id, may_reset)
+        self.story.done.append(f"created {template.arn}")
+        return Outcome(physical_id or template.arn, template.attributes)
+
+    def _take(self, existing: Template, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
+        """Go on with the template that stands in a create's way, where it is this resource's or is to be adopted."""
+        self.story.found = _described(existing)
+        tags = self.rooms.tags(existing.arn)
+        standing = lifecycle.standing(tags, self.owner, self.request_id, desired, existing.arn)
+        if standing is Standing.ADOPTABLE or (standing is Standing.THIS_RESOURCE and not self.rolling_back()):
+            self.rooms.tag(existing.arn, lifecycle.marks_of_adoption(tags, self.owner))
+            self.story.warnings.append(f"took over {existing.arn}: {standing.value}")
+        if physical_id is None:
+            physical_id = existing.arn if standing is Standing.ADOPTABLE else tags.get(mark.PHYSICAL_ID, existing.arn)
+        declared = TagChange(set=lifecycle.tag_change(tags, desired.tags).set, remove=frozenset())
+        return Outcome(physical_id, self._bring(existing, desired, declared, physical_id, may_reset).attributes)
+
+    def _bring(self, found: Template, desired: DesiredTemplate, tags: TagChange, physical_id: str, may_reset: bool) -> Template:
+        """Bring a template of the desired identity to the desired budget and tags."""
+        change = lifecycle.change(found.budget, desired.budget)
+        template = found
+        try:
+            if change.resets_the_budget and not may_reset:
+                self._guard(change, found, desired)
+            if change is Change.SWAP:
+                return self._swap(found, desired, tags, physical_id)
+            if change is not Change.NONE:
+                template = self.rooms.update(found, desired.budget)
+                self.story.done.append(f"{change.value}: from {found.budget} to {desired.budget}")
+        except (Refusal, Refused, Conflict) as refusal:
+            if not self.rolling_back():
+                raise
+            self.story.warnings.append(f"kept {found.budget} instead of going back to {desired.budget}: {refusal}")
+        self.rooms.tag(template.arn, tags.set)
+        self.rooms.untag(template.arn, tags.remove)
+        if tags.set or tags.remove:
+            self.story.done.append(f"tags set: {sorted(tags.set)}, removed: {sorted(tags.remove)}")
+        return template
+
+    def _guard(self, change: Change, found: Template, desired: DesiredTemplate) -> None:
+        """Refuse a change that throws away a spent budget; one that cannot be read counts as spent."""
+        try:
+            balances = self.rooms.balances(found)
+        except ServiceError as error:
+            spent: str | None = f"what was spent of it (which could not be read: {error})"
+        else:
+            spent = lifecycle.spent(balances)
+        if spent is not None:
+            raise lifecycle.refused_reset(change, found.budget, desired, spent)
+
+    def _swap(self, found: Template, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
+        """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
+        present = {**self.rooms.tags(found.arn), mark.OWNER: self.owner, mark.PHYSICAL_ID: physical_id}
+        wanted = {key: value for key, value in present.items() if key not in tags.remove} | dict(desired.tags)
+        self.rooms.delete(found.membership_id, found.id)
+        self.story.done.append(f"deleted {found.arn} to make room for its successor")
+        try:
+            template = self.rooms.create(desired, {**wanted, mark.REQUEST: self.request_id})
+        except ServiceError as error:
+            self._put_back(found, present, error)
+            raise
+        self.story.done.append(f"{Change.SWAP.value}: {template.arn} with {desired.budget}")
+        return template
+
+    def _put_back(self, found: Template, tags: Mapping[str, str], reason: ServiceError) -> None:
+        old = DesiredTemplate(found.membership_id, found.budget, tags)
+        try:
+            again = self.rooms.create(old, tags)
+        except ServiceError as error:
+            self.story.warnings.append(f"could not put {found.budget} back either ({error}); the next deployment creates what is missing")
+            reason.add_note(f"The template that it replaces could not be put back ({error}); the next deployment creates what is missing.")
+        else:
+            self.story.warnings.append(f"put {found.budget} back as {again.arn}, with a fresh budget")
+            reason.add_note("The template that it replaces was put back, with a fresh budget.")
+
+    def _hand_back(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Leave an adopted template with the mark that it had before."""
+        previous = tags[mark.ADOPTED_FROM]
+        if previous:
+            self.rooms.tag(arn, {mark.OWNER: previous})
+            self.rooms.untag(arn, frozenset({mark.ADOPTED_FROM}))
+        else:
+            self.rooms.untag(arn, frozenset({mark.OWNER, mark.ADOPTED_FROM}))
+        self.story.warnings.append(f"handed {arn} back to {previous or 'nobody'}: this stack did not make it")
+
+    def _find(self, physical_id: str, identity: Identity) -> Template | None:
+        """The template behind a physical id, or else the one of that identity that carries this resource's mark."""
+        template_id = _template_id(physical_id)
+        if template_id is not None:
+            try:
+                return self.rooms.get(identity.membership_id, template_id)
+            except NotFound:
+                pass
+        existing = self.rooms.find(identity)
+        if existing is not None and self.rooms.tags(existing.arn).get(mark.OWNER) == self.owner:
+            return existing
+        return None
+
+    def _find_own(self, physical_id: str, identity: Identity) -> tuple[str, str, Mapping[str, str]] | None:
+        """Id, ARN and tags of the template behind a physical id, or else of the one that carries this resource's mark."""
+        template_id = _template_id(physical_id)
+        if template_id is not None:
+            try:
+                return template_id, physical_id, self.rooms.tags(physical_id)
+            except NotFound:
+                pass
+        existing = self.rooms.find(identity)
+        if existing is None:
+            return None
+        tags = self.rooms.tags(existing.arn)
+        if tags.get(mark.OWNER) != self.owner:
+            self.story.found = f"{existing.arn}, which is not this resource's"
+            return None
+        return existing.id, existing.arn, tags
+
+
+def _allows(desired: DesiredTemplate) -> bool:
+    return desired.on_budget_reset is OnBudgetReset.ALLOW
+
+
+def _described(template: Template) -> str:
+    return f"{template.arn} with {template.budget}"
+
+
+def _template_id(physical_id: str) -> str | None:
+    match = _ARN.fullmatch(physical_id)
+    return match["id"] if match else None

@@ -1,0 +1,99 @@
+"""``python -m cleanrooms_local_aws``: the local AWS from the command line."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from . import LocalAws, LocalAwsError
+
+_FOLDER: Final = Path(".local-aws")
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the arguments say, and give the exit status."""
+    options = _parser().parse_args(arguments)
+    local_aws = LocalAws(options.folder)
+    try:
+        match options.command:
+            case "start":
+                _start(local_aws)
+                _say(_running(local_aws))
+            case "stop":
+                local_aws.stop()
+                _say(f"The local AWS in {options.folder} is stopped; what it holds is kept.")
+            case "status":
+                _say(_running(local_aws) if local_aws.running else f"No local AWS runs in {options.folder}.")
+                return 0 if local_aws.running else 1
+            case "destroy":
+                local_aws.destroy()
+                _say(f"The local AWS in {options.folder} is gone.")
+            case "exec":
+                _start(local_aws)
+                if options.bootstrap:
+                    local_aws.bootstrap([_absolute(options.bootstrap)])
+                return _execute(local_aws, options.arguments)
+    except LocalAwsError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say(f"Interrupted. What was begun may go on in the background: `python -m cleanrooms_local_aws stop --folder {options.folder}`")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cleanrooms_local_aws", description="An AWS on your own machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, description in (
+        ("start", "start it where it does not run; it then runs in the background"),
+        ("stop", "stop it; what it holds is kept for the next start"),
+        ("status", "say whether it runs, and where"),
+        ("destroy", "stop it and delete everything that it holds"),
+        ("exec", "run a command against it, starting it where it does not run"),
+    ):
+        command = commands.add_parser(name, help=description, description=description)
+        command.add_argument("--folder", type=Path, default=_FOLDER, help="where it keeps everything (default: %(default)s)")
+        if name == "exec":
+            command.add_argument("--bootstrap", metavar="CDK", help="the CDK CLI, to bootstrap with where that is not done yet")
+            command.add_argument("arguments", metavar="COMMAND", nargs="+", help="the command, best put after --")
+    return parser
+
+
+def _start(local_aws: LocalAws) -> None:
+    if not local_aws.running:
+        _say(f"Starting the local AWS in {local_aws.folder} ...")
+        local_aws.start()
+
+
+def _running(local_aws: LocalAws) -> str:
+    return (
+        f"The local AWS runs at {local_aws.endpoint} as process {local_aws.process_id},"
+        f" account {local_aws.account_id}, region {local_aws.region}."
+    )
+
+
+def _execute(local_aws: LocalAws, command: list[str]) -> int:
+    """Become the command, so that its exit status and signals are its own. Returns only where it cannot be run."""
+    try:
+        os.execvpe(command[0], command, local_aws.environment)  # noqa: S606
+    except OSError as error:
+        _say(f"The command {command[0]!r} could not be run: {error.strerror}.")
+        return 127
+
+
+def _absolute(command: str) -> str:
+    """The command, so that it is found from another folder as well."""
+    found = shutil.which(command)
+    return str(Path(found).absolute()) if found else command
+
+
+def _say(message: str) -> None:
+    """Tell the user, aside from the output of commands."""
+    print(message, file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

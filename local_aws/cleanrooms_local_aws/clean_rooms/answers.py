@@ -1,0 +1,90 @@
+"""Templates and budgets as the service writes them in its answers, which share nothing with the ledger.
+
+Times are in seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from .templates import Kind, Meter, Template
+
+
+def template(entry: Template) -> dict[str, Any]:
+    """``PrivacyBudgetTemplate``."""
+    return {**template_summary(entry), "autoRefresh": entry.auto_refresh, "parameters": deepcopy(entry.parameters)}
+
+
+def template_summary(entry: Template) -> dict[str, Any]:
+    """``PrivacyBudgetTemplateSummary``."""
+    return {
+        "id": entry.id,
+        "arn": entry.arn,
+        **_membership(entry),
+        **_collaboration(entry),
+        "privacyBudgetType": entry.kind.value,
+        "createTime": entry.create_time,
+        "updateTime": entry.update_time,
+    }
+
+
+def budget_summary(entry: Template) -> dict[str, Any]:
+    """``PrivacyBudgetSummary``."""
+    return {
+        "id": entry.budget_id,
+        "privacyBudgetTemplateId": entry.id,
+        "privacyBudgetTemplateArn": entry.arn,
+        **_membership(entry),
+        **_collaboration(entry),
+        "type": entry.kind.value,
+        "createTime": entry.create_time,
+        "updateTime": entry.budget_update_time,
+        "budget": {entry.kind.member: _budget(entry)},
+    }
+
+
+def for_collaboration(entry: Template, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Any of the above as the whole collaboration sees it: with its creator's account in place of the membership."""
+    shown = {name: value for name, value in answer.items() if name not in _membership(entry)}
+    return {**shown, "creatorAccountId": entry.account_id}
+
+
+def impact(max_counts: Mapping[str, int]) -> dict[str, Any]:
+    """``PrivacyImpact``."""
+    return {"differentialPrivacy": {"aggregations": [{"type": type_, "maxCount": count} for type_, count in max_counts.items()]}}
+
+
+def _membership(entry: Template) -> dict[str, str]:
+    return {"membershipId": entry.membership.id, "membershipArn": entry.membership.arn}
+
+
+def _collaboration(entry: Template) -> dict[str, str]:
+    return {"collaborationId": entry.membership.collaboration_id, "collaborationArn": entry.membership.collaboration_arn}
+
+
+def _budget(entry: Template) -> dict[str, Any]:
+    if entry.kind is Kind.ACCESS_BUDGET:
+        return {
+            "resourceArn": entry.resource_arn,
+            "details": [_detail(meter) for meter in entry.meters.values()],
+            "aggregateRemainingBudget": min(meter.remaining for meter in entry.meters.values()),
+        }
+    return {
+        "aggregations": [
+            {"type": type_, "maxCount": meter.maximum, "remainingCount": meter.remaining} for type_, meter in entry.meters.items()
+        ],
+        "epsilon": entry.parameters[entry.kind.member]["epsilon"],
+    }
+
+
+def _detail(meter: Meter) -> dict[str, Any]:
+    """``AccessBudgetDetails``; a lifetime has neither an end nor a refresh."""
+    detail = {
+        "startTime": meter.start,
+        "remainingBudget": meter.remaining,
+        "budget": meter.maximum,
+        "budgetType": meter.period.value,
+    }
+    if meter.end is not None:
+        detail |= {"endTime": meter.end, "autoRefresh": "ENABLED" if meter.refreshes else "DISABLED"}
+    return detail

@@ -1,0 +1,87 @@
+"""moto's Clean Rooms responses with privacy budgets: from an HTTP request to an operation, and back."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from moto.cleanrooms.responses import CleanRoomsResponse
+from moto.core.common_types import TYPE_RESPONSE
+
+from . import answers, model, spending
+from .exceptions import CleanRoomsError
+from .models import LOCK, PrivacyBudgetBackend, backend
+from .operations import OPERATIONS
+from .settings import Moment
+
+SPEND: Final = "SpendPrivacyBudget"
+"""The one operation that only the local service has."""
+_SPEND_PATH: Final = re.compile(
+    r"/local/memberships/(?P<membershipIdentifier>[^/]+)/privacybudgettemplates/(?P<privacyBudgetTemplateIdentifier>[^/]+)/spend"
+)
+_ANSWERED_WITHOUT_BODY: Final = frozenset({"DeleteCollaboration", "DeleteMembership", "DeleteConfiguredTable"})
+
+
+class PrivacyBudgetResponse(CleanRoomsResponse):
+    """Answers one request: the operations of ``model`` itself, moto's own as moto does."""
+
+    @property
+    def cleanrooms_backend(self) -> PrivacyBudgetBackend:
+        """The backend of the caller's account and region."""
+        return backend(self.current_account, self.region)
+
+    def call_action(self) -> TYPE_RESPONSE:
+        """Answer the request."""
+        operation = self._get_action()
+        try:
+            if operation == SPEND:
+                return self._respond(200, self._spend())
+            if operation in OPERATIONS:
+                return self._respond(model.status(operation), self._perform(operation))
+            with LOCK:
+                status, headers, body = super().call_action()
+        except CleanRoomsError as error:
+            self.response_headers["X-Amzn-ErrorType"] = error.code
+            return self._respond(error.status, error.body)
+        if operation in _ANSWERED_WITHOUT_BODY and status == 200:
+            return self._respond(204, {})
+        return status, headers, body
+
+    def _get_action(self) -> str:
+        """Route by method and path alone: moto would first look for an action in the query string and even in a JSON body."""
+        path = self.normalized_request.path
+        spend = _SPEND_PATH.fullmatch(path)
+        if spend and self.method == "POST":
+            self.uri_match = spend.groupdict()
+            return SPEND
+        routed = model.route(self.method, path)
+        if routed is None:
+            return self._get_action_from_method_and_request_uri(self.normalized_request)
+        operation, self.uri_match = routed
+        return operation
+
+    def _perform(self, operation: str) -> Mapping[str, Any]:
+        """One of the service's operations. The faults are consulted outside the lock, as they may wait."""
+        rooms = self.cleanrooms_backend
+        with LOCK:
+            rooms.quota.take(operation)
+        request = model.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
+        rooms.settings.faults(operation, Moment.BEFORE_EFFECT)
+        with LOCK:
+            answer = OPERATIONS[operation](rooms, request)
+        rooms.settings.faults(operation, Moment.AFTER_EFFECT)
+        return answer
+
+    def _spend(self) -> Mapping[str, Any]:
+        """Use up a part of a budget, which is answered as it stands then."""
+        amount = spending.amount(self.body)
+        with LOCK:
+            template = self.cleanrooms_backend.ledger.spend(
+                self.uri_match["membershipIdentifier"], self.uri_match["privacyBudgetTemplateIdentifier"], amount
+            )
+            return {"privacyBudgetSummary": answers.budget_summary(template)}
+
+    def _respond(self, status: int, answer: Mapping[str, Any]) -> TYPE_RESPONSE:
+        self.response_headers["Content-Type"] = "application/json"
+        headers, body = self._enrich_response(self.response_headers, "" if status == 204 else json.dumps(answer))
+        return status, headers, body

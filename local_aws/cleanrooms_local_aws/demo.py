@@ -1,0 +1,26 @@
+"""A collaboration and a membership to try things with; a template cannot stand without them."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from .folder import Folder, write_atomically
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What stands in Clean Rooms from the first start on."""
+
+    collaboration_id: str
+    membership_id: str
+    table_association_arn: str
+    """A configured table association of the membership; the local Clean Rooms knows it by its ARN alone."""
+
+
+def read(folder: Folder) -> Demo:
+    """Read which ids it has."""
+    return Demo(**json.loads(folder.demo.read_bytes()))
+
+
+def write(folder: Folder, demo: Demo) -> None:
+    """Keep which ids it has."""
+    write_atomically(folder.demo, json.dumps(asdict(demo)).encode())

@@ -1,0 +1,94 @@
+"""The function's zip: complete, small, and the same wherever it is made."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cleanrooms_privacy_budget.asset import Asset, assemble, handler_asset
+
+ROOT = Path(__file__).parents[2]
+HANDLER = ROOT / "lambda" / "privacy_budget_handler"
+
+
+@pytest.fixture(scope="module")
+def asset() -> Asset:
+    return handler_asset()
+
+
+def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Asset, tmp_path: Path) -> None:
+    script = (
+        "import os, sys, pathlib; os.umask(int(sys.argv[2], 8));"
+        "from cleanrooms_privacy_budget.asset import assemble;"
+        "made = assemble(pathlib.Path(sys.argv[1]) / 'privacy_budget_handler', pathlib.Path(sys.argv[1]) / 'out');"
+        "print(made.digest)"
+    )
+    digests = set()
+    zips = set()
+    for seed, umask in (("1", "077"), ("2", "002")):
+        folder = tmp_path / seed
+        copied = folder / "privacy_budget_handler"
+        copied.mkdir(parents=True)
+        for source in HANDLER.glob("*.py"):
+            (copied / source.name).write_bytes(source.read_bytes())
+        (copied / "__pycache__").mkdir()
+        (copied / "__pycache__" / f"x{seed}.pyc").write_text(seed)
+        finished = subprocess.run(
+            [sys.executable, "-c", script, str(folder), umask],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(finished.stdout.strip())
+        zips.add(next((folder / "out").glob("*.zip")).read_bytes())
+    assert digests == {asset.digest}
+    assert zips == {asset.path.read_bytes()}
+
+
+def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path) -> None:
+    copied = tmp_path / "privacy_budget_handler"
+    copied.mkdir()
+    for source in HANDLER.glob("*.py"):
+        (copied / source.name).write_bytes(source.read_bytes())
+    (copied / "mark.py").write_text("# edited\n")
+    assert assemble(copied, tmp_path / "out").digest != asset.digest
+
+
+def test_the_zip_is_small_and_holds_no_other_services_data(asset: Asset) -> None:
+    assert asset.path.stat().st_size < 1_500_000
+    with zipfile.ZipFile(asset.path) as archive:
+        services = {name.split("/")[2] for name in archive.namelist() if name.startswith("botocore/data/") and name.count("/") > 2}
+    assert services == {"cleanrooms", "cloudformation"}
+
+
+def test_the_zip_runs_alone(asset: Asset, tmp_path: Path) -> None:
+    """Everything that the function imports is in the zip: nothing else is on the path but the standard library."""
+    with zipfile.ZipFile(asset.path) as archive:
+        archive.extractall(tmp_path)
+    script = (
+        "import privacy_budget_handler.function as function, privacy_budget_handler.events as events, boto3, botocore.session\n"
+        "assert function.handle is events.handle, 'the function could not start'\n"
+        "boto3.client('cloudformation', config=events.PATIENCE)\n"
+        "print(events.rooms._client.meta.endpoint_url)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{script}"],
+        env={"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "https://cleanrooms.eu-west-1.amazonaws.com"
+
+
+def test_licences_of_what_the_zip_holds_are_in_it(asset: Asset) -> None:
+    with zipfile.ZipFile(asset.path) as archive:
+        names = archive.namelist()
+    for distribution in {name.split("/")[0] for name in names if ".dist-info/" in name}:
+        texts = [name for name in names if name.startswith(distribution) and ("LICEN" in name or "NOTICE" in name)]
+        assert texts, f"{distribution} has no licence in the zip"

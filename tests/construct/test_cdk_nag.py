@@ -1,0 +1,69 @@
+"""cdk-nag's AwsSolutions: no finding that is not acknowledged one by one, with a reason that the README prints."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from cdk_nag import AwsSolutionsChecks
+
+from cleanrooms_privacy_budget import PrivacyBudgetProvider
+from cleanrooms_privacy_budget.acknowledgements import WHY_ALL_STACKS, WHY_ALL_TEMPLATES, WHY_VPC_POLICY
+from synth import ACCESS_BUDGET, MEMBERSHIP, add
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def findings(stack: cdk.Stack, folder: Path) -> list[str]:
+    """The findings in a stack, as cdk-nag reports them."""
+    app: Any = stack.node.root
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    try:
+        app.synth()
+    except RuntimeError as error:
+        assert "ValidationFailed" in str(error)
+    report = json.loads((folder / "validation-report.json").read_text())
+    violations = [violation for plugin in report["pluginReports"] for violation in plugin["violations"]]
+    return [violation["ruleName"] for violation in violations if violation["severity"] == "error"]
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cdk.Stack:
+    monkeypatch.setenv("CDK_VALIDATION", "true")
+    return cdk.Stack(cdk.App(outdir=str(tmp_path)), "Shop")
+
+
+@pytest.mark.parametrize("env", [None, cdk.Environment(account="111122223333", region="us-east-1")])
+def test_no_finding_with_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: cdk.Environment | None) -> None:
+    monkeypatch.setenv("CDK_VALIDATION", "true")
+    stack = cdk.Stack(cdk.App(outdir=str(tmp_path)), "Shop", env=env)
+    add(stack)
+    add(stack, "Access", budget=ACCESS_BUDGET)
+    assert findings(stack, tmp_path) == []
+
+
+@pytest.mark.parametrize("membership", [MEMBERSHIP, cdk.Fn.import_value("membership"), cdk.Fn.ref("Membership")])
+def test_no_finding_for_a_narrowed_policy(stack: cdk.Stack, tmp_path: Path, membership: str) -> None:
+    PrivacyBudgetProvider(stack, "Provider", memberships=[membership])
+    assert findings(stack, tmp_path) == []
+
+
+def test_no_finding_of_the_providers_in_a_vpc(stack: cdk.Stack, tmp_path: Path) -> None:
+    vpc = ec2.Vpc.from_vpc_attributes(stack, "Vpc", vpc_id="vpc-1", availability_zones=["us-east-1a"], private_subnet_ids=["subnet-1"])
+    PrivacyBudgetProvider(stack, "Provider", vpc=vpc)
+    assert findings(stack, tmp_path) == []
+
+
+def test_what_is_not_acknowledged_is_found(stack: cdk.Stack, tmp_path: Path) -> None:
+    provider = PrivacyBudgetProvider(stack, "Provider")
+    provider.role.add_to_principal_policy(cdk.aws_iam.PolicyStatement(actions=["cleanrooms:*"], resources=["*"]))
+    assert findings(stack, tmp_path) == ["AwsSolutions-IAM5[Action::cleanrooms:*]", "AwsSolutions-IAM5[Resource::*]"]
+
+
+def test_the_readme_prints_each_reason() -> None:
+    printed = re.sub(r"\s+", " ", README.read_text())
+    for reason in (WHY_ALL_TEMPLATES, WHY_ALL_STACKS, WHY_VPC_POLICY):
+        assert reason in printed

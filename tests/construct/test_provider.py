@@ -1,0 +1,206 @@
+"""The function behind the templates: one a stack, with what users of Lambda-backed constructs ask for."""
+
+import re
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk.assertions import Template
+
+from cleanrooms_privacy_budget import PrivacyBudgetProvider, PrivacyBudgetTemplate
+from synth import DIFFERENTIAL_PRIVACY, MEMBERSHIP, TYPE, add, new_stack, only, resources
+
+FUNCTION = "AWS::Lambda::Function"
+ARN = "arn:aws:lambda:us-east-1:111122223333:function:provider"
+
+
+def other(number: int) -> str:
+    return f"12345678-1111-4222-8333-{number:012}"
+
+
+def test_one_function_role_and_log_group_serve_every_template_of_a_stack() -> None:
+    stack = new_stack()
+    for number in range(5):
+        add(stack, f"Budget{number}", membership_id=other(number))
+    synthesized = Template.from_stack(stack)
+    for type_ in (FUNCTION, "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::Logs::LogGroup"):
+        synthesized.resource_count_is(type_, 1)
+    tokens = {str(resource["Properties"]["ServiceToken"]) for resource in resources(stack).values()}
+    assert len(tokens) == 1
+
+
+def test_the_policy_does_not_depend_on_the_templates() -> None:
+    policies = []
+    for count in (1, 4):
+        stack = new_stack()
+        for number in range(count):
+            add(stack, f"Budget{number}", membership_id=other(number))
+        policies.append(only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"])
+    assert policies[0] == policies[1]
+
+
+def test_the_function_has_the_defaults_that_the_docs_promise() -> None:
+    stack = new_stack()
+    add(stack)
+    function = only(stack, FUNCTION)["Properties"]
+    assert function["Runtime"] == "python3.14"
+    assert function["Architectures"] == ["arm64"]
+    assert function["MemorySize"] == 512
+    assert function["Timeout"] == 300
+    assert function["Handler"] == "privacy_budget_handler.function.handler"
+    assert function["LoggingConfig"]["LogFormat"] == "JSON"
+    assert only(stack, "AWS::Logs::LogGroup")["Properties"] == {"RetentionInDays": 365}
+
+
+def test_no_retried_event_outlives_cloudformations_wait() -> None:
+    stack = new_stack()
+    add(stack, provider=PrivacyBudgetProvider(stack, "Provider", timeout=cdk.Duration.seconds(90)))
+    invoke = only(stack, "AWS::Lambda::EventInvokeConfig")["Properties"]
+    waits = int(only(stack)["Properties"]["ServiceTimeout"])
+    assert waits > invoke["MaximumEventAgeInSeconds"] + only(stack, FUNCTION)["Properties"]["Timeout"]
+    assert waits <= 3600
+
+
+def test_every_option_reaches_the_function() -> None:
+    stack = new_stack()
+    vpc = ec2.Vpc(stack, "Vpc")
+    provider = PrivacyBudgetProvider.get_or_create(
+        stack,
+        memory_size=256,
+        timeout=cdk.Duration.minutes(2),
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.X86_64,
+        log_retention=logs.RetentionDays.ONE_WEEK,
+        vpc=vpc,
+        vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+        security_groups=[ec2.SecurityGroup(stack, "Group", vpc=vpc)],
+        environment_encryption=kms.Key(stack, "Key"),
+        reserved_concurrent_executions=3,
+    )
+    function = only(stack, FUNCTION)["Properties"]
+    assert (function["MemorySize"], function["Timeout"], function["Runtime"]) == (256, 120, "python3.13")
+    assert function["Architectures"] == ["x86_64"]
+    assert function["ReservedConcurrentExecutions"] == 3
+    assert "KmsKeyArn" in function
+    assert len(function["VpcConfig"]["SecurityGroupIds"]) == 1
+    assert only(stack, "AWS::Logs::LogGroup")["Properties"]["RetentionInDays"] == 7
+    assert "AWSLambdaVPCAccessExecutionRole" in str(only(stack, "AWS::IAM::Role"))
+    assert provider.function.role is provider.role
+
+
+def test_a_log_group_and_a_role_of_the_users_own() -> None:
+    stack = new_stack()
+    group = logs.LogGroup(stack, "Mine")
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    add(stack, provider=PrivacyBudgetProvider(stack, "Provider", log_group=group, role=role))
+    synthesized = Template.from_stack(stack)
+    synthesized.resource_count_is("AWS::Logs::LogGroup", 1)
+    synthesized.resource_count_is("AWS::IAM::Role", 1)
+    assert "cleanrooms:CreatePrivacyBudgetTemplate" in str(only(stack, "AWS::IAM::Policy"))
+
+
+def test_an_imported_role_is_left_as_it_is() -> None:
+    stack = new_stack()
+    role = iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/provider", mutable=False)
+    add(stack, provider=PrivacyBudgetProvider(stack, "Provider", role=role))
+    synthesized = Template.from_stack(stack)
+    synthesized.resource_count_is("AWS::IAM::Policy", 0)
+    synthesized.resource_count_is(FUNCTION, 1)
+
+
+def test_a_permissions_boundary_comes_from_cdks_own_mechanism() -> None:
+    stack = new_stack()
+    iam.PermissionsBoundary.of(stack).apply(iam.ManagedPolicy.from_managed_policy_name(stack, "Boundary", "limits"))
+    add(stack)
+    assert "limits" in str(only(stack, "AWS::IAM::Role")["Properties"]["PermissionsBoundary"])
+
+
+def test_memberships_narrow_the_policy() -> None:
+    stack = new_stack(env=cdk.Environment(account="111122223333", region="us-east-1"))
+    PrivacyBudgetProvider(stack, "Provider", memberships=[MEMBERSHIP])
+    named = re.findall(r"membership/([^/'\"]+)", str(only(stack, "AWS::IAM::Policy")))
+    assert set(named) == {MEMBERSHIP}
+
+
+def test_the_same_options_again_are_the_same_provider() -> None:
+    stack = new_stack()
+    first = PrivacyBudgetProvider.get_or_create(stack, memory_size=256)
+    assert PrivacyBudgetProvider.get_or_create(stack, memory_size=256) is first
+    assert PrivacyBudgetProvider.get_or_create(stack) is first
+    add(stack)
+    Template.from_stack(stack).resource_count_is(FUNCTION, 1)
+
+
+@pytest.mark.parametrize("options", [{"memory_size": 512}, {"memory_size": 256, "reserved_concurrent_executions": 2}])
+def test_other_options_in_one_stack_raise_instead_of_being_ignored(options: dict[str, Any]) -> None:
+    stack = new_stack()
+    PrivacyBudgetProvider.get_or_create(stack, memory_size=256)
+    with pytest.raises(ValueError, match="before the stack's first template") as raised:
+        PrivacyBudgetProvider.get_or_create(stack, **options)
+    assert "[Shop/PrivacyBudgetProvider]" in str(raised.value)
+
+
+def test_options_after_the_first_template_raise() -> None:
+    stack = new_stack()
+    add(stack)
+    with pytest.raises(ValueError, match="memory_size"):
+        PrivacyBudgetProvider.get_or_create(stack, memory_size=256)
+
+
+def test_an_option_that_does_not_exist_raises() -> None:
+    with pytest.raises(TypeError, match="memory"):
+        PrivacyBudgetProvider.get_or_create(new_stack(), memory=256)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "subnets without vpc": ({"vpc_subnets": ec2.SubnetSelection()}, "go with vpc"),
+    "groups without vpc": ({"security_groups": []}, "go with vpc"),
+    "no memberships": ({"memberships": []}, "memberships must name at least one"),
+    "membership": ({"memberships": ["LAB"]}, "memberships must each be a lower-case UUID, got 'LAB'"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_options_raise_and_add_nothing(options: dict[str, Any], message: str) -> None:
+    stack = new_stack()
+    with pytest.raises(ValueError, match=message):
+        PrivacyBudgetProvider(stack, "Provider", **options)
+    assert stack.node.children == []
+
+
+def test_a_retention_goes_without_a_log_group() -> None:
+    stack = new_stack()
+    group = logs.LogGroup(stack, "Mine")
+    with pytest.raises(ValueError, match="log_retention goes without log_group"):
+        PrivacyBudgetProvider(stack, "Provider", log_group=group, log_retention=logs.RetentionDays.ONE_DAY)
+
+
+def test_an_imported_provider_leaves_the_stack_without_a_function() -> None:
+    stack = new_stack()
+    provider = PrivacyBudgetProvider.from_function_arn(stack, "Provider", ARN, timeout=cdk.Duration.minutes(1))
+    add(stack, provider=provider)
+    assert Template.from_stack(stack).to_json()["Resources"].keys() == {"Budget"}
+    declared = only(stack)["Properties"]
+    assert (declared["ServiceToken"], declared["ServiceTimeout"]) == (ARN, "720")
+
+
+def test_a_provider_of_another_stack_is_passed_on() -> None:
+    app = cdk.App()
+    shared = PrivacyBudgetProvider(cdk.Stack(app, "Provider"), "Provider")
+    stack = cdk.Stack(app, "Shop")
+    PrivacyBudgetTemplate(stack, "Budget", membership_id=MEMBERSHIP, budget=DIFFERENTIAL_PRIVACY, provider=shared)
+    assert Template.from_stack(stack).find_resources(FUNCTION) == {}
+    assert "Fn::ImportValue" in str(only(stack)["Properties"]["ServiceToken"]) or "Fn::GetStackOutput" in str(only(stack))
+
+
+def test_two_providers_in_one_stack() -> None:
+    stack = new_stack()
+    add(stack, "A")
+    add(stack, "B", membership_id=other(1), provider=PrivacyBudgetProvider(stack, "Second", memory_size=128))
+    Template.from_stack(stack).resource_count_is(FUNCTION, 2)
+    assert len({str(resource["Properties"]["ServiceToken"]) for resource in resources(stack, TYPE).values()}) == 2

@@ -1,0 +1,96 @@
+"""A snapshot of what is public: a change here breaks deployed stacks or users' code, and needs a major version."""
+
+import inspect
+
+import aws_cdk as cdk
+
+import cleanrooms_privacy_budget
+from cleanrooms_privacy_budget import PrivacyBudgetProvider, PrivacyBudgetTemplate
+from privacy_budget_handler import contract, mark
+from synth import add
+
+
+def parameters(function: object) -> list[str]:
+    return list(inspect.signature(function).parameters)[3:]  # type: ignore[arg-type]
+
+
+def test_exported_names() -> None:
+    assert cleanrooms_privacy_budget.__all__ == [
+        "AccessLimit",
+        "AutoRefresh",
+        "IPrivacyBudgetProvider",
+        "IPrivacyBudgetTemplate",
+        "OnBudgetReset",
+        "OnExisting",
+        "PrivacyBudget",
+        "PrivacyBudgetProvider",
+        "PrivacyBudgetTemplate",
+    ]
+
+
+def test_keywords() -> None:
+    assert parameters(PrivacyBudgetTemplate.__init__) == [
+        "membership_id",
+        "budget",
+        "on_existing",
+        "on_budget_reset",
+        "removal_policy",
+        "provider",
+    ]
+    assert parameters(PrivacyBudgetProvider.__init__) == [
+        "memory_size",
+        "timeout",
+        "runtime",
+        "architecture",
+        "log_retention",
+        "log_group",
+        "role",
+        "memberships",
+        "vpc",
+        "vpc_subnets",
+        "security_groups",
+        "environment_encryption",
+        "reserved_concurrent_executions",
+    ]
+
+
+def test_names_in_the_cloudformation_template() -> None:
+    assert contract.RESOURCE_TYPE == "Custom::CleanRoomsPrivacyBudgetTemplate"
+    assert list(contract.Property) == [
+        "MembershipIdentifier",
+        "PrivacyBudgetType",
+        "AutoRefresh",
+        "Parameters",
+        "Tags",
+        "OnExisting",
+        "OnBudgetReset",
+    ]
+    assert list(contract.Attribute) == [
+        "Arn",
+        "PrivacyBudgetTemplateIdentifier",
+        "MembershipArn",
+        "CollaborationArn",
+        "CollaborationIdentifier",
+    ]
+
+
+def test_logical_ids() -> None:
+    stack = cdk.Stack(cdk.App(), "Shop")
+    add(stack)
+    assert sorted(cdk.assertions.Template.from_stack(stack).to_json()["Resources"]) == [
+        "Budget",
+        "PrivacyBudgetProviderFunctionEventInvokeConfigE8ADC882",
+        "PrivacyBudgetProviderFunctionF7DA4313",
+        "PrivacyBudgetProviderLogGroupC1B8BD80",
+        "PrivacyBudgetProviderRole1843E271",
+        "PrivacyBudgetProviderRoleDefaultPolicyD01C11D0",
+    ]
+
+
+def test_marks_on_templates_that_stand() -> None:
+    assert (mark.OWNER, mark.REQUEST, mark.PHYSICAL_ID, mark.ADOPTED_FROM) == (
+        "cleanrooms-privacy-budget:owner",
+        "cleanrooms-privacy-budget:request",
+        "cleanrooms-privacy-budget:physical-id",
+        "cleanrooms-privacy-budget:adopted-from",
+    )

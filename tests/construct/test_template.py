@@ -1,0 +1,302 @@
+"""What a privacy budget template becomes in the CloudFormation template."""
+
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Annotations, Match, Template
+
+from cleanrooms_privacy_budget import (
+    AccessLimit,
+    AutoRefresh,
+    OnBudgetReset,
+    OnExisting,
+    PrivacyBudget,
+    PrivacyBudgetProvider,
+    PrivacyBudgetTemplate,
+)
+from privacy_budget_handler import properties
+from stack import as_strings
+from synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only, resources
+
+
+def test_differential_privacy_has_the_native_types_properties() -> None:
+    stack = new_stack()
+    add(stack)
+    declared = only(stack)["Properties"]
+    assert declared.pop("ServiceToken")["Fn::GetAtt"][1] == "Arn"
+    assert declared == {
+        "ServiceTimeout": "960",
+        "MembershipIdentifier": MEMBERSHIP,
+        "PrivacyBudgetType": "DIFFERENTIAL_PRIVACY",
+        "AutoRefresh": "NONE",
+        "Parameters": {"Epsilon": 3, "UsersNoisePerQuery": 30},
+    }
+
+
+def test_an_access_budget_has_the_native_types_properties() -> None:
+    stack = new_stack()
+    add(stack, budget=ACCESS_BUDGET)
+    declared = only(stack)["Properties"]
+    assert "AutoRefresh" not in declared
+    assert declared["PrivacyBudgetType"] == "ACCESS_BUDGET"
+    assert declared["Parameters"] == {
+        "ResourceArn": TABLE,
+        "BudgetParameters": [
+            {"Type": "CALENDAR_DAY", "Budget": 100, "AutoRefresh": "ENABLED"},
+            {"Type": "LIFETIME", "Budget": 1000},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "rendered"),
+    [
+        (AccessLimit.per_day(1), {"Type": "CALENDAR_DAY", "Budget": 1, "AutoRefresh": "ENABLED"}),
+        (AccessLimit.per_week(2, auto_refresh=False), {"Type": "CALENDAR_WEEK", "Budget": 2, "AutoRefresh": "DISABLED"}),
+        (AccessLimit.per_month(3), {"Type": "CALENDAR_MONTH", "Budget": 3, "AutoRefresh": "ENABLED"}),
+        (AccessLimit.lifetime(0), {"Type": "LIFETIME", "Budget": 0}),
+    ],
+)
+def test_each_limit(limit: AccessLimit, rendered: dict[str, Any]) -> None:
+    stack = new_stack()
+    add(stack, budget=PrivacyBudget.access_budget(resource_arn=TABLE, limits=[limit]))
+    assert only(stack)["Properties"]["Parameters"]["BudgetParameters"] == [rendered]
+
+
+def test_options_other_than_the_defaults_are_declared() -> None:
+    stack = new_stack()
+    budget = PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh.CALENDAR_MONTH)
+    add(stack, budget=budget, on_existing=OnExisting.ADOPT, on_budget_reset=OnBudgetReset.ALLOW)
+    declared = only(stack)["Properties"]
+    assert declared["AutoRefresh"] == "CALENDAR_MONTH"
+    assert declared["OnExisting"] == "ADOPT"
+    assert declared["OnBudgetReset"] == "ALLOW"
+
+
+@pytest.mark.parametrize("budget", [DIFFERENTIAL_PRIVACY, ACCESS_BUDGET])
+def test_the_handler_takes_what_the_construct_declares(budget: PrivacyBudget) -> None:
+    stack = new_stack(tags={"team": "privacy"})
+    add(stack, budget=budget, on_existing=OnExisting.ADOPT, on_budget_reset=OnBudgetReset.ALLOW)
+    desired = properties.parse(as_strings(only(stack)["Properties"]))
+    assert desired.identity.kind == budget.kind
+    assert desired.tags == {"team": "privacy"}
+    assert (desired.on_existing, desired.on_budget_reset) == (OnExisting.ADOPT, OnBudgetReset.ALLOW)
+
+
+def test_a_template_is_kept_unless_its_creation_is_rolled_back() -> None:
+    stack = new_stack()
+    add(stack)
+    resource = only(stack)
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_a_template_that_may_go_goes() -> None:
+    stack = new_stack()
+    add(stack, removal_policy=cdk.RemovalPolicy.DESTROY)
+    resource = only(stack)
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Delete", "Delete")
+
+
+def test_attributes_are_the_native_types() -> None:
+    stack = new_stack()
+    template = add(stack)
+    attributes = {
+        "Arn": template.privacy_budget_template_arn,
+        "PrivacyBudgetTemplateIdentifier": template.privacy_budget_template_id,
+        "MembershipArn": template.membership_arn,
+        "CollaborationArn": template.collaboration_arn,
+        "CollaborationIdentifier": template.collaboration_id,
+    }
+    for name, value in attributes.items():
+        assert stack.resolve(value) == {"Fn::GetAtt": ["Budget", name]}
+
+
+def rules() -> dict[str, tuple[dict[str, Any], str]]:
+    def dp(**options: Any) -> dict[str, Any]:
+        return {"budget": PrivacyBudget.differential_privacy(**{"epsilon": 3, "users_noise_per_query": 30, **options})}
+
+    def access(*limits: AccessLimit, table: str = TABLE) -> dict[str, Any]:
+        return {"budget": PrivacyBudget.access_budget(resource_arn=table, limits=limits)}
+
+    return {
+        "epsilon": (dp(epsilon=21), "epsilon must be a whole number from 1 to 20, got 21"),
+        "epsilon a fraction": (dp(epsilon=2.5), "epsilon must be a whole number from 1 to 20, got 2.5"),
+        "epsilon a bool": (dp(epsilon=True), "epsilon must be a whole number from 1 to 20, got True"),
+        "epsilon a string": (dp(epsilon="3"), "epsilon must be a whole number from 1 to 20, got '3'"),
+        "noise": (dp(users_noise_per_query=9), "users_noise_per_query must be a whole number from 10 to 100, got 9"),
+        "membership": ({"membership_id": "LAB"}, "membership_id must be a lower-case UUID, got 'LAB'"),
+        "table": (access(AccessLimit.lifetime(1), table="arn:aws:s3:::b"), "got 'arn:aws:s3:::b'"),
+        "no limits": (access(), "limits must be 1 or 2 limits, got []"),
+        "two periods": (access(AccessLimit.per_day(1), AccessLimit.per_week(1)), "or one of each, got ['CALENDAR_DAY', 'CALENDAR_WEEK']"),
+        "limit": (
+            access(AccessLimit.per_day(1_000_001)),
+            "budget of the CALENDAR_DAY limit must be a whole number from 0 to 1000000, got 1000001",
+        ),
+    }
+
+
+@pytest.mark.parametrize(("options", "message"), rules().values(), ids=rules().keys())
+def test_a_bad_literal_raises_with_rule_value_and_path_and_adds_nothing(options: dict[str, Any], message: str) -> None:
+    stack = new_stack()
+    with pytest.raises(ValueError) as raised:
+        add(stack, **options)
+    assert message in str(raised.value)
+    assert str(raised.value).endswith("[Shop/Budget]")
+    assert stack.node.children == []
+
+
+def test_an_unknown_refresh_raises() -> None:
+    with pytest.raises(ValueError, match="WEEKLY"):
+        PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh="WEEKLY")  # type: ignore[arg-type]
+
+
+def test_tokens_pass() -> None:
+    stack = new_stack()
+    membership = cdk.CfnParameter(stack, "Membership").value_as_string
+    epsilon = cdk.CfnParameter(stack, "Epsilon", type="Number").value_as_number
+    table = cdk.Fn.import_value("table")
+    add(stack, "A", membership_id=membership, budget=PrivacyBudget.differential_privacy(epsilon=epsilon, users_noise_per_query=epsilon))
+    limits = [AccessLimit.per_day(cdk.Token.as_number({"Ref": "Epsilon"}))]  # type: ignore[arg-type]
+    add(stack, "B", budget=PrivacyBudget.access_budget(resource_arn=table, limits=limits))
+    declared = resources(stack)
+    assert declared["A"]["Properties"]["MembershipIdentifier"] == {"Ref": "Membership"}
+    assert declared["A"]["Properties"]["Parameters"]["Epsilon"] == {"Ref": "Epsilon"}
+    parameters = declared["B"]["Properties"]["Parameters"]
+    assert parameters["ResourceArn"] == {"Fn::ImportValue": "table"}
+    assert parameters["BudgetParameters"][0]["Budget"] == {"Ref": "Epsilon"}
+
+
+def test_tags_come_from_every_level_and_the_nearest_wins() -> None:
+    stack = new_stack(tags={"team": "privacy", "stage": "dev", "gone": "x"})
+    template = add(stack)
+    cdk.Tags.of(stack.node.root).add("stage", "prod")
+    cdk.Tags.of(template).add("owner", "me")
+    cdk.Tags.of(template).remove("gone")
+    declared = {tag["Key"]: tag["Value"] for tag in only(stack)["Properties"]["Tags"]}
+    assert declared == {"team": "privacy", "stage": "prod", "owner": "me"}
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_stack_tags_are_there_whatever_the_feature_flag_says(explicit: bool) -> None:
+    app = cdk.App(context={"@aws-cdk/core:explicitStackTags": explicit})
+    stack = cdk.Stack(app, "Shop", tags={"team": "privacy"})
+    add(stack)
+    cdk.Tags.of(app).add("app", "shop")
+    declared = {tag["Key"]: tag["Value"] for tag in only(stack)["Properties"]["Tags"]}
+    assert declared == {"team": "privacy", "app": "shop"}
+
+
+def test_a_stage_and_a_nested_stack_synthesize() -> None:
+    app = cdk.App()
+    stage = cdk.Stage(app, "Prod")
+    stack = cdk.Stack(stage, "Shop")
+    nested = cdk.NestedStack(stack, "Nested")
+    add(stack)
+    add(nested)
+    assembly = stage.synth()
+    assert "Budget" in assembly.get_stack_by_name("Prod-Shop").template["Resources"]
+    assert "Budget" in Template.from_stack(nested).to_json()["Resources"]
+
+
+WARNED = {
+    "calendar-month": {
+        "budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh.CALENDAR_MONTH)
+    },
+    "allows-budget-reset": {"on_budget_reset": OnBudgetReset.ALLOW},
+    "delete-uncaps-table": {"budget": ACCESS_BUDGET, "removal_policy": cdk.RemovalPolicy.DESTROY},
+}
+
+
+@pytest.mark.parametrize(("warning", "options"), WARNED.items(), ids=WARNED.keys())
+def test_a_warning_has_an_id_that_can_be_acknowledged(warning: str, options: dict[str, Any]) -> None:
+    stack = new_stack()
+    add(stack, **options)
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    assert [f"[ack: cleanrooms-privacy-budget:{warning}]" in str(entry.entry.data) for entry in found] == [True]
+    quiet = new_stack()
+    template = add(quiet, **options)
+    cdk.Annotations.of(template).acknowledge_warning(f"cleanrooms-privacy-budget:{warning}")
+    assert Annotations.from_stack(quiet).find_warning("*", Match.any_value()) == []
+
+
+def test_no_warning_without_a_reason() -> None:
+    stack = new_stack()
+    add(stack)
+    add(stack, "Access", budget=ACCESS_BUDGET)
+    assert Annotations.from_stack(stack).find_warning("*", Match.any_value()) == []
+
+
+SHORT = f"arn:aws:cleanrooms:us-east-1:111122223333:privacybudgettemplate/{MEMBERSHIP}"
+LONG = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/privacybudgettemplate/{MEMBERSHIP}"
+
+
+@pytest.mark.parametrize("arn", [SHORT, LONG])
+def test_an_import_passes_its_arn_through(arn: str) -> None:
+    imported = PrivacyBudgetTemplate.from_privacy_budget_template_arn(new_stack(), "Imported", arn)
+    assert imported.privacy_budget_template_arn == arn
+    assert imported.privacy_budget_template_id == MEMBERSHIP
+
+
+def test_an_import_never_validates() -> None:
+    stack = new_stack()
+    arn = cdk.Fn.import_value("arn")
+    imported = PrivacyBudgetTemplate.from_privacy_budget_template_arn(stack, "Imported", arn)
+    assert stack.resolve(imported.privacy_budget_template_arn) == {"Fn::ImportValue": "arn"}
+    other = PrivacyBudgetTemplate.from_privacy_budget_template_arn(stack, "Other", "whatever")
+    assert other.privacy_budget_template_arn == "whatever"
+
+
+def test_an_import_tells_the_membership_that_its_arn_holds() -> None:
+    imported = PrivacyBudgetTemplate.from_privacy_budget_template_arn(new_stack(), "Imported", LONG)
+    assert imported.membership_arn == f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}"
+
+
+def test_an_import_names_the_way_out_for_what_its_arn_does_not_tell() -> None:
+    imported = PrivacyBudgetTemplate.from_privacy_budget_template_arn(new_stack(), "Imported", SHORT)
+    with pytest.raises(ValueError, match="from_privacy_budget_template_attributes and give membership_arn"):
+        imported.membership_arn  # noqa: B018
+    with pytest.raises(ValueError, match="give collaboration_arn"):
+        imported.collaboration_arn  # noqa: B018
+
+
+def test_an_import_by_attributes_tells_them() -> None:
+    collaboration = f"arn:aws:cleanrooms:us-east-1:111122223333:collaboration/{MEMBERSHIP}"
+    imported = PrivacyBudgetTemplate.from_privacy_budget_template_attributes(
+        new_stack(),
+        "Imported",
+        privacy_budget_template_arn=SHORT,
+        membership_arn="arn:aws:cleanrooms:us-east-1:111122223333:membership/m",
+        collaboration_arn=collaboration,
+    )
+    assert imported.membership_arn.endswith("membership/m")
+    assert imported.collaboration_arn == collaboration
+    assert imported.collaboration_id == MEMBERSHIP
+
+
+def test_grants_name_both_forms_of_the_arn() -> None:
+    stack = new_stack(env=cdk.Environment(account="111122223333", region="us-east-1"))
+    role = cdk.aws_iam.Role(stack, "Role", assumed_by=cdk.aws_iam.AccountRootPrincipal())
+    provider = PrivacyBudgetProvider.from_function_arn(stack, "Provider", "arn:aws:lambda:us-east-1:111122223333:function:f")
+    template = add(stack, provider=provider)
+    template.grant_manage(role)
+    statements = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]["Statement"]
+    allowed = {action: statement["Resource"] for statement in statements for action in statement["Action"]}
+    assert set(allowed) == {
+        "cleanrooms:GetPrivacyBudgetTemplate",
+        "cleanrooms:ListTagsForResource",
+        "cleanrooms:ListPrivacyBudgetTemplates",
+        "cleanrooms:ListPrivacyBudgets",
+        "cleanrooms:DeletePrivacyBudgetTemplate",
+        "cleanrooms:UpdatePrivacyBudgetTemplate",
+        "cleanrooms:TagResource",
+        "cleanrooms:UntagResource",
+    }
+    assert allowed["cleanrooms:ListPrivacyBudgets"] == {"Fn::GetAtt": ["Budget", "MembershipArn"]}
+    written = [arn["Fn::Join"][1] for arn in allowed["cleanrooms:UpdatePrivacyBudgetTemplate"]]
+    template_id = {"Fn::GetAtt": ["Budget", "PrivacyBudgetTemplateIdentifier"]}
+    prefix = ["arn:", {"Ref": "AWS::Partition"}]
+    assert written == [
+        [*prefix, f":cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/privacybudgettemplate/", template_id],
+        [*prefix, ":cleanrooms:us-east-1:111122223333:privacybudgettemplate/", template_id],
+    ]

@@ -1,0 +1,300 @@
+"""Every event gets exactly one answer, valid and in time: what crhelper leaves open, closed."""
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+import privacy_budget_handler
+from privacy_budget_handler import answer, events, properties, protocol
+from privacy_budget_handler.protocol import Resource
+from response_url import ResponseUrl, serving
+from stack import Context, Stack, differential_privacy
+
+MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture
+def url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResponseUrl]:
+    monkeypatch.setattr(answer, "ATTEMPTS", 3)
+    with serving(folder) as told:
+        monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+        yield told
+
+
+class Clock(Context):
+    """A context whose time runs."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.end = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.end - time.monotonic()) * 1000)
+
+
+def event(url: ResponseUrl, request_type: str = "Create", **more: Any) -> dict[str, Any]:
+    return {**Stack().event(request_type, differential_privacy(MEMBERSHIP), **more), "ResponseURL": url.url}
+
+
+def resource(handle: Callable[[Any, Any], Any]) -> Resource:
+    made = Resource(lambda error: f"{type(error).__name__}: {error}", lambda: "the time ran out while testing")
+    made.create(handle)
+    made.update(handle)
+    made.delete(handle)
+    return made
+
+
+def bodies(url: ResponseUrl) -> list[dict[str, Any]]:
+    return [json.loads(body) for _, _, body in url.received]
+
+
+def raises(message: str) -> Callable[[Any, Any], Any]:
+    def handle(*_: Any) -> str:
+        raise RuntimeError(message)
+
+    return handle
+
+
+def test_the_answer_goes_to_the_url_exactly_as_given_with_an_empty_content_type(url: ResponseUrl) -> None:
+    sent = event(url)
+    resource(lambda *_: "arn")(sent, Context())
+    ((path, headers, body),) = url.received
+    assert url.url.endswith(path)
+    assert headers["content-type"] == ""
+    assert json.loads(body) == {
+        "Status": "SUCCESS",
+        "PhysicalResourceId": "arn",
+        "StackId": sent["StackId"],
+        "RequestId": sent["RequestId"],
+        "LogicalResourceId": "Budget",
+        "NoEcho": False,
+        "Data": {},
+    }
+
+
+def test_no_boto3_client_is_made_for_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3, "client", lambda *_args, **_more: pytest.fail("a client was made"))
+    monkeypatch.delenv("AWS_SAM_LOCAL", raising=False)
+    resource(lambda *_: "arn")
+    assert "AWS_SAM_LOCAL" not in os.environ
+
+
+def test_a_delete_is_answered_at_once(url: ResponseUrl) -> None:
+    began = time.monotonic()
+    resource(lambda *_: "arn")(event(url, "Delete", PhysicalResourceId="arn"), Context())
+    assert time.monotonic() - began < 5
+    assert len(url.received) == 1
+
+
+def test_a_failed_create_answers_with_an_id_that_is_the_same_for_every_delivery(url: ResponseUrl) -> None:
+    sent = event(url)
+    failing = resource(raises("no"))
+    failing(sent, Context())
+    failing(sent, Context())
+    failing({**sent, "RequestId": "another"}, Context())
+    first, second, other = (body["PhysicalResourceId"] for body in bodies(url))
+    assert first == second != other
+    assert first
+
+
+@pytest.mark.parametrize("request_type", ["Update", "Delete"])
+def test_a_failure_keeps_the_physical_id_and_has_no_attributes(url: ResponseUrl, request_type: str) -> None:
+    def handle(*_: Any) -> str:
+        made.Data = {"Arn": "new"}
+        raise RuntimeError("no")
+
+    made = resource(handle)
+    made(event(url, request_type, PhysicalResourceId="arn"), Context())
+    (body,) = bodies(url)
+    assert (body["Status"], body["PhysicalResourceId"], body["Data"]) == ("FAILED", "arn", {})
+
+
+@pytest.mark.parametrize("text", ["x" * 20_000, '€\u0000"' * 3_000, "🔒" * 4_000])
+def test_a_long_reason_keeps_its_beginning_and_fits(url: ResponseUrl, text: str) -> None:
+    resource(raises(text))(event(url), Context())
+    ((_, _, body),) = url.received
+    assert len(body) <= answer.MAX_BYTES
+    assert len(body) > answer.MAX_BYTES - 100
+    reason = json.loads(body)["Reason"]
+    assert reason.startswith("RuntimeError: " + text[:50])
+    assert reason.endswith("...")
+
+
+def test_attributes_that_are_too_long_fail_instead_of_being_cut(url: ResponseUrl) -> None:
+    def handle(*_: Any) -> str:
+        made.Data = {"Arn": "x" * 9_000}
+        return "arn"
+
+    made = resource(handle)
+    made(event(url), Context())
+    (body,) = bodies(url)
+    assert body["Status"] == "FAILED"
+    assert "4096" in body["Reason"]
+
+
+def test_no_echo_is_never_carried_over(url: ResponseUrl) -> None:
+    made = resource(lambda *_: "arn")
+    made.NoEcho = True
+    made(event(url), Context())
+    assert bodies(url)[0]["NoEcho"] is False
+
+
+@pytest.mark.parametrize("statuses", [[403, 200], [503, 500, 200]])
+def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: list[int]) -> None:
+    url.statuses = list(statuses)
+    resource(lambda *_: "arn")(event(url), Context())
+    assert len(url.received) == len(statuses)
+    assert len({body for _, _, body in url.received}) == 1
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_url(url: ResponseUrl, status: int) -> None:
+    url.statuses = [status]
+    with pytest.raises(answer.NotDelivered, match=f"HTTP status {status}") as raised:
+        resource(lambda *_: "arn")(event(url), Context())
+    assert len(url.received) == answer.ATTEMPTS
+    assert "Signature" not in str(raised.value)
+
+
+def test_a_response_url_that_hangs_is_given_up_within_the_time_left(url: ResponseUrl) -> None:
+    url.hang = 30
+    began = time.monotonic()
+    with pytest.raises(answer.NotDelivered, match="TimeoutError"):
+        resource(lambda *_: "arn")(event(url), Clock(2))
+    assert time.monotonic() - began < 3
+
+
+def test_an_event_that_takes_too_long_is_answered_in_time_and_once(url: ResponseUrl) -> None:
+    release = threading.Event()
+
+    def handle(*_: Any) -> str:
+        release.wait(4)
+        assert not made.may_act()
+        return "late"
+
+    made = resource(handle)
+    threading.Timer(2.5, release.set).start()
+    made(event(url, PhysicalResourceId="", request_type="Create"), Clock(3))
+    (body,) = bodies(url)
+    assert body["Status"] == "FAILED"
+    assert body["Reason"] == "the time ran out while testing"
+    assert body["PhysicalResourceId"]
+
+
+def test_a_handler_that_ends_while_the_timer_answers_adds_no_second_answer(url: ResponseUrl) -> None:
+    url.hang = 0.5
+
+    def handle(*_: Any) -> str:
+        while made.may_act():
+            time.sleep(0.01)
+        return "late"
+
+    made = resource(handle)
+    made(event(url), Clock(3))
+    assert [body["Status"] for body in bodies(url)] == ["FAILED"]
+    assert not made._timer or not made._timer.is_alive()
+
+
+def test_the_timer_of_one_event_never_answers_the_next(url: ResponseUrl) -> None:
+    made = resource(lambda *_: "arn")
+    made(event(url), Clock(1.0))
+    timer = made._timer
+    assert timer is not None
+    made(event(url), Context())
+    timer.function(*timer.args)
+    assert [body["Status"] for body in bodies(url)] == ["SUCCESS", "SUCCESS"]
+
+
+def test_nothing_of_the_event_is_logged_at_any_level(
+    url: ResponseUrl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    logging.root.addHandler(handler)
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    events.logger.setLevel(logging.DEBUG)
+    url.statuses = [503, 200]
+    try:
+        events.handle(event(url), Context())
+    finally:
+        logging.root.removeHandler(handler)
+        events.logger.setLevel(logging.INFO)
+    captured = capsys.readouterr()
+    told = log.getvalue() + captured.out + captured.err
+    assert "answered with FAILED" in told
+    for secret in (url.url, "Signature", "ecret", "X-Amz-Security-Token", "AWS4-HMAC"):
+        assert secret not in told
+
+
+def test_one_record_tells_what_was_found_and_done(
+    url: ResponseUrl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(events.logger.registered_handler, "stream", log)
+    sent = event(url)
+    events.handle(sent, Context())
+    (record,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert record["level"] == "INFO"
+    assert record["message"] == "Create answered with FAILED"
+    assert record["stack"] == sent["StackId"]
+    assert record["logical_id"] == "Budget"
+    assert record["request_id"] == sent["RequestId"]
+    assert record["calls"] == 1
+    assert record["reason"].startswith("ResourceNotFoundException")
+    assert record["milliseconds"] >= 0
+
+
+def test_loggers_that_know_secrets_stay_silent_below_warnings() -> None:
+    for name in protocol.SILENT_LOGGERS:
+        assert logging.getLogger(name).level >= logging.WARNING
+
+
+def test_an_unknown_error_is_answered_by_its_name_and_without_its_traceback(url: ResponseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(properties, "parse", raises("who knows"))
+    events.handle(event(url), Context())
+    (body,) = bodies(url)
+    assert body["Reason"].startswith("RuntimeError: ")
+    assert "Traceback" not in body["Reason"]
+
+
+def test_a_function_that_cannot_start_answers_all_the_same(url: ResponseUrl, tmp_path: Path, folder: Path) -> None:
+    """In a process of its own, where the handler's dependencies are missing."""
+    source = Path(privacy_budget_handler.__file__).parent
+    (tmp_path / "privacy_budget_handler").symlink_to(source)
+    script = (
+        "import json, sys\n"
+        "from privacy_budget_handler.function import handler\n"
+        "class Context:\n"
+        "    get_remaining_time_in_millis = staticmethod(lambda: 60000)\n"
+        "handler(json.loads(sys.argv[1]), Context())\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-S", "-c", script, json.dumps(event(url))],
+        cwd=tmp_path,
+        env={"SSL_CERT_FILE": str(folder / "ca.pem"), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    (body,) = bodies(url)
+    assert body["Status"] == "FAILED"
+    assert body["Reason"].startswith("The provider's function could not start: ModuleNotFoundError")
+    assert body["PhysicalResourceId"]
+    assert "Signature" not in finished.stderr

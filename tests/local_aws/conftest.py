@@ -1,0 +1,33 @@
+"""Fixtures of the local Clean Rooms."""
+
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+from moto.cleanrooms.models import cleanrooms_backends
+
+from clean_rooms_support import Clock, Faults, Rooms
+from cleanrooms_local_aws import clean_rooms
+from cleanrooms_local_aws.clean_rooms.arns import ArnForm
+from cleanrooms_local_aws.clean_rooms.settings import Settings
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(clock=Clock(), faults=Faults())
+
+
+@pytest.fixture
+def rooms(settings: Settings) -> Iterator[Rooms]:
+    """A fresh local service of these settings."""
+    with mock_aws():
+        clean_rooms.install(settings)
+        assert isinstance(settings.clock, Clock)
+        assert isinstance(settings.faults, Faults)
+        yield Rooms(settings.clock, settings.faults)
+        cleanrooms_backends.clear()
+
+
+@pytest.fixture
+def iam_form() -> Settings:
+    return Settings(clock=Clock(), faults=Faults(), arn_form=ArnForm.IAM)

@@ -1,0 +1,23 @@
+"""Fixtures for stacks on the local AWS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cleanrooms_local_aws import LocalAws
+from local_aws_support import Stack
+
+
+@pytest.fixture
+def stack(local_aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A stack of the test's name, deleted at its end."""
+    stack = Stack(local_aws, request.node.name.replace("_", "-").replace("[", "-").rstrip("]"))
+    yield stack
+    stack.delete()
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    """Where a stack's function notes its requests."""
+    return tmp_path / "requests"

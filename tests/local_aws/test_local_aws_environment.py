@@ -1,0 +1,53 @@
+"""A command run against the local AWS reaches no account of the user's."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cleanrooms_local_aws import LocalAws
+from cleanrooms_local_aws.environment import environment
+from cleanrooms_local_aws.folder import Folder
+
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
+
+HOSTILE = {
+    "AWS_PROFILE": "production",
+    "AWS_SESSION_TOKEN": "a real one",
+    "AWS_ENDPOINT_URL_CLEANROOMS": "https://cleanrooms.example.com",
+    "AWS_CA_BUNDLE": "/nowhere",
+    "SSL_CERT_FILE": "/nowhere",
+    "REQUESTS_CA_BUNDLE": "/nowhere",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "CDK_DEFAULT_ACCOUNT": "999999999999",
+}
+
+
+def test_nothing_of_the_users_accounts_is_inherited(tmp_path: Path) -> None:
+    given = environment({"PATH": "/bin", "no_proxy": "example.com", **HOSTILE}, Folder(tmp_path), "https://127.0.0.1:1")
+    assert {name for name in given if name in HOSTILE} == {"AWS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "CDK_DEFAULT_ACCOUNT"}
+    assert given["PATH"] == "/bin"
+    assert given["CDK_DEFAULT_ACCOUNT"] == "111122223333"
+    assert given["AWS_CA_BUNDLE"] == given["NODE_EXTRA_CA_CERTS"] == str(tmp_path / "certificate.pem")
+    assert given["NO_PROXY"] == given["no_proxy"] == "example.com,127.0.0.1,localhost"
+    assert given["CDK_HOME"] == str(tmp_path / "cdk")
+
+
+def test_exec_runs_a_command_in_it(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+    script = "import boto3, sys; print(boto3.client('sts').get_caller_identity()['Account']); sys.exit(7)"
+    cli = [sys.executable, "-m", "cleanrooms_local_aws", "exec", "--folder", str(local_aws.folder), "--"]
+    done = subprocess.run([*cli, sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "111122223333\n", "")
+    unknown = subprocess.run([*cli, "no-such-command"], capture_output=True, text=True, check=False)
+    assert unknown.returncode == 127
+    assert unknown.stderr == "The command 'no-such-command' could not be run: No such file or directory.\n"
+
+
+def test_client_is_bound_to_it(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+    assert local_aws.client("sts").get_caller_identity()["Account"] == "111122223333"

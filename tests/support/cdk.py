@@ -1,0 +1,76 @@
+"""The real CDK CLI against the embedded local AWS."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleanrooms_local_aws import LocalAws
+from deployed_app import synthesize
+
+ROOT = Path(__file__).parents[2]
+CLI = ROOT / "node_modules" / ".bin" / "cdk"
+
+
+@dataclass
+class Ran:
+    """A command's exit status and what it printed."""
+
+    status: int
+    text: str
+
+
+@dataclass
+class Cdk:
+    """The CLI for one app: the test synthesizes it in its own process, which is faster, and the CLI takes it from there."""
+
+    local_aws: LocalAws
+    folder: Path
+
+    def run(self, *arguments: str) -> Ran:
+        ran = subprocess.run(
+            [str(CLI), "--no-notices", "--no-version-reporting", "--app", "cdk.out", *arguments],
+            cwd=self.folder,
+            env={
+                **self.local_aws.environment,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "CI": "true",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Ran(ran.returncode, ran.stdout)
+
+    def declare(self, *stacks: Mapping[str, Any]) -> None:
+        """Synthesize an app with these stacks: their names, templates and options."""
+        shutil.rmtree(self.folder / "cdk.out", ignore_errors=True)
+        synthesize(stacks, self.folder / "cdk.out")
+
+    def deploy(self, *stacks: Mapping[str, Any]) -> Ran:
+        self.declare(*stacks)
+        return self.run("deploy", "--all", "--require-approval", "never", "--outputs-file", "outputs.json")
+
+    def deploys(self, *stacks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+        """Deploy, which must succeed, and give each stack's outputs."""
+        ran = self.deploy(*stacks)
+        assert ran.status == 0, ran.text
+        outputs: dict[str, dict[str, str]] = json.loads((self.folder / "outputs.json").read_text())
+        return outputs
+
+    def destroys(self) -> None:
+        ran = self.run("destroy", "--all", "--force")
+        assert ran.status == 0, ran.text
+
+    def resource(self, stack: str, logical_id: str) -> dict[str, Any]:
+        """A stack's resource as CloudFormation has it."""
+        client = self.local_aws.client("cloudformation")
+        (found,) = client.describe_stack_resources(StackName=stack, LogicalResourceId=logical_id)["StackResources"]
+        return dict(found)
