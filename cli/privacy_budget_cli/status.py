@@ -16,8 +16,12 @@ def holdings(rooms: CleanRooms, membership_id: str) -> RenderableType:
         return Text(f"Membership {membership_id} has no privacy budget template.")
     described: list[RenderableType] = []
     for template in templates:
-        described += [Text(template.arn, no_wrap=True), _table(template, rooms.tags(template.arn), rooms.balances(template))]
+        described += [Text(template.arn, no_wrap=True), _table(template, rooms.tags(template.arn), _balances(rooms, template))]
     return Group(Text(f"Privacy budget templates in Clean Rooms, membership {membership_id}:", style="bold"), *described)
+
+
+def _balances(rooms: CleanRooms, template: Template) -> list[Balance]:
+    return rooms.balances(template.membership_id, template.identity.kind, template.id)
 
 
 def _table(template: Template, tags: dict[str, str], balances: list[Balance]) -> Table:

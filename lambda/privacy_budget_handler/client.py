@@ -153,16 +153,16 @@ class CleanRooms:
                 privacyBudgetTemplateIdentifier=template_id,
             )
 
-    def balances(self, template: Template) -> list[Balance]:
-        """ListPrivacyBudgets: what is left of this template's budget; empty where the service lists none."""
+    def balances(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> list[Balance]:
+        """ListPrivacyBudgets: what is left of a template's budget; empty where the service lists none."""
         budgets = self._pages(
             "list_privacy_budgets",
             "privacyBudgetSummaries",
-            membershipIdentifier=template.membership_id,
-            privacyBudgetType=template.identity.kind.value,
+            membershipIdentifier=membership_id,
+            privacyBudgetType=kind.value,
         )
         return [
-            balance for budget in budgets if budget["privacyBudgetTemplateId"] == template.id for balance in _balances(budget["budget"])
+            balance for budget in budgets if budget["privacyBudgetTemplateId"] == template_id for balance in _balances(budget["budget"])
         ]
 
     def tags(self, arn: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """One event from CloudFormation: its properties parsed, its resource reconciled, one log record that tells what was done."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,15 +13,16 @@ from . import mark, properties
 from .client import Calls, CleanRooms, OutOfTime, ServiceError, call
 from .lifecycle import Refusal
 from .properties import InvalidProperty
-from .protocol import Resource
+from .protocol import Resource, TooLate
 from .reconcile import Outcome, Reconciler, Story
 
 PATIENCE = Config(
-    retries={"mode": "standard", "total_max_attempts": 16},
+    retries={"mode": "standard", "total_max_attempts": 30},
     connect_timeout=5,
     read_timeout=20,
 )
-"""Up to 16 attempts with full jitter and at most 20 s between them: some four minutes against a quota of 5 calls a second."""
+"""As many attempts as fit into five minutes: full jitter, doubling up to 20 s between two of them. Against the quota of 5 calls a
+second that drains hundreds of functions at once; a hang costs one read timeout and is tried again."""
 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
 rooms = CleanRooms(boto3.client("cleanrooms", config=PATIENCE))
@@ -51,7 +53,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
 
 def explain(error: Exception) -> str:
     """An exception in the words that CloudFormation shows: first what a person needs, never a traceback."""
-    if isinstance(error, InvalidProperty | Refusal):
+    if isinstance(error, InvalidProperty | Refusal | TooLate):
         return str(error)
     if isinstance(error, ServiceError):
         return " ".join([str(error), *getattr(error, "__notes__", [])])
@@ -107,12 +109,17 @@ def _stands(outcome: Outcome) -> str:
     return outcome.physical_id
 
 
-def _rolling_back(stack_id: str) -> Callable[[], bool]:
-    """Whether the stack is on its way back, asked of DescribeStacks only where it matters."""
+def _rolling_back(stack_id: str) -> Callable[[], bool | None]:
+    """Whether the stack is on its way back, asked of DescribeStacks once, where it matters; None where that cannot be told."""
 
-    def ask() -> bool:
+    @functools.cache
+    def ask() -> bool | None:
         client = boto3.client("cloudformation", config=PATIENCE)
-        stacks = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
+        try:
+            stacks = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
+        except ServiceError as error:
+            story.warnings.append(f"could not tell whether the stack is rolling back: {error}")
+            return None
         return "ROLLBACK" in stacks[0]["StackStatus"]
 
     return ask

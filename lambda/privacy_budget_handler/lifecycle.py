@@ -128,6 +128,14 @@ def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, spen
     )
 
 
+def refused_for_owner(arn: str, owner: str) -> Refusal:
+    """Why a template that somebody else has adopted is not deleted to make room for another one."""
+    return Refusal(
+        f"{arn} belongs to {owner} by now, and a changed refresh would delete it. Change it there, or adopt it back with"
+        " on_existing=OnExisting.ADOPT under a new logical id."
+    )
+
+
 def _sentence(identity: Identity) -> str:
     text = str(identity)
     return text[0].upper() + text[1:]

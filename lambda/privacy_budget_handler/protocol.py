@@ -4,11 +4,15 @@ Every event gets exactly one answer: in time, valid, with the beginning of its r
 """
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from crhelper import CfnResource
 
@@ -19,6 +23,27 @@ SECONDS_TO_ANSWER: Final = 10.0
 
 SILENT_LOGGERS: Final = ("crhelper", "boto3", "botocore", "urllib3")
 """Their messages below warnings hold the response URL, credentials or whole events."""
+
+
+LONGEST_SERVICE_TIMEOUT: Final = 3600.0
+"""How many seconds CloudFormation waits where the resource does not say."""
+
+
+class TooLate(Exception):
+    """The event was delivered after CloudFormation had given up on it."""
+
+
+def given_up_at(event: Mapping[str, Any]) -> float:
+    """When CloudFormation stops waiting, in seconds since the epoch: ServiceTimeout after it signed the response URL.
+
+    A URL that does not tell when it was signed sets no end: the function's maximum event age does.
+    """
+    signed = parse_qs(urlsplit(event["ResponseURL"]).query).get("X-Amz-Date")
+    try:
+        began = datetime.strptime(signed[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() if signed else math.inf
+        return began + float(event["ResourceProperties"].get("ServiceTimeout", LONGEST_SERVICE_TIMEOUT))
+    except (KeyError, TypeError, ValueError):
+        return math.inf
 
 
 class Resource(CfnResource):
@@ -57,14 +82,16 @@ class Resource(CfnResource):
             raise self._undelivered
 
     def may_act(self) -> bool:
-        """Whether this event is still unanswered: after its answer nothing may happen any more."""
-        return not self._answered
+        """Whether somebody still waits for this event: after its answer, or CloudFormation's patience, nothing may happen any more."""
+        return not self._answered and time.time() < given_up_at(self._event)
 
     def _log_setup(self, event: Mapping[str, Any], context: Any) -> None:
         """Leave the loggers as they are: crhelper would set levels and formats anew for each event."""
 
     def _wrap_function(self, handle: Callable[[Mapping[str, Any], Any], str | None] | None) -> None:
         try:
+            if not self.may_act():
+                raise TooLate("CloudFormation no longer waits for this event, which was delivered too late: nothing was done")
             self.PhysicalResourceId = (handle(self._event, self._context) if handle else None) or ""
         except Exception as error:
             self.Status = answer.FAILED

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from . import lifecycle, mark
 from .budget import DesiredTemplate, Identity
 from .client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
-from .contract import OnBudgetReset, OnExisting
+from .contract import OnBudgetReset, OnExisting, PrivacyBudgetType
 from .lifecycle import Change, Disposal, Refusal, Standing, TagChange
 from .properties import PreviousTemplate
 
@@ -44,7 +44,8 @@ class Reconciler:
     rooms: CleanRooms
     owner: str
     request_id: str
-    rolling_back: Callable[[], bool]
+    rolling_back: Callable[[], bool | None]
+    """Whether the stack is on its way back; None where that cannot be told."""
     story: Story = field(default_factory=Story)
 
     def create(self, desired: DesiredTemplate) -> Outcome:
@@ -55,7 +56,10 @@ class Reconciler:
         """Bring the template to what is desired now; another identity is another template. Raises Refusal and ServiceError."""
         may_reset = _allows(desired) or previous.on_budget_reset is OnBudgetReset.ALLOW
         if previous.identity is not None and previous.identity != desired.identity:
-            return self._create(desired, None, may_reset)
+            outcome = self._create(desired, None, may_reset)
+            if outcome.physical_id == physical_id:
+                self._dispose_of_unacknowledged(previous.identity)
+            return outcome
         found = self._find(physical_id, desired.identity)
         if found is None:
             return self._create(desired, physical_id, may_reset)
@@ -70,21 +74,48 @@ class Reconciler:
         if identity is None:
             self.story.found = "properties that Clean Rooms never takes, so nothing was made by them"
             return
-        own = self._find_own(physical_id, identity)
+        template_id = _template_id(physical_id)
+        if template_id is None:
+            self._dispose_of_unacknowledged(identity)
+            return
+        try:
+            own = _Own(template_id, physical_id, self.rooms.tags(physical_id))
+        except NotFound:
+            found = self._find_own(identity)
+            if found is None:
+                return
+            own = found
+        disposal = lifecycle.disposal(own.tags, self.owner)
+        if disposal is Disposal.KEEP_IN_ROLLBACK:
+            disposal = Disposal.DELETE if self.rolling_back() is False else Disposal.HAND_BACK
+        self._dispose(own, identity, disposal)
+
+    def _dispose_of_unacknowledged(self, identity: Identity) -> None:
+        """Delete what a create made whose answer CloudFormation never had; what was there before that create is kept.
+
+        The template does not tell the two apart, but a ledger does: one of which nothing was spent is no loss.
+        """
+        own = self._find_own(identity)
         if own is None:
             return
-        template_id, arn, tags = own
-        self.story.found = arn
-        disposal = lifecycle.disposal(tags, self.owner)
+        disposal = lifecycle.disposal(own.tags, self.owner)
         if disposal is Disposal.KEEP_IN_ROLLBACK:
-            disposal = Disposal.HAND_BACK if _template_id(physical_id) is None or self.rolling_back() else Disposal.DELETE
+            disposal = Disposal.HAND_BACK
+        elif disposal is Disposal.DELETE and self._spent(identity.membership_id, identity.kind, own.template_id):
+            disposal = Disposal.LEAVE
+        self._dispose(own, identity, disposal)
+
+    def _dispose(self, own: "_Own", identity: Identity, disposal: Disposal) -> None:
+        self.story.found = own.arn
         if disposal is Disposal.DELETE:
-            self.rooms.delete(identity.membership_id, template_id)
-            self.story.done.append(f"deleted {arn}")
+            self.rooms.delete(identity.membership_id, own.template_id)
+            self.story.done.append(f"deleted {own.arn}")
         elif disposal is Disposal.HAND_BACK:
-            self._hand_back(arn, tags)
+            self._hand_back(own.arn, own.tags)
         else:
-            self.story.warnings.append(f"left {arn}, which carries {tags.get(mark.OWNER, 'no mark')}")
+            self.story.warnings.append(f"left {own.arn}, which carries {own.tags.get(mark.OWNER, 'no mark')}")
+            if own.tags.get(mark.ADOPTED_FROM) == self.owner and own.tags.get(mark.OWNER) != self.owner:
+                self.rooms.untag(own.arn, frozenset({mark.ADOPTED_FROM}))
 
     def _create(self, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
         """Make the template, under the physical id that the resource has already or else under its own ARN."""
@@ -138,18 +169,23 @@ class Reconciler:
 
     def _guard(self, change: Change, found: Template, desired: DesiredTemplate) -> None:
         """Refuse a change that throws away a spent budget; one that cannot be read counts as spent."""
-        try:
-            balances = self.rooms.balances(found)
-        except ServiceError as error:
-            spent: str | None = f"what was spent of it (which could not be read: {error})"
-        else:
-            spent = lifecycle.spent(balances)
+        spent = self._spent(found.membership_id, found.identity.kind, found.id)
         if spent is not None:
             raise lifecycle.refused_reset(change, found.budget, desired, spent)
 
+    def _spent(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> str | None:
+        """What has been spent of a template's budget, in words; None where nothing has."""
+        try:
+            return lifecycle.spent(self.rooms.balances(membership_id, kind, template_id))
+        except ServiceError as error:
+            return f"what was spent of it (which could not be read: {error})"
+
     def _swap(self, found: Template, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
         """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
-        present = {**self.rooms.tags(found.arn), mark.OWNER: self.owner, mark.PHYSICAL_ID: physical_id}
+        tags_now = self.rooms.tags(found.arn)
+        if tags_now.get(mark.OWNER, self.owner) != self.owner:
+            raise lifecycle.refused_for_owner(found.arn, tags_now[mark.OWNER])
+        present = {**tags_now, mark.OWNER: self.owner, mark.PHYSICAL_ID: physical_id}
         wanted = {key: value for key, value in present.items() if key not in tags.remove} | dict(desired.tags)
         self.rooms.delete(found.membership_id, found.id)
         self.story.done.append(f"deleted {found.arn} to make room for its successor")
@@ -195,14 +231,8 @@ class Reconciler:
             return existing
         return None
 
-    def _find_own(self, physical_id: str, identity: Identity) -> tuple[str, str, Mapping[str, str]] | None:
-        """Id, ARN and tags of the template behind a physical id, or else of the one that carries this resource's mark."""
-        template_id = _template_id(physical_id)
-        if template_id is not None:
-            try:
-                return template_id, physical_id, self.rooms.tags(physical_id)
-            except NotFound:
-                pass
+    def _find_own(self, identity: Identity) -> "_Own | None":
+        """The template of that identity that carries this resource's mark."""
         existing = self.rooms.find(identity)
         if existing is None:
             return None
@@ -210,7 +240,16 @@ class Reconciler:
         if tags.get(mark.OWNER) != self.owner:
             self.story.found = f"{existing.arn}, which is not this resource's"
             return None
-        return existing.id, existing.arn, tags
+        return _Own(existing.id, existing.arn, tags)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A template that a delete found: its id, its ARN and its tags."""
+
+    template_id: str
+    arn: str
+    tags: Mapping[str, str]
 
 
 def _allows(desired: DesiredTemplate) -> bool:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,28 @@ def test_the_timer_of_one_event_never_answers_the_next(url: ResponseUrl) -> None
     made(event(url), Context())
     timer.function(*timer.args)
     assert [body["Status"] for body in bodies(url)] == ["SUCCESS", "SUCCESS"]
+
+
+@pytest.mark.parametrize(("minutes", "acts"), [(15, True), (17, False)])
+def test_an_event_that_cloudformation_gave_up_on_is_not_acted_on(url: ResponseUrl, minutes: int, acts: bool) -> None:
+    signed = datetime.now(UTC) - timedelta(minutes=minutes)
+    sent = event(url)
+    sent["ResponseURL"] = f"{url.url}&X-Amz-Date={signed:%Y%m%dT%H%M%SZ}"
+    acted: list[Any] = []
+    made = resource(lambda *_: acted.append(1) or "arn")  # type: ignore[func-returns-value]
+    made(sent, Context())
+    assert bool(acted) is acts
+    (body,) = bodies(url)
+    assert (body["Status"] == "SUCCESS") is acts
+    assert acts or "no longer waits" in body["Reason"]
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "20261399T000000Z"])
+def test_a_url_that_does_not_tell_when_it_was_signed_sets_no_end(url: ResponseUrl, date: str) -> None:
+    sent = event(url)
+    sent["ResponseURL"] = f"{url.url}&X-Amz-Date={date}"
+    resource(lambda *_: "arn")(sent, Context())
+    assert bodies(url)[0]["Status"] == "SUCCESS"
 
 
 def test_nothing_of_the_event_is_logged_at_any_level(
