@@ -69,7 +69,12 @@ def test_starts_at_the_same_time_give_one_server(fresh: LocalAws, local_aws: Loc
 
 
 def test_interrupted_start_leaves_one_server(fresh: LocalAws) -> None:
-    with subprocess.Popen(command("start", fresh.folder), stderr=subprocess.PIPE, text=True) as start:
+    with subprocess.Popen(
+        command("start", fresh.folder),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    ) as start:
         assert start.stderr is not None
         assert start.stderr.readline().startswith("Starting the local AWS in ")
         time.sleep(0.1)
