@@ -9,7 +9,7 @@ LOCAL := .local-aws
 CDK := node_modules/.bin/cdk
 OUTPUTS := build/outputs.json
 
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
 
 ifeq ($(TARGET),local)

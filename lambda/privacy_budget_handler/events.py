@@ -27,28 +27,37 @@ second that drains hundreds of functions at once; a hang costs one read timeout 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
 rooms = CleanRooms(boto3.client("cleanrooms", config=PATIENCE))
 story = Story()
-"""Of the event at hand: an execution environment handles one at a time."""
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Handle and answer one event. Raises NotDelivered where CloudFormation did not take the answer."""
+    global story  # noqa: PLW0603 - of the event at hand: an execution environment handles one at a time
+    story = Story(event)
     rooms.calls = Calls(may_send=resource.may_act)
-    story.clear()
-    started = time.monotonic()
-    try:
-        resource(event, context)
-    finally:
-        for warning in story.warnings:
-            logger.warning(warning, **_names(event))
-        logger.info(
-            f"{event.get('RequestType')} answered with {resource.Status or 'FAILED'}",
-            **_names(event),
-            found=story.found,
-            done=story.done,
-            reason=resource.Reason,
-            calls=rooms.calls.count,
-            milliseconds=round((time.monotonic() - started) * 1000),
-        )
+    resource(event, context)
+
+
+def tell(status: str, reason: str) -> None:
+    """Write the event's one record, and a warning for everything kept, adopted, handed back or put back."""
+    names = {
+        "stack": story.event["StackId"],
+        "logical_id": story.event["LogicalResourceId"],
+        "request_id": story.event["RequestId"],
+        "template": resource.PhysicalResourceId or story.event.get("PhysicalResourceId"),
+    }
+    for warning in story.warnings:
+        logger.warning(warning, **names)
+    logger.info(
+        f"{story.event['RequestType']} answered with {status}",
+        **names,
+        found=story.found,
+        budget_before=story.before,
+        budget_after=story.after,
+        done=story.done,
+        reason=reason,
+        calls=rooms.calls.count,
+        milliseconds=round((time.monotonic() - story.began) * 1000),
+    )
 
 
 def explain(error: Exception) -> str:
@@ -72,7 +81,7 @@ def unfinished() -> str:
     )
 
 
-resource = Resource(explain, unfinished)
+resource = Resource(explain, unfinished, tell)
 
 
 @resource.create
@@ -123,12 +132,3 @@ def _rolling_back(stack_id: str) -> Callable[[], bool | None]:
         return "ROLLBACK" in stacks[0]["StackStatus"]
 
     return ask
-
-
-def _names(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "stack": event.get("StackId"),
-        "logical_id": event.get("LogicalResourceId"),
-        "request_id": event.get("RequestId"),
-        "template": resource.PhysicalResourceId or event.get("PhysicalResourceId"),
-    }

@@ -50,15 +50,16 @@ class Resource(CfnResource):
     """A custom resource whose handlers are given by crhelper's ``create``, ``update`` and ``delete`` decorators.
 
     ``explain`` puts an exception into the words that CloudFormation shows; ``unfinished`` says what was going on when the time
-    ran out.
+    ran out; ``tell`` is told status and reason of each event's one answer.
     """
 
     _event: Mapping[str, Any]
     _context: Any
 
-    def __init__(self, explain: Callable[[Exception], str], unfinished: Callable[[], str]) -> None:
+    def __init__(self, explain: Callable[[Exception], str], unfinished: Callable[[], str], tell: Callable[[str, str], None]) -> None:
         self._explain = explain
         self._unfinished = unfinished
+        self._tell = tell
         self._lock = threading.Lock()
         self._invocation: object = None
         self._answered = True
@@ -73,6 +74,7 @@ class Resource(CfnResource):
         """Handle one event and answer it once. Raises NotDelivered, so that Lambda delivers the event again."""
         with self._lock:
             self._invocation, self._answered, self._undelivered = object(), False, None
+        self._event, self._context = event, context
         self.NoEcho = False
         self.PhysicalResourceId = ""
         super().__call__(event, context)
@@ -116,6 +118,7 @@ class Resource(CfnResource):
             if self._answered:
                 return
             self._answered = True
+        self._tell(status, reason)
         try:
             answer.deliver(self._event["ResponseURL"], body, self._seconds_left)
         except answer.NotDelivered as error:

@@ -1,8 +1,10 @@
 """Bringing Clean Rooms to what an event asks for, from what is really there: finds, decides by ``lifecycle``, and acts."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from . import lifecycle, mark
 from .budget import DesiredTemplate, Identity
@@ -18,15 +20,13 @@ _ARN = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P<id>[\w
 class Story:
     """What was found, decided and done for one event, for its one log record."""
 
+    event: Mapping[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
     found: str = "nothing"
+    before: str | None = None
+    after: str | None = None
     done: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-    def clear(self) -> None:
-        """Begin with the next event."""
-        self.found = "nothing"
-        self.done.clear()
-        self.warnings.clear()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Reconciler:
         found = self._find(physical_id, desired.identity)
         if found is None:
             return self._create(desired, physical_id, may_reset)
-        self.story.found = _described(found)
+        self.story.found = found.arn
         tags = lifecycle.tag_change(previous.tags, desired.tags)
         if OnExisting.ADOPT in (desired.on_existing, previous.on_existing):
             tags = replace(tags, remove=tags.remove | {mark.ADOPTED_FROM})
@@ -130,11 +130,12 @@ class Reconciler:
                 raise
             return self._take(existing, desired, physical_id, may_reset)
         self.story.done.append(f"created {template.arn}")
+        self.story.after = str(template.budget)
         return Outcome(physical_id or template.arn, template.attributes)
 
     def _take(self, existing: Template, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
         """Go on with the template that stands in a create's way, where it is this resource's or is to be adopted."""
-        self.story.found = _described(existing)
+        self.story.found = existing.arn
         tags = self.rooms.tags(existing.arn)
         standing = lifecycle.standing(tags, self.owner, self.request_id, desired, existing.arn)
         if standing is Standing.ADOPTABLE or (standing is Standing.THIS_RESOURCE and not self.rolling_back()):
@@ -149,6 +150,7 @@ class Reconciler:
         """Bring a template of the desired identity to the desired budget and tags."""
         change = lifecycle.change(found.budget, desired.budget)
         template = found
+        self.story.before = self.story.after = str(found.budget)
         try:
             if change.resets_the_budget and not may_reset:
                 self._guard(change, found, desired)
@@ -156,7 +158,8 @@ class Reconciler:
                 return self._swap(found, desired, tags, physical_id)
             if change is not Change.NONE:
                 template = self.rooms.update(found, desired.budget)
-                self.story.done.append(f"{change.value}: from {found.budget} to {desired.budget}")
+                self.story.done.append(change.value)
+                self.story.after = str(template.budget)
         except (Refusal, Refused, Conflict) as refusal:
             if not self.rolling_back():
                 raise
@@ -194,7 +197,8 @@ class Reconciler:
         except ServiceError as error:
             self._put_back(found, present, error)
             raise
-        self.story.done.append(f"{Change.SWAP.value}: {template.arn} with {desired.budget}")
+        self.story.done.append(f"created {template.arn} in its place")
+        self.story.after = str(template.budget)
         return template
 
     def _put_back(self, found: Template, tags: Mapping[str, str], reason: ServiceError) -> None:
@@ -254,10 +258,6 @@ class _Own:
 
 def _allows(desired: DesiredTemplate) -> bool:
     return desired.on_budget_reset is OnBudgetReset.ALLOW
-
-
-def _described(template: Template) -> str:
-    return f"{template.arn} with {template.budget}"
 
 
 def _template_id(physical_id: str) -> str | None:

@@ -20,7 +20,7 @@ import privacy_budget_handler
 from privacy_budget_handler import answer, events, properties, protocol
 from privacy_budget_handler.protocol import Resource
 from response_url import ResponseUrl, serving
-from stack import Context, Stack, differential_privacy
+from stack import Context, Rooms, Stack, differential_privacy
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 
@@ -54,7 +54,7 @@ def event(url: ResponseUrl, request_type: str = "Create", **more: Any) -> dict[s
 
 
 def resource(handle: Callable[[Any, Any], Any]) -> Resource:
-    made = Resource(lambda error: f"{type(error).__name__}: {error}", lambda: "the time ran out while testing")
+    made = Resource(lambda error: f"{type(error).__name__}: {error}", lambda: "the time ran out while testing", lambda *_: None)
     made.create(handle)
     made.update(handle)
     made.delete(handle)
@@ -281,6 +281,37 @@ def test_one_record_tells_what_was_found_and_done(
     assert record["calls"] == 1
     assert record["reason"].startswith("ResourceNotFoundException")
     assert record["milliseconds"] >= 0
+
+
+def test_the_record_tells_the_budget_before_and_after(rooms: Rooms, membership: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    log = io.StringIO()
+    monkeypatch.setattr(events.logger.registered_handler, "stream", log)
+    stack.update(arn, before, differential_privacy(membership, epsilon=5))
+    (record,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert record["template"] == arn
+    assert record["budget_before"] == "epsilon 3, noise 30, auto refresh NONE"
+    assert record["budget_after"] == "epsilon 5, noise 30, auto refresh NONE"
+    assert record["done"] == ["edit in place"]
+
+
+def test_an_event_that_ran_out_of_time_is_recorded_as_it_was_answered(url: ResponseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(events.logger.registered_handler, "stream", log)
+    monkeypatch.setattr(properties, "parse", lambda _: time.sleep(1))
+    events.handle(event(url), Clock(1))
+    record = json.loads(log.getvalue().splitlines()[0])
+    assert record["message"] == "Create answered with FAILED"
+    assert record["reason"].startswith("The function's time ran out after 0 requests")
+
+
+def test_an_event_without_its_members_never_answers_the_one_before(url: ResponseUrl) -> None:
+    made = resource(lambda *_: "arn")
+    made(event(url), Context())
+    with pytest.raises(KeyError):
+        made({"RequestType": "Create"}, Context())
+    assert len(url.received) == 1
 
 
 def test_loggers_that_know_secrets_stay_silent_below_warnings() -> None:
