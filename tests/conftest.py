@@ -1,16 +1,51 @@
-"""What every test starts from: no credentials of the user's, no CDK validation where it is not asked for."""
+"""What every test starts from: no credentials of the user's, no CDK validation where it is not asked for.
+
+A live run (``pytest -m live``) is the exception: it has the user's own environment, and collects nothing but ``tests/live``.
+"""
 
 import os
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
-os.environ.update(
-    AWS_ACCESS_KEY_ID="test",
-    AWS_SECRET_ACCESS_KEY="test",
-    AWS_REGION="us-east-1",
-    AWS_DEFAULT_REGION="us-east-1",
-    AWS_EC2_METADATA_DISABLED="true",
-    CDK_VALIDATION="false",
-)
-for _name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"):
+LIVE = Path(__file__).parent / "live"
+
+_SET = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "CDK_VALIDATION": "false",
+}
+_REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE")
+
+_OF_THE_USER = {name: os.environ.get(name) for name in (*_SET, *_REMOVED)}
+
+# At import, as the conftests below make clients when they are imported.
+for _name in _REMOVED:
     os.environ.pop(_name, None)
+os.environ.update(_SET)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the user's environment back for a live run."""
+    if _is_live(config):
+        for name, value in _OF_THE_USER.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keep everything else out of a live run: it would meet the user's account."""
+    if _is_live(config) and LIVE not in (collection_path, *collection_path.parents) and collection_path not in LIVE.parents:
+        return True
+    return None
+
+
+def _is_live(config: pytest.Config) -> bool:
+    return bool(config.getoption("markexpr") == "live")

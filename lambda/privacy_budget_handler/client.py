@@ -37,6 +37,10 @@ class Refused(ServiceError):
     """The service will not do this, however often it is asked."""
 
 
+class Denied(ServiceError):
+    """The caller may not do this, or the service does not say whether there is such a thing."""
+
+
 class OutOfTime(Exception):
     """The invocation's time is over, so no further request may be sent."""
 
@@ -45,6 +49,7 @@ _ERRORS: Mapping[str, type[ServiceError]] = {
     "ResourceNotFoundException": NotFound,
     "ConflictException": Conflict,
     "ValidationException": Refused,
+    "AccessDeniedException": Denied,
 }
 
 
@@ -258,6 +263,11 @@ def _template(answer: Mapping[str, Any]) -> Template:
     )
 
 
+def _refresh_mode(answered: str | None) -> AutoRefreshMode | None:
+    """A limit's refresh, None where the service says neither way."""
+    return AutoRefreshMode(answered) if answered in set(AutoRefreshMode) else None
+
+
 def _balances(budget: Mapping[str, Any]) -> list[Balance]:
     if "differentialPrivacy" in budget:
         aggregations = budget["differentialPrivacy"]["aggregations"]
@@ -278,7 +288,7 @@ def _budget(answer: Mapping[str, Any]) -> Budget:
         AccessLimit(
             AccessBudgetPeriod(limit["type"]),
             limit["budget"],
-            AutoRefreshMode(limit["autoRefresh"]) if "autoRefresh" in limit else None,
+            _refresh_mode(limit.get("autoRefresh")),
         )
         for limit in parameters["budgetParameters"]
     ]

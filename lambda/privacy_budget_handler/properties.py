@@ -114,15 +114,15 @@ def _resource_arn(parameters: "_Fields") -> str:
 def _limits(parameters: "_Fields") -> tuple[AccessLimit, ...]:
     limits = []
     for entry in parameters.list_of_fields("BudgetParameters"):
-        limit = AccessLimit(
-            period=entry.choice("Type", AccessBudgetPeriod),
-            budget=entry.number("Budget", contract.ACCESS_LIMIT_BUDGET),
-            auto_refresh=entry.choice("AutoRefresh", AutoRefreshMode) if "AutoRefresh" in entry else None,
-        )
+        period = entry.choice("Type", AccessBudgetPeriod)
+        budget = entry.number("Budget", contract.ACCESS_LIMIT_BUDGET)
+        refresh = entry.choice("AutoRefresh", AutoRefreshMode) if "AutoRefresh" in entry else None
         entry.refuse_the_rest()
-        if limit.period is AccessBudgetPeriod.LIFETIME and limit.auto_refresh is AutoRefreshMode.ENABLED:
-            raise InvalidProperty(f"{entry.path}AutoRefresh must be left out for {limit.period}, got {limit.auto_refresh.value!r}")
-        limits.append(limit)
+        if period is AccessBudgetPeriod.LIFETIME:
+            if refresh is AutoRefreshMode.ENABLED:
+                raise InvalidProperty(f"{entry.path}AutoRefresh must be left out for {period}, got {refresh.value!r}")
+            refresh = None
+        limits.append(AccessLimit(period, budget, refresh))
     if rule := contract.wrong_limits([limit.period for limit in limits]):
         raise InvalidProperty(f"Parameters.BudgetParameters {rule}, got {[limit.period.value for limit in limits]}")
     return tuple(limits)

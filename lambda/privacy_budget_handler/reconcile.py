@@ -3,17 +3,21 @@
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import lifecycle, mark
 from .budget import DesiredTemplate, Identity
-from .client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
+from .client import CleanRooms, Conflict, Denied, NotFound, Refused, ServiceError, Template
 from .contract import OnBudgetReset, OnExisting, PrivacyBudgetType
 from .lifecycle import Change, Disposal, Refusal, Standing, TagChange
 from .properties import PreviousTemplate
 
 _ARN = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P<id>[\w-]+)", re.ASCII)
+
+_PERHAPS_GONE = (NotFound, Denied, Refused)
+"""What the service may answer about a template that is gone; one that is there will be found by its identity."""
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Reconciler:
             return
         try:
             own = _Own(template_id, physical_id, self.rooms.tags(physical_id))
-        except NotFound:
+        except _PERHAPS_GONE:
             found = self._find_own(identity)
             if found is None:
                 return
@@ -226,10 +230,8 @@ class Reconciler:
         """The template behind a physical id, or else the one of that identity that carries this resource's mark."""
         template_id = _template_id(physical_id)
         if template_id is not None:
-            try:
+            with suppress(*_PERHAPS_GONE):
                 return self.rooms.get(identity.membership_id, template_id)
-            except NotFound:
-                pass
         existing = self.rooms.find(identity)
         if existing is not None and self.rooms.tags(existing.arn).get(mark.OWNER) == self.owner:
             return existing

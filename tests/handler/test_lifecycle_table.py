@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.cleanrooms.models import cleanrooms_backends
 
-from cleanrooms_local_aws.clean_rooms import exceptions
+from cleanrooms_local_aws.clean_rooms import exceptions, ledger
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
@@ -545,3 +545,62 @@ def test_an_event_that_runs_out_of_time_says_what_was_going_on(faults: Faults, m
     answered = stack.deliver(event, context)
     assert answered["Status"] == "FAILED"
     assert "CreatePrivacyBudgetTemplate → ThrottlingException" in answered["Reason"]
+
+
+# What the service may answer otherwise (docs/assumptions.md)
+
+
+@pytest.mark.parametrize("error", [exceptions.AccessDeniedException, exceptions.ValidationException])
+def test_delete_of_a_template_that_is_gone_succeeds_whatever_the_service_calls_it(
+    faults: Faults, rooms: Rooms, membership: str, stack: Stack, error: type[exceptions.CleanRoomsError]
+) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    faults.planned["ListTagsForResource", Moment.BEFORE_EFFECT] = [error("you may not, or it is not there")]
+    assert stack.delete(arn, properties)["Status"] == "SUCCESS"
+
+
+def test_update_of_a_template_that_is_gone_creates_it_whatever_the_service_calls_that(
+    faults: Faults, rooms: Rooms, membership: str, stack: Stack
+) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    faults.planned["GetPrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.AccessDeniedException("not there")]
+    assert stack.update(arn, properties, properties)["PhysicalResourceId"] == arn
+    assert len(rooms.templates(membership)) == 1
+
+
+def test_delete_without_the_permission_to_look_fails_instead_of_leaving_an_orphan(
+    faults: Faults, rooms: Rooms, membership: str, stack: Stack
+) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    denied = [exceptions.AccessDeniedException("no"), exceptions.AccessDeniedException("no")]
+    faults.planned["ListTagsForResource", Moment.BEFORE_EFFECT] = [*denied]
+    answered = stack.delete(arn, properties)
+    assert answered["Status"] == "FAILED"
+    assert answered["Reason"].startswith("AccessDeniedException from ListTagsForResource")
+    assert len(rooms.templates(membership)) == 1
+
+
+@pytest.mark.parametrize("answered", [None, "NULL", "DISABLED"])
+def test_a_lifetime_limits_refresh_is_no_difference_whatever_the_service_answers(
+    rooms: Rooms, membership: str, stack: Stack, monkeypatch: pytest.MonkeyPatch, answered: str | None
+) -> None:
+    written = ledger._filled_in
+
+    def filled_in(*given: Any) -> dict[str, Any]:
+        parameters = written(*given)
+        for limit in parameters["accessBudget"]["budgetParameters"]:
+            limit.update({"autoRefresh": answered} if answered else {})
+        return parameters
+
+    monkeypatch.setattr(ledger, "_filled_in", filled_in)
+    limit = {"Type": "LIFETIME", "Budget": 10, "AutoRefresh": "DISABLED"}
+    before = access_budget(membership, rooms.table(membership), [limit])
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), uses=1)
+    assert stack.update(arn, before, {**before, "Tags": tags(team="data")})["Status"] == "SUCCESS"
+    assert left(rooms, membership, "ACCESS_BUDGET") == {"LIFETIME": 9}

@@ -19,7 +19,7 @@ class ArnForm(StrEnum):
 
 
 _TEMPLATE: Final = re.compile(
-    r"arn:aws:cleanrooms:\w{2}-\w{4,9}-\d:\d{12}:(?P<membership>membership/[\w-]+/)?privacybudgettemplate/(?P<id>[\w-]+)",
+    r"arn:aws:cleanrooms:\w{2}-\w{4,9}-\d:\d{12}:(membership/[\w-]+/)?privacybudgettemplate/(?P<id>[\w-]+)",
     re.ASCII,
 )
 
@@ -34,9 +34,3 @@ def template_id(arn: str) -> str | None:
     """Read the id from a template's ARN of either form; None where the ARN is not a template's."""
     match = _TEMPLATE.fullmatch(arn)
     return match["id"] if match else None
-
-
-def is_iam_form(arn: str) -> bool:
-    """Whether this is a template's ARN as IAM writes it, which is longer than the service model allows."""
-    match = _TEMPLATE.fullmatch(arn)
-    return match is not None and match["membership"] is not None

@@ -117,7 +117,7 @@ def faults(shape: Any, value: Any, path: str = "") -> Iterator[Fault]:
         for index, entry in enumerate(value):
             yield from faults(shape.member, entry, f"{path}[{index}]")
     elif shape.type_name == "string":
-        if shape.name not in _ARN_SHAPES or not arns.is_iam_form(value):
+        if shape.name not in _ARN_SHAPES or arns.template_id(value) is None:
             yield from _string_faults(shape, value, path)
     else:
         yield from _range_faults(shape, value, path, "")
