@@ -159,15 +159,18 @@ class Reconciler:
             if change.resets_the_budget and not may_reset:
                 self._guard(change, found, desired)
             if change is Change.SWAP:
-                return self._swap(found, desired, tags, physical_id)
-            if change is not Change.NONE:
+                present = self._tags_to_take_along(found)
+            elif change is not Change.NONE:
                 template = self.rooms.update(found, desired.budget)
                 self.story.done.append(change.value)
                 self.story.after = str(template.budget)
         except (Refusal, Refused, Conflict) as refusal:
             if not self.rolling_back():
                 raise
-            self.story.warnings.append(f"kept {found.budget} instead of going back to {desired.budget}: {refusal}")
+            self._kept(found, desired, refusal)
+        else:
+            if change is Change.SWAP:
+                return self._swap(found, desired, present, tags, physical_id)
         self.rooms.tag(template.arn, tags.set)
         self.rooms.untag(template.arn, tags.remove)
         if tags.set or tags.remove:
@@ -187,34 +190,46 @@ class Reconciler:
         except ServiceError as error:
             return f"what was spent of it (which could not be read: {error})"
 
-    def _swap(self, found: Template, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
+    def _tags_to_take_along(self, found: Template) -> dict[str, str]:
+        """The tags of a template that is about to make room for its successor, which only its owner may have it do."""
+        tags = self.rooms.tags(found.arn)
+        if tags.get(mark.OWNER, self.owner) != self.owner:
+            raise lifecycle.refused_for_owner(found.arn, tags[mark.OWNER])
+        return tags
+
+    def _swap(self, found: Template, desired: DesiredTemplate, present: Mapping[str, str], tags: TagChange, physical_id: str) -> Template:
         """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
-        tags_now = self.rooms.tags(found.arn)
-        if tags_now.get(mark.OWNER, self.owner) != self.owner:
-            raise lifecycle.refused_for_owner(found.arn, tags_now[mark.OWNER])
-        present = {**tags_now, mark.OWNER: self.owner, mark.PHYSICAL_ID: physical_id}
-        wanted = {key: value for key, value in present.items() if key not in tags.remove} | dict(desired.tags)
+        marks = {mark.OWNER: self.owner, mark.PHYSICAL_ID: physical_id}
+        kept = {key: value for key, value in present.items() if key not in tags.remove}
         self.rooms.delete(found.membership_id, found.id)
         self.story.done.append(f"deleted {found.arn} to make room for its successor")
         try:
-            template = self.rooms.create(desired, {**wanted, mark.REQUEST: self.request_id})
+            template = self.rooms.create(desired, {**kept, **desired.tags, **marks, mark.REQUEST: self.request_id})
         except ServiceError as error:
-            self._put_back(found, present, error)
-            raise
+            again = self._put_back(found, {**present, **marks}, error)
+            if again is None or not isinstance(error, Refused | Conflict) or not self.rolling_back():
+                raise
+            self._kept(found, desired, error)
+            return again
         self.story.done.append(f"created {template.arn} in its place")
         self.story.after = str(template.budget)
         return template
 
-    def _put_back(self, found: Template, tags: Mapping[str, str], reason: ServiceError) -> None:
-        old = DesiredTemplate(found.membership_id, found.budget, tags)
+    def _put_back(self, found: Template, tags: Mapping[str, str], reason: ServiceError) -> Template | None:
+        """Create the template again that was deleted to make room; None, and the reason says so, where that fails too."""
         try:
-            again = self.rooms.create(old, tags)
+            again = self.rooms.create(DesiredTemplate(found.membership_id, found.budget, tags), tags)
         except ServiceError as error:
+            self.story.after = None
             self.story.warnings.append(f"could not put {found.budget} back either ({error}); the next deployment creates what is missing")
             reason.add_note(f"The template that it replaces could not be put back ({error}); the next deployment creates what is missing.")
-        else:
-            self.story.warnings.append(f"put {found.budget} back as {again.arn}, with a fresh budget")
-            reason.add_note("The template that it replaces was put back, with a fresh budget.")
+            return None
+        self.story.warnings.append(f"put {found.budget} back as {again.arn}, with a fresh budget")
+        reason.add_note("The template that it replaces was put back, with a fresh budget.")
+        return again
+
+    def _kept(self, found: Template, desired: DesiredTemplate, refusal: Exception) -> None:
+        self.story.warnings.append(f"kept {found.budget} instead of going back to {desired.budget}: {refusal}")
 
     def _hand_back(self, arn: str, tags: Mapping[str, str]) -> None:
         """Leave an adopted template with the mark that it had before."""

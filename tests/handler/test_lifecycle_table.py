@@ -379,6 +379,20 @@ def test_a_rollback_never_refuses_a_reset_it_keeps_the_ledger(rooms: Rooms, memb
     assert rooms.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
 
 
+def test_a_rollback_whose_swap_is_refused_puts_back_and_never_sticks(faults: Faults, rooms: Rooms, membership: str, stack: Stack) -> None:
+    before = differential_privacy(membership, Tags=tags(team="privacy"))
+    after = {**before, "AutoRefresh": "CALENDAR_MONTH", "Tags": tags(team="data")}
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.update(arn, before, after)
+    stack.status = ROLLBACK
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.ValidationException("not today")]
+    answered = stack.update(arn, after, before)
+    assert answered["Status"] == "SUCCESS"
+    held = rooms.only(membership)
+    assert answered["Data"]["Arn"] == held["arn"]
+    assert held["autoRefresh"] == "CALENDAR_MONTH"
+
+
 # Delete
 
 
