@@ -26,7 +26,7 @@ CHANGE: Final = (
 """Changing one template."""
 
 READ_BALANCE: Final = ("cleanrooms:ListPrivacyBudgetTemplates", "cleanrooms:ListPrivacyBudgets")
-"""Reading what is left of a membership's budgets."""
+"""Reading what is left of a membership's budgets; the first is authorised on its templates as well."""
 
 
 def membership_arn(stack: Stack, membership_id: str) -> str:

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from privacy_budget_handler import contract
+from privacy_budget_handler.contract import Range
 
 from .acknowledgements import (
     WHY_ALL_STACKS,
@@ -28,6 +29,8 @@ SINGLETON_ID: Final = "PrivacyBudgetProvider"
 """Construct id of a stack's own provider; part of logical ids, so it never changes."""
 
 TIMEOUT: Final = Duration.minutes(5)
+TIMEOUT_SECONDS: Final = Range(90, 900)
+"""An event is answered 30 seconds before the timeout, which must leave it twice as long to be handled; Lambda ends at 900."""
 MAXIMUM_EVENT_AGE: Final = Duration.minutes(10)
 MARGIN: Final = Duration.minutes(1)
 
@@ -62,8 +65,8 @@ class PrivacyBudgetProvider(Construct):
     ``get_or_create`` before the stack's first template, or make a provider and pass it to the templates.
 
     :param memory_size: The function's memory in MiB. Default: 512.
-    :param timeout: How long one event may take. Default: 5 minutes, which covers the service's quota of 5 calls a second with
-        hundreds of templates deployed at once.
+    :param timeout: How long one event may take, from 90 seconds to 15 minutes. Default: 5 minutes, which covers the service's quota of
+        5 calls a second with hundreds of templates deployed at once.
     :param runtime: The function's runtime, Python 3.11 or later. Default: Python 3.14.
     :param architecture: The function's architecture. Default: ARM_64.
     :param log_retention: How long the function's log is kept. Default: one year. Not with ``log_group``.
@@ -99,7 +102,7 @@ class PrivacyBudgetProvider(Construct):
         environment_encryption: kms.IKey | None = None,
         reserved_concurrent_executions: float | None = None,
     ) -> None:
-        _check_options(scope, id, log_group, log_retention, vpc, vpc_subnets, security_groups, memberships)
+        _check_options(scope, id, timeout, log_group, log_retention, vpc, vpc_subnets, security_groups, memberships)
         super().__init__(scope, id)
         timeout = timeout or TIMEOUT
         asset = handler_asset()
@@ -229,6 +232,7 @@ class _ImportedProvider:
 def _check_options(
     scope: Construct,
     id: str,
+    timeout: Duration | None,
     log_group: logs.ILogGroup | None,
     log_retention: logs.RetentionDays | None,
     vpc: ec2.IVpc | None,
@@ -237,7 +241,9 @@ def _check_options(
     memberships: Sequence[str] | None,
 ) -> None:
     rule = None
-    if log_group is not None and log_retention is not None:
+    if timeout is not None and not timeout.is_unresolved() and int(timeout.to_seconds()) not in TIMEOUT_SECONDS:
+        rule = f"timeout must be {TIMEOUT_SECONDS} of seconds, got {timeout.to_seconds():g}"
+    elif log_group is not None and log_retention is not None:
         rule = "log_retention goes without log_group, which has a retention of its own"
     elif vpc is None and (vpc_subnets is not None or security_groups is not None):
         rule = "vpc_subnets and security_groups go with vpc, got no vpc"

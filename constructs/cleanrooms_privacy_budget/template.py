@@ -80,7 +80,8 @@ class _Grants:
 
     def grant_read(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:
         """Allow reading this template, its tags, and what is left of its membership's budgets."""
-        balances = iam.Grant.add_to_principal(grantee=grantee, actions=list(READ_BALANCE), resource_arns=[self.membership_arn])
+        listed = [self.membership_arn, f"{self.membership_arn}/privacybudgettemplate/*"]
+        balances = iam.Grant.add_to_principal(grantee=grantee, actions=list(READ_BALANCE), resource_arns=listed)
         return self.grant(grantee, *READ).combine(balances)
 
     def grant_manage(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:

@@ -216,10 +216,11 @@ def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> di
 def watch(client: "BaseClient", calls: Callable[[], Calls]) -> None:
     """Have a client count its requests, remember what went wrong, and send none once the event's time is over."""
 
-    def before_send(**_: object) -> None:
+    def before_send(event_name: str, **_: object) -> None:
         if not calls().may_send():
             raise OutOfTime
         calls().count += 1
+        calls().last = f"{event_name.rpartition('.')[2]} → no answer yet"
 
     def after_attempt(
         operation: Any, response: tuple[object, dict[str, Any]] | None, caught_exception: Exception | None, **_: object
@@ -227,6 +228,8 @@ def watch(client: "BaseClient", calls: Callable[[], Calls]) -> None:
         error = response[1].get("Error") if response else None
         outcome = error.get("Code", "an error") if error else repr(caught_exception) if caught_exception else "answered"
         calls().last = f"{operation.name} → {outcome}"
+        if outcome != "answered" and not calls().may_send():
+            raise OutOfTime
 
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"before-send.{service}", before_send)

@@ -122,10 +122,15 @@ def spent(balances: Sequence[Balance]) -> str | None:
 def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, spent: str) -> Refusal:
     """Why a change that throws away a spent budget is refused, what would be lost, and which option accepts it."""
     return Refusal(
-        f"Changing {desired.identity} from {actual} to {desired.budget} needs a reset ({change.value}): {spent} would be"
-        f" forgotten. To accept that, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW});"
+        f"Changing {desired.identity} from {_reset_by(actual)} to {_reset_by(desired.budget)} needs a reset ({change.value}): {spent}"
+        f" would be forgotten. To accept that, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW});"
         " otherwise put the old value back."
     )
+
+
+def _reset_by(budget: Budget) -> str:
+    """The part of a budget whose change resets it."""
+    return f"auto refresh {budget.auto_refresh}" if isinstance(budget, DifferentialPrivacy) else str(budget)
 
 
 def refused_for_owner(arn: str, owner: str) -> Refusal:

@@ -18,8 +18,12 @@ from crhelper import CfnResource
 
 from . import answer
 
-SECONDS_TO_ANSWER: Final = 10.0
-"""How long before the invocation's deadline an unfinished event is answered; a third of it where it is shorter than 30 s."""
+SECONDS_TO_ANSWER: Final = 30.0
+"""How long before the invocation's deadline an unfinished event is answered; a third of the time where that is less.
+
+It is longer than any single wait of the client's (``events.PATIENCE``), so that the handler, which is allowed nothing more, returns
+before the deadline: Lambda would deliver the event of an invocation that timed out again, after CloudFormation had its answer.
+"""
 
 SILENT_LOGGERS: Final = ("crhelper", "boto3", "botocore", "urllib3")
 """Their messages below warnings hold the response URL, credentials or whole events."""

@@ -118,8 +118,12 @@ class Reconciler:
             self._hand_back(own.arn, own.tags)
         else:
             self.story.warnings.append(f"left {own.arn}, which carries {own.tags.get(mark.OWNER, 'no mark')}")
-            if own.tags.get(mark.ADOPTED_FROM) == self.owner and own.tags.get(mark.OWNER) != self.owner:
-                self.rooms.untag(own.arn, frozenset({mark.ADOPTED_FROM}))
+            self._let_go(own.arn, own.tags)
+
+    def _let_go(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Make an adoption from this resource final, now that it is deleted."""
+        if tags.get(mark.ADOPTED_FROM) == self.owner and tags.get(mark.OWNER) != self.owner:
+            self.rooms.untag(arn, frozenset({mark.ADOPTED_FROM}))
 
     def _create(self, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
         """Make the template, under the physical id that the resource has already or else under its own ARN."""
@@ -260,6 +264,7 @@ class Reconciler:
         tags = self.rooms.tags(existing.arn)
         if tags.get(mark.OWNER) != self.owner:
             self.story.found = f"{existing.arn}, which is not this resource's"
+            self._let_go(existing.arn, tags)
             return None
         return _Own(existing.id, existing.arn, tags)
 

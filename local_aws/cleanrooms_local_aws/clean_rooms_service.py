@@ -27,6 +27,9 @@ request_target: ContextVar[str] = ContextVar("request_target")
 _SPEND: Final = ("POST", "/local/memberships/{membershipIdentifier}/privacybudgettemplates/{privacyBudgetTemplateIdentifier}/spend")
 """The one operation that only the local service has; it is allowed as ``cleanrooms:SpendPrivacyBudget``."""
 
+_ON_TEMPLATES_TOO: Final = frozenset({"CreatePrivacyBudgetTemplate", "ListPrivacyBudgetTemplates"})
+"""What has two required resource types: the membership and, whichever they are, its templates."""
+
 
 @dataclass(frozen=True)
 class Permission:
@@ -68,6 +71,8 @@ def required_permissions(method: str, path: str, body: bytes, account: str, regi
             labels = {name: unquote(value) for name, value in match.groupdict().items()}
             resource = _resource(labels, f"arn:aws:cleanrooms:{region}:{account}")
             permissions = [Permission(f"cleanrooms:{operation}", resource)]
+            if operation in _ON_TEMPLATES_TOO:
+                permissions.append(Permission(f"cleanrooms:{operation}", f"{resource}/privacybudgettemplate/*"))
             if operation == "CreatePrivacyBudgetTemplate" and _has_tags(body):
                 permissions.append(Permission("cleanrooms:TagResource", f"{resource}/privacybudgettemplate/*"))
             return permissions

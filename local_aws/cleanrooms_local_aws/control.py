@@ -35,9 +35,14 @@ class LocalAws:
     account_id: Final = ACCOUNT_ID
     region: Final = REGION
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` is one of its own: not there yet, empty, or made by an earlier local AWS."""
+    def __init__(self, folder: Path, *, requests_per_second: float | None = None) -> None:
+        """``folder`` is one of its own: not there yet, empty, or made by an earlier local AWS.
+
+        ``requests_per_second`` is how often Clean Rooms lets each operation be called, 5 in the service's documentation; None is
+        no limit. It counts for the servers that this object starts.
+        """
         self._folder = Folder(folder.absolute())
+        self._requests_per_second = requests_per_second
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -161,9 +166,10 @@ class LocalAws:
         self._reap()
         if self._folder.log.exists():
             self._folder.log.replace(self._folder.previous_log)
+        quota = [] if self._requests_per_second is None else [str(self._requests_per_second)]
         with self._folder.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "cleanrooms_local_aws.gateway", str(self.folder), str(starting)],
+                [sys.executable, "-P", "-m", "cleanrooms_local_aws.gateway", str(self.folder), str(starting), *quota],
                 pass_fds=(starting,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -21,6 +21,7 @@ from hypercorn.config import Config
 from . import clean_rooms, clean_rooms_service, custom_resources, demo, emulator, functions, roles, seed, stack_events
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
+from .clean_rooms.settings import Settings
 from .errors import LocalAwsError
 from .folder import Folder
 from .server import Claim
@@ -46,10 +47,10 @@ class Gateway:
         self._state = State(folder)
         self._custom_resources = custom_resources.CustomResources(endpoint(self._port))
 
-    def install(self) -> None:
+    def install(self, settings: Settings) -> None:
         """Close the emulator's gaps against the live services."""
         emulator.check_pins()
-        clean_rooms.install()  # it has no privacy budgets
+        clean_rooms.install(settings)  # it has no privacy budgets
         clean_rooms_service.install()  # it does not know Clean Rooms, nor its permissions
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
@@ -165,7 +166,7 @@ def set_environment(folder: Folder, port: int) -> None:
     os.environ.update(settings)
 
 
-def main(path: str, starting: int) -> int:
+def main(path: str, starting: int, requests_per_second: float | None = None) -> int:
     """Run the server of a folder; ``starting`` is a descriptor to close once it is this server's. Returns only where it cannot run."""
     folder = Folder(Path(path))
     claim = Claim(folder.server)
@@ -179,7 +180,7 @@ def main(path: str, starting: int) -> int:
     set_environment(folder, listening.getsockname()[1])
     gateway = Gateway(folder, claim, listening)
     try:
-        gateway.install()
+        gateway.install(Settings(requests_per_second=requests_per_second))
     except LocalAwsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
@@ -188,4 +189,4 @@ def main(path: str, starting: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), *map(float, sys.argv[3:])))

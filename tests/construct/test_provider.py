@@ -160,6 +160,7 @@ def test_an_option_that_does_not_exist_raises() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "subnets without vpc": ({"vpc_subnets": ec2.SubnetSelection()}, "go with vpc"),
     "groups without vpc": ({"security_groups": []}, "go with vpc"),
+    "timeout": ({"timeout": cdk.Duration.seconds(60)}, "timeout must be a whole number from 90 to 900 of seconds, got 60"),
     "no memberships": ({"memberships": []}, "memberships must name at least one"),
     "membership": ({"memberships": ["LAB"]}, "memberships must each be a lower-case UUID, got 'LAB'"),
 }

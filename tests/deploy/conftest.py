@@ -8,6 +8,7 @@ import pytest
 
 from cdk import CLI, Cdk
 from cleanrooms_local_aws import LocalAws
+from deployed_rooms import new_membership
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +37,14 @@ def rooms(bootstrapped: LocalAws) -> Any:
 @pytest.fixture
 def memberships(rooms: Any) -> list[str]:
     """Two memberships of the test's own."""
+    return [new_membership(rooms), new_membership(rooms)]
 
-    def made() -> str:
-        collaboration = rooms.create_collaboration(
-            members=[],
-            name="lab",
-            description="for tests",
-            creatorMemberAbilities=["CAN_QUERY"],
-            creatorDisplayName="tester",
-            queryLogStatus="DISABLED",
-        )["collaboration"]["id"]
-        return str(rooms.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"])
 
-    return [made(), made()]
+@pytest.fixture
+def taken(bootstrapped: LocalAws) -> Iterator[str]:
+    """A parameter's name that a stack cannot have, as it is taken: a stack that declares it fails."""
+    name = "/taken"
+    ssm = bootstrapped.client("ssm")
+    ssm.put_parameter(Name=name, Value="x", Type="String")
+    yield name
+    ssm.delete_parameter(Name=name)

@@ -2,25 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from cdk import Cdk
-
-
-def held(rooms: Any, membership: str) -> list[dict[str, Any]]:
-    """The membership's templates, each with parameters and tags."""
-    found = []
-    for summary in rooms.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]:
-        template = rooms.get_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=summary["id"])[
-            "privacyBudgetTemplate"
-        ]
-        template["tags"] = rooms.list_tags_for_resource(resourceArn=template["arn"])["tags"]
-        found.append(template)
-    return found
-
-
-def declared(template: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"name": "Shop", "templates": {"Budget": template}, **more}
+from deployed_app import declared
+from deployed_rooms import held, table
 
 
 def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
@@ -53,9 +37,8 @@ def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, room
 
 def test_create_edit_and_destroy_an_access_budget(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    table = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{membership}/configuredtableassociation/{membership}"
-    arn = cdk.deploys(declared({"membership": membership, "table": table, "day": 10}))["Shop"]["BudgetArn"]
-    edited = cdk.deploys(declared({"membership": membership, "table": table, "day": 20}))["Shop"]["BudgetArn"]
+    arn = cdk.deploys(declared({"membership": membership, "table": table(membership), "day": 10}))["Shop"]["BudgetArn"]
+    edited = cdk.deploys(declared({"membership": membership, "table": table(membership), "day": 20}))["Shop"]["BudgetArn"]
     (template,) = held(rooms, membership)
     assert edited == arn == template["arn"]
     assert template["parameters"]["accessBudget"]["budgetParameters"] == [{"type": "CALENDAR_DAY", "budget": 20, "autoRefresh": "ENABLED"}]
@@ -83,34 +66,22 @@ def test_a_create_that_fails_tells_why_and_is_rolled_back(cdk: Cdk, rooms: Any, 
     assert len(held(rooms, membership)) == 1
 
 
-def test_a_template_goes_again_when_another_resource_fails(
-    cdk: Cdk, rooms: Any, memberships: list[str], request: pytest.FixtureRequest
-) -> None:
+def test_a_template_goes_again_when_another_resource_fails(cdk: Cdk, rooms: Any, memberships: list[str], taken: str) -> None:
     membership, _ = memberships
-    name = "/taken"
-    ssm = cdk.local_aws.client("ssm")
-    ssm.put_parameter(Name=name, Value="x", Type="String")
-    request.addfinalizer(lambda: ssm.delete_parameter(Name=name))
-    ran = cdk.deploy(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}, fails_after=name))
+    ran = cdk.deploy(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}, fails_after=taken))
     assert ran.status != 0
     assert "CREATE_COMPLETE         | Custom::CleanRoomsPrivacyBudgetTemplate" in ran.text
     assert held(rooms, membership) == []
 
 
-def test_an_update_that_is_rolled_back_puts_the_old_values_back(
-    cdk: Cdk, rooms: Any, memberships: list[str], request: pytest.FixtureRequest
-) -> None:
+def test_an_update_that_is_rolled_back_puts_the_old_values_back(cdk: Cdk, rooms: Any, memberships: list[str], taken: str) -> None:
     first, second = memberships
     arn = cdk.deploys(declared({"membership": first}))["Shop"]["BudgetArn"]
-    name = "/taken"
-    ssm = cdk.local_aws.client("ssm")
-    ssm.put_parameter(Name=name, Value="x", Type="String")
-    request.addfinalizer(lambda: ssm.delete_parameter(Name=name))
-    assert cdk.deploy(declared({"membership": first, "epsilon": 9}, fails_after=name)).status != 0
+    assert cdk.deploy(declared({"membership": first, "epsilon": 9}, fails_after=taken)).status != 0
     (template,) = held(rooms, first)
     assert template["arn"] == arn
     assert template["parameters"]["differentialPrivacy"]["epsilon"] == 3
-    assert cdk.deploy(declared({"membership": second}, fails_after=name)).status != 0
+    assert cdk.deploy(declared({"membership": second}, fails_after=taken)).status != 0
     assert [template["arn"] for template in held(rooms, first)] == [arn]
     assert held(rooms, second) == []
 

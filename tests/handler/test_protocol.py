@@ -20,7 +20,7 @@ import privacy_budget_handler
 from privacy_budget_handler import answer, events, properties, protocol
 from privacy_budget_handler.protocol import Resource
 from response_url import ResponseUrl, serving
-from stack import Context, Rooms, Stack, differential_privacy
+from stack import Clock, Context, Rooms, Stack, differential_privacy
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 
@@ -36,17 +36,6 @@ def url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResponseUrl]:
     with serving(folder) as told:
         monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
         yield told
-
-
-class Clock(Context):
-    """A context whose time runs."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.end = time.monotonic() + seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self.end - time.monotonic()) * 1000)
 
 
 def event(url: ResponseUrl, request_type: str = "Create", **more: Any) -> dict[str, Any]:

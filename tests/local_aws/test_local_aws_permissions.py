@@ -45,8 +45,11 @@ def test_role_without_grant_is_denied(local_aws: LocalAws, stack: Stack, record:
 
 def test_role_with_grant_is_allowed(local_aws: LocalAws, stack: Stack, record: Path) -> None:
     membership = local_aws.demo.membership_id
-    grant = allow("cleanrooms:CreatePrivacyBudgetTemplate", resource=f"{PREFIX}:membership/{membership}")
-    assert stack.deploy(template(record, create(local_aws, {}), [grant])) == "CREATE_COMPLETE"
+    grants = [
+        allow("cleanrooms:CreatePrivacyBudgetTemplate", resource=f"{PREFIX}:membership/{membership}{templates}")
+        for templates in ("", "/privacybudgettemplate/*")
+    ]
+    assert stack.deploy(template(record, create(local_aws, {}), grants)) == "CREATE_COMPLETE"
     done, _, template_id = stack.result().partition(": ")
     assert done == "done"
     clean_rooms = local_aws.client("cleanrooms")
@@ -55,6 +58,22 @@ def test_role_with_grant_is_allowed(local_aws: LocalAws, stack: Stack, record: P
         assert spent["budget"]["accessBudget"]["details"][0]["remainingBudget"] == 5
     finally:
         clean_rooms.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=template_id)
+
+
+@pytest.mark.parametrize(
+    ("granted", "missed"), [("", "/privacybudgettemplate/*"), ("/privacybudgettemplate/*", "")], ids=["templates", "membership"]
+)
+def test_creating_and_listing_need_the_membership_and_its_templates(
+    local_aws: LocalAws, stack: Stack, record: Path, granted: str, missed: str
+) -> None:
+    id_ = local_aws.demo.membership_id
+    membership = f"{PREFIX}:membership/{id_}"
+    actions = ("cleanrooms:CreatePrivacyBudgetTemplate", "cleanrooms:ListPrivacyBudgetTemplates")
+    listing = f"attempt(lambda: boto3.client('cleanrooms').list_privacy_budget_templates(membershipIdentifier={id_!r}))"
+    tried = create(local_aws, {}).replace("create({}))", f"create({{}})) + {listing}")
+    assert stack.deploy(template(record, tried, [allow(*actions, resource=f"{membership}{granted}")])) == "CREATE_COMPLETE"
+    for action in actions:
+        assert f"is not authorized to perform: {action} on resource: {membership}{missed} because" in stack.result()
 
 
 def test_tags_need_a_grant_of_their_own(local_aws: LocalAws, stack: Stack, record: Path) -> None:
@@ -111,8 +130,6 @@ put(event, answer(event, Data={"Result": json.dumps(seen)}))
 @pytest.mark.parametrize(
     ("method", "path", "action", "resource"),
     [
-        ("GET", "/memberships/m/privacybudgettemplates", "ListPrivacyBudgetTemplates", f"{PREFIX}:membership/m"),
-        ("POST", "/memberships/m/privacybudgettemplates", "CreatePrivacyBudgetTemplate", f"{PREFIX}:membership/m"),
         (
             "PATCH",
             "/memberships/m/privacybudgettemplates/t",
@@ -127,6 +144,15 @@ put(event, answer(event, Data={"Result": json.dumps(seen)}))
 )
 def test_permission_of_a_request(method: str, path: str, action: str, resource: str) -> None:
     assert required_permissions(method, path, b"", ACCOUNT, REGION) == [Permission(f"cleanrooms:{action}", resource)]
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", "ListPrivacyBudgetTemplates"), ("POST", "CreatePrivacyBudgetTemplate")])
+def test_permissions_of_a_request_for_a_memberships_templates(method: str, action: str) -> None:
+    membership = f"{PREFIX}:membership/m"
+    assert required_permissions(method, "/memberships/m/privacybudgettemplates", b"", ACCOUNT, REGION) == [
+        Permission(f"cleanrooms:{action}", membership),
+        Permission(f"cleanrooms:{action}", f"{membership}/privacybudgettemplate/*"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,30 @@ def test_state_survives_a_stop_and_a_crash(fresh: LocalAws, tmp_path: Path) -> N
     assert [request for request, _ in requests(record)] == ["Create", "Delete"]
 
 
+def test_quota_is_kept_where_it_is_asked_for(tmp_path: Path, local_aws: LocalAws) -> None:
+    limited = LocalAws(tmp_path / "limited", requests_per_second=1)
+
+    def refused(asked: LocalAws) -> bool:
+        client = asked.client("cleanrooms")
+        client.meta.events.unregister("needs-retry.cleanrooms", unique_id="retry-config-cleanrooms")
+        try:
+            for _ in range(5):
+                client.list_privacy_budget_templates(membershipIdentifier=asked.demo.membership_id)
+        except client.exceptions.ThrottlingException:
+            return True
+        return False
+
+    try:
+        limited.start()
+        assert refused(limited)
+        limited.stop()
+        limited.start()
+        assert refused(limited)
+    finally:
+        limited.destroy()
+    assert not refused(local_aws)
+
+
 def test_server_ends_with_its_folder(fresh: LocalAws) -> None:
     fresh.start()
     process_id = fresh.process_id

@@ -30,6 +30,11 @@ def budget(declared: Mapping[str, Any]) -> PrivacyBudget:
     )
 
 
+def declared(template: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """A stack with one template."""
+    return {"name": "Shop", "templates": {"Budget": template}, **more}
+
+
 def build(app: cdk.App, declared: Mapping[str, Any]) -> None:
     env = cdk.Environment(account="111122223333", region="us-east-1")
     stack = cdk.Stack(app, declared["name"], env=env, tags=declared.get("tags"))

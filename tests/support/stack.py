@@ -1,6 +1,7 @@
 """CloudFormation's side of the handler's events, and a Clean Rooms that answers the handler's own client in this process."""
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ def serve(client: Any) -> None:
         )
         return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers), Response(answered))
 
-    client.meta.events.register_first("before-send.cleanrooms", send)
+    # Last, as every handler is called: what the client's own ones refuse to send must not get here.
+    client.meta.events.register_last("before-send.cleanrooms", send)
 
 
 class Rooms:
@@ -104,6 +106,17 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self.seconds * 1000)
+
+
+class Clock(Context):
+    """A context whose time runs."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.end = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.end - time.monotonic()) * 1000)
 
 
 @dataclass

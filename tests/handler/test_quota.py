@@ -1,0 +1,147 @@
+"""The service's quota, and a service that throttles or hangs until the invocation's time is over."""
+
+import json
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.endpoint
+import pytest
+from botocore.retries.standard import ExponentialBackoff
+
+from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
+from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
+from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
+from privacy_budget_handler import answer, events, mark, properties, protocol
+from privacy_budget_handler.client import Calls, CleanRooms
+from privacy_budget_handler.protocol import Resource
+from privacy_budget_handler.reconcile import Reconciler
+from stack import REGION, Clock, Rooms, Stack, differential_privacy, serve
+
+FASTER = 4
+"""How much faster than in earnest the time of the many creates at once runs: the service's clock and the pauses of every client."""
+
+
+class Environment:
+    """An execution environment of its own, with a client and a protocol that no other one shares."""
+
+    def __init__(self) -> None:
+        client = boto3.client("cleanrooms", region_name=REGION, config=events.PATIENCE)
+        serve(client)
+        self.rooms = CleanRooms(client)
+        self.resource = Resource(str, lambda: "the time ran out", lambda *_: None)
+        self.resource.create(self._create)
+
+    def handle(self, event: dict[str, Any]) -> None:
+        self.rooms.calls = Calls(may_send=self.resource.may_act)
+        self.resource(event, Clock(300 / FASTER))
+
+    def _create(self, event: dict[str, Any], _: Any) -> str:
+        owner = mark.owner(event["StackId"], event["LogicalResourceId"])
+        reconciler = Reconciler(self.rooms, owner, event["RequestId"], lambda: False)
+        return reconciler.create(properties.parse(event["ResourceProperties"])).physical_id
+
+
+class TestQuota:
+    """A Clean Rooms that takes 5 requests a second of each operation, as its documentation says."""
+
+    @pytest.fixture(autouse=True)
+    def quota(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        PrivacyBudgetBackend.settings = Settings(requests_per_second=5, clock=lambda: time.time() * FASTER)
+        monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / FASTER)))
+
+    def test_fifty_creates_at_once_in_as_many_environments_all_succeed(self, rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+        memberships = [rooms.membership() for _ in range(50)]
+        environments = [Environment() for _ in memberships]
+        answers: list[dict[str, Any]] = []
+        monkeypatch.setattr(answer, "deliver", lambda url, body, seconds_left: answers.append(json.loads(body)))
+        stack, start = Stack(), threading.Barrier(len(memberships))
+
+        def create(environment: Environment, number: int, membership: str) -> None:
+            event = stack.event("Create", differential_privacy(membership), f"Budget{number}")
+            start.wait()
+            environment.handle(event)
+
+        threads = [
+            threading.Thread(target=create, args=(environment, number, membership))
+            for number, (environment, membership) in enumerate(zip(environments, memberships, strict=True))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [answered["Status"] for answered in answers] == ["SUCCESS"] * 50
+        assert {answered["LogicalResourceId"] for answered in answers} == {f"Budget{number}" for number in range(50)}
+        assert len({answered["PhysicalResourceId"] for answered in answers}) == 50
+        assert sum(environment.rooms.calls.count for environment in environments) > 50
+
+
+class Trouble:
+    """A service that throttles every request, after as long as it hangs; counts them."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.seconds = 0.0
+
+    def __call__(self, operation: str, moment: Moment) -> None:
+        self.requests += 1
+        time.sleep(self.seconds)
+        raise ThrottlingException("too many requests")
+
+
+class TestUntilTheEnd:
+    """A service that is in trouble until the invocation's time is over."""
+
+    @pytest.fixture
+    def trouble(self, settings: Settings) -> Trouble:
+        trouble = Trouble()
+        PrivacyBudgetBackend.settings = Settings(faults=trouble)
+        return trouble
+
+    @pytest.fixture
+    def event(self, trouble: Trouble, rooms: Rooms, stack: Stack) -> dict[str, Any]:
+        return stack.event("Create", differential_privacy(rooms.membership()))
+
+    def test_throttling_without_end_is_answered_in_time_with_what_was_happening(
+        self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.2))))
+        context = Clock(1.5)
+        answered = stack.deliver(event, context)
+        assert context.get_remaining_time_in_millis() > 0
+        assert answered["Status"] == "FAILED"
+        assert trouble.requests > 2
+        assert answered["Reason"].startswith(
+            f"The function's time ran out after {trouble.requests} requests to Clean Rooms,"
+            " the last: CreatePrivacyBudgetTemplate → ThrottlingException."
+        )
+
+    def test_a_service_that_hangs_is_answered_for_in_time_with_what_was_happening(
+        self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        context, left = Clock(1.5), []
+        monkeypatch.setattr(events.resource, "_tell", lambda *_: left.append(context.get_remaining_time_in_millis()))
+        trouble.seconds = 1.8
+        answered = stack.deliver(event, context)
+        assert left[0] > 0
+        assert answered["Status"] == "FAILED"
+        assert "CreatePrivacyBudgetTemplate" in answered["Reason"]
+        assert trouble.requests == 1
+
+    def test_no_retry_is_waited_for_once_the_answer_is_sent(
+        self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Lambda kills an invocation that waits beyond its time, and delivers the event once more, answered as it is."""
+        waits: list[float] = []
+        monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=waits.append))
+        trouble.seconds = 1.2
+        stack.deliver(event, Clock(1.5))
+        assert waits == []
+
+    def test_no_wait_that_began_before_the_answer_outlasts_the_invocation(self) -> None:
+        """Neither for a request that hangs nor between two of them, for the same reason."""
+        timeouts: Any = events.PATIENCE
+        backoff: Any = ExponentialBackoff
+        assert max(timeouts.connect_timeout + timeouts.read_timeout, backoff._MAX_BACKOFF) < protocol.SECONDS_TO_ANSWER

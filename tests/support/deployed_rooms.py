@@ -1,0 +1,54 @@
+"""What Clean Rooms on the local AWS holds, as an operator sees it."""
+
+from typing import Any
+
+
+def new_membership(rooms: Any) -> str:
+    """A membership of a collaboration of its own, by its id."""
+    collaboration = rooms.create_collaboration(
+        members=[],
+        name="lab",
+        description="for tests",
+        creatorMemberAbilities=["CAN_QUERY"],
+        creatorDisplayName="tester",
+        queryLogStatus="DISABLED",
+    )["collaboration"]["id"]
+    return str(rooms.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"])
+
+
+def table(membership: str, name: str = "sales") -> str:
+    """The ARN of a configured table association."""
+    return f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{membership}/configuredtableassociation/{name}"
+
+
+def made_by_hand(rooms: Any, membership: str, **tags: str) -> dict[str, Any]:
+    """A differential-privacy template that no stack made."""
+    made: dict[str, Any] = rooms.create_privacy_budget_template(
+        membershipIdentifier=membership,
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        autoRefresh="NONE",
+        parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
+        tags=tags,
+    )["privacyBudgetTemplate"]
+    return made
+
+
+def held(rooms: Any, membership: str) -> list[dict[str, Any]]:
+    """The membership's templates, each with parameters and tags."""
+    found = []
+    for summary in rooms.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]:
+        template = rooms.get_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=summary["id"])[
+            "privacyBudgetTemplate"
+        ]
+        template["tags"] = rooms.list_tags_for_resource(resourceArn=template["arn"])["tags"]
+        found.append(template)
+    return found
+
+
+def spent(rooms: Any, template: dict[str, Any]) -> int:
+    """How much of a template's budget was used: aggregations of every type, or uses of the table."""
+    budgets = rooms.list_privacy_budgets(membershipIdentifier=template["membershipId"], privacyBudgetType=template["privacyBudgetType"])
+    (budget,) = (one["budget"] for one in budgets["privacyBudgetSummaries"] if one["privacyBudgetTemplateId"] == template["id"])
+    if "accessBudget" in budget:
+        return sum(detail["budget"] - detail["remainingBudget"] for detail in budget["accessBudget"]["details"])
+    return sum(entry["maxCount"] - entry["remainingCount"] for entry in budget["differentialPrivacy"]["aggregations"])
