@@ -45,7 +45,9 @@ def test_no_finding_with_the_defaults(tmp_path: Path, monkeypatch: pytest.Monkey
     assert findings(stack, tmp_path) == []
 
 
-@pytest.mark.parametrize("membership", [MEMBERSHIP, cdk.Fn.import_value("membership"), cdk.Fn.ref("Membership")])
+@pytest.mark.parametrize(
+    "membership", [MEMBERSHIP, cdk.Fn.import_value("membership"), cdk.Fn.ref("Membership")], ids=["literal", "import", "reference"]
+)
 def test_no_finding_for_a_narrowed_policy(stack: cdk.Stack, tmp_path: Path, membership: str) -> None:
     PrivacyBudgetProvider(stack, "Provider", memberships=[membership])
     assert findings(stack, tmp_path) == []

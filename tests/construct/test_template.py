@@ -292,7 +292,11 @@ def test_grants_name_both_forms_of_the_arn() -> None:
         "cleanrooms:TagResource",
         "cleanrooms:UntagResource",
     }
-    assert allowed["cleanrooms:ListPrivacyBudgets"] == {"Fn::GetAtt": ["Budget", "MembershipArn"]}
+    membership = {"Fn::GetAtt": ["Budget", "MembershipArn"]}
+    assert allowed["cleanrooms:ListPrivacyBudgetTemplates"] == [
+        membership,
+        {"Fn::Join": ["", [membership, "/privacybudgettemplate/*"]]},
+    ]
     written = [arn["Fn::Join"][1] for arn in allowed["cleanrooms:UpdatePrivacyBudgetTemplate"]]
     template_id = {"Fn::GetAtt": ["Budget", "PrivacyBudgetTemplateIdentifier"]}
     prefix = ["arn:", {"Ref": "AWS::Partition"}]

@@ -16,7 +16,7 @@ def make(folder: Path, *arguments: str) -> str:
     """Run make in a copy of the repository, and give what it printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     ran = subprocess.run(
-        ["make", *arguments],
+        ["make", "-o", ".venv/.installed", "-o", "node_modules/.installed", *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
