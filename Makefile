@@ -68,6 +68,10 @@ endif
 status: setup ## Show what Clean Rooms holds since the last deploy
 	@$(RUN) $(BIN)/python -m privacy_budget_cli --outputs $(OUTPUTS)
 
+.PHONY: spend
+spend: setup ## Use up part of the local budget, as queries would (COUNT=5)
+	@$(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5)
+
 .PHONY: local-stop
 local-stop: setup ## Stop the embedded local AWS; its state stays for the next start
 	@$(BIN)/python -m cleanrooms_local_aws stop

@@ -12,8 +12,8 @@ from cdk import ROOT
 from cleanrooms_local_aws import LocalAws
 
 
-def make(folder: Path, *arguments: str) -> str:
-    """Run make in a copy of the repository, and give what it printed."""
+def make(folder: Path, *arguments: str, status: int = 0) -> str:
+    """Run make in a copy of the repository, which must end with this status, and give what it printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     ran = subprocess.run(
         ["make", "-o", ".venv/.installed", "-o", "node_modules/.installed", *arguments],
@@ -25,7 +25,7 @@ def make(folder: Path, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout
+    assert ran.returncode == status, ran.stdout
     return ran.stdout
 
 
@@ -62,6 +62,11 @@ def test_the_readmes_commands(copy: Path) -> None:
     assert f".TemplateArn = {arn}" in edited
     assert "epsilon 5, noise of 30 users per query" in edited
     assert "Epsilon" in make(copy, "diff", "EPSILON=7")
-    assert "epsilon 5" in make(copy, "status")
+    make(copy, "spend", "COUNT=7")
+    assert "158 of 165 COUNT" in make(copy, "status")
+    refused = make(copy, "deploy", "EPSILON=5", "REFRESH=CALENDAR_MONTH", status=2)
+    for told in ("what was spent of it (7 of 165 COUNT) would be forgotten", "set on_budget_reset=OnBudgetReset.ALLOW"):
+        assert told in refused
+    assert "158 of 165 COUNT" in make(copy, "status")
     assert "make destroy" not in make(copy, "destroy")
     assert not (copy / ".local-aws").exists()
