@@ -115,7 +115,9 @@ TAGS_OF_THE_HANDLER: Final = 4
 """Of these, how many the handler keeps for itself (see ``mark``)."""
 TAGS: Final = Range(0, TAGS_OF_THE_SERVICE - TAGS_OF_THE_HANDLER)
 
-RESERVED_TAG_PREFIXES: Final = ("aws:", "cleanrooms-privacy-budget:")
+TAG_PREFIX_OF_AWS: Final = "aws:"
+"""Tags that AWS alone sets."""
+RESERVED_TAG_PREFIXES: Final = (TAG_PREFIX_OF_AWS, "cleanrooms-privacy-budget:")
 
 MEMBERSHIP_ID_RULE: Final = "a lower-case UUID"
 _MEMBERSHIP_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -10,7 +10,7 @@ from typing import Any
 from . import lifecycle, mark
 from .budget import DesiredTemplate, Identity
 from .client import CleanRooms, Conflict, Denied, NotFound, Refused, ServiceError, Template
-from .contract import OnBudgetReset, OnExisting, PrivacyBudgetType
+from .contract import TAG_PREFIX_OF_AWS, OnBudgetReset, OnExisting, PrivacyBudgetType
 from .lifecycle import Change, Disposal, Refusal, Standing, TagChange
 from .properties import PreviousTemplate
 
@@ -69,9 +69,14 @@ class Reconciler:
             return self._create(desired, physical_id, may_reset)
         self.story.found = found.arn
         tags = lifecycle.tag_change(previous.tags, desired.tags)
-        if OnExisting.ADOPT in (desired.on_existing, previous.on_existing):
+        if OnExisting.ADOPT in (desired.on_existing, previous.on_existing) and self._may_keep_for_good(found.arn):
             tags = replace(tags, remove=tags.remove | {mark.ADOPTED_FROM})
         return Outcome(physical_id, self._bring(found, desired, tags, physical_id, may_reset).attributes)
+
+    def _may_keep_for_good(self, arn: str) -> bool:
+        """Whether this resource has taken the template over, nobody has since, and the deploy that did is not being rolled back."""
+        tags = self.rooms.tags(arn)
+        return mark.ADOPTED_FROM in tags and tags.get(mark.OWNER) == self.owner and self.rolling_back() is False
 
     def delete(self, physical_id: str, identity: Identity | None) -> None:
         """Delete the template if this resource made it; whatever else stands there is left. Raises ServiceError."""
@@ -199,7 +204,7 @@ class Reconciler:
         tags = self.rooms.tags(found.arn)
         if tags.get(mark.OWNER, self.owner) != self.owner:
             raise lifecycle.refused_for_owner(found.arn, tags[mark.OWNER])
-        return tags
+        return {key: value for key, value in tags.items() if not key.startswith(TAG_PREFIX_OF_AWS)}
 
     def _swap(self, found: Template, desired: DesiredTemplate, present: Mapping[str, str], tags: TagChange, physical_id: str) -> Template:
         """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
@@ -208,7 +213,7 @@ class Reconciler:
         self.rooms.delete(found.membership_id, found.id)
         self.story.done.append(f"deleted {found.arn} to make room for its successor")
         try:
-            template = self.rooms.create(desired, {**kept, **desired.tags, **marks, mark.REQUEST: self.request_id})
+            template = self._create_successor(desired, {**kept, **desired.tags, **marks, mark.REQUEST: self.request_id})
         except ServiceError as error:
             again = self._put_back(found, {**present, **marks}, error)
             if again is None or not isinstance(error, Refused | Conflict) or not self.rolling_back():
@@ -218,6 +223,16 @@ class Reconciler:
         self.story.done.append(f"created {template.arn} in its place")
         self.story.after = str(template.budget)
         return template
+
+    def _create_successor(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
+        """Create what takes a deleted template's place; it stands already where the answer to the client's first try was lost."""
+        try:
+            return self.rooms.create(desired, tags)
+        except Conflict:
+            existing = self.rooms.find(desired.identity)
+            if existing is None or self.rooms.tags(existing.arn).get(mark.REQUEST) != self.request_id:
+                raise
+            return existing
 
     def _put_back(self, found: Template, tags: Mapping[str, str], reason: ServiceError) -> Template | None:
         """Create the template again that was deleted to make room; None, and the reason says so, where that fails too."""
@@ -236,10 +251,13 @@ class Reconciler:
         self.story.warnings.append(f"kept {found.budget} instead of going back to {desired.budget}: {refusal}")
 
     def _hand_back(self, arn: str, tags: Mapping[str, str]) -> None:
-        """Leave an adopted template with the mark that it had before."""
+        """Leave an adopted template with the mark that it had before.
+
+        Cut off between the two calls, it looks like one that was adopted from this resource, so that the next delivery finishes.
+        """
         previous = tags[mark.ADOPTED_FROM]
         if previous:
-            self.rooms.tag(arn, {mark.OWNER: previous})
+            self.rooms.tag(arn, {mark.OWNER: previous, mark.ADOPTED_FROM: self.owner})
             self.rooms.untag(arn, frozenset({mark.ADOPTED_FROM}))
         else:
             self.rooms.untag(arn, frozenset({mark.OWNER, mark.ADOPTED_FROM}))

@@ -1,0 +1,223 @@
+"""Each request of each row of the lifecycle table, with each failure, before and after its effect: once, or until the faults are over.
+
+The requests are those of a run without faults, which is recorded when the tests are collected.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import pytest
+
+import aftermath
+from cleanrooms_local_aws.clean_rooms.settings import Moment
+from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
+from cleanrooms_local_aws.clean_rooms.templates import Kind
+from cloudformation import Back, Course, Declared, Policy, Stack
+from histories import DAY, LIFETIME, MEMBERSHIPS, READS_AND_CHANGES, table
+from quick_rooms import Failure, Trouble
+from stack import access_budget, differential_privacy, tags
+from witness import identity_of, present_budget
+from world import World
+
+ONE, TWO = MEMBERSHIPS
+ADOPT: Final = {"OnExisting": "ADOPT"}
+ALLOW: Final = {"OnBudgetReset": "ALLOW"}
+DP: Final = differential_privacy(ONE, Tags=tags(team="a"))
+HIGHER: Final = differential_privacy(ONE, epsilon=5)
+MONTHLY: Final = differential_privacy(ONE, AutoRefresh="CALENDAR_MONTH")
+ELSEWHERE: Final = differential_privacy(TWO)
+DAILY: Final = access_budget(ONE, table(ONE, "sales"), [DAY])
+FOR_LIFE: Final = access_budget(ONE, table(ONE, "sales"), [LIFETIME])
+FAILS: Final = Course(fails_before=1)
+UNTIL_THE_END: Final = 1000
+
+Properties = dict[str, Any]
+Step = Callable[[World, Stack], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What stands before, and the operation in which a request fails."""
+
+    name: str
+    before: Step
+    operation: Step
+
+
+def held(properties: Properties, spent: bool = False, **policies: Policy) -> Step:
+    """A stack that has a template."""
+
+    def step(world: World, stack: Stack) -> None:
+        stack.deploy({"A": Declared(properties, **policies)})
+        stack.go_on()
+        if spent:
+            spend(world, properties)
+
+    return step
+
+
+def handmade(properties: Properties) -> Step:
+    """A template that somebody made in the console."""
+
+    def step(world: World, _: Stack) -> None:
+        world.by_hand(properties)
+
+    return step
+
+
+def both(first: Step, second: Step) -> Step:
+    def step(world: World, stack: Stack) -> None:
+        first(world, stack)
+        second(world, stack)
+
+    return step
+
+
+def removed(properties: Properties) -> Step:
+    """A stack whose template was deleted behind its back."""
+
+    def step(world: World, stack: Stack) -> None:
+        held(properties)(world, stack)
+        world.remove_by_hand(identity_of(properties))
+
+    return step
+
+
+def nothing(_: World, __: Stack) -> None: ...
+
+
+def deploy(properties: Properties, course: Course = Course(), logical_id: str = "A", spent: bool = False) -> Step:  # noqa: B008
+    """The stack deploys one resource; in between, its budget may get spent."""
+
+    def step(world: World, stack: Stack) -> None:
+        stack.deploy({logical_id: Declared(properties)}, course)
+        if spent:
+            stack.go_on(1)
+            spend(world, properties)
+        stack.go_on()
+
+    return step
+
+
+def destroy(_: World, stack: Stack) -> None:
+    stack.destroy()
+    stack.go_on()
+
+
+def spend(world: World, properties: Properties) -> None:
+    template = world.ledger.find(identity_of(properties))
+    if template is not None:
+        amount = TableUses(1) if template.kind is Kind.ACCESS_BUDGET else Aggregations("COUNT", 1)
+        world.ledger.spend(template.membership.id, template.id, amount)
+
+
+ROWS: Final = [
+    Row("create", nothing, deploy(DP)),
+    Row("create-access-budget", nothing, deploy(DAILY)),
+    Row("create-refused", handmade(DP), deploy(DP)),
+    Row("create-adopts", handmade(HIGHER), deploy({**DP, **ADOPT})),
+    Row("create-adopts-and-refills", handmade(FOR_LIFE), deploy({**DAILY, **ADOPT})),
+    Row("create-adopts-and-swaps", handmade(MONTHLY), deploy({**DP, **ADOPT})),
+    Row("create-rolled-back", nothing, deploy(DP, FAILS)),
+    Row("create-spent-and-rolled-back", nothing, deploy(DP, FAILS, spent=True)),
+    Row("create-cancelled", nothing, deploy(DP, Course(fails_before=0, cancelled=1))),
+    Row("create-adopts-and-is-cancelled", handmade(DP), deploy({**DP, **ADOPT}, Course(fails_before=0, cancelled=1))),
+    Row("create-adopts-and-is-rolled-back", handmade(DP), deploy({**DP, **ADOPT}, FAILS)),
+    Row("update-epsilon", held(DP, spent=True), deploy(HIGHER)),
+    Row("update-epsilon-rolled-back", held(DP), deploy(HIGHER, FAILS)),
+    Row("update-epsilon-spent-and-rolled-back", held(DP), deploy(HIGHER, FAILS, spent=True)),
+    Row("update-tags", held(DP), deploy({**DP, "Tags": tags(cost="7")})),
+    Row("update-limits", held(DAILY), deploy(FOR_LIFE)),
+    Row("update-limits-refused", held(DAILY, spent=True), deploy(FOR_LIFE)),
+    Row("update-limits-allowed", held(DAILY, spent=True), deploy({**FOR_LIFE, **ALLOW})),
+    Row("update-limits-spent-and-rolled-back", held(DAILY), deploy(FOR_LIFE, FAILS, spent=True)),
+    Row("update-refresh", held(DP), deploy(MONTHLY)),
+    Row("update-refresh-refused", held(DP, spent=True), deploy(MONTHLY)),
+    Row("update-refresh-allowed", held(DP, spent=True), deploy({**MONTHLY, **ALLOW})),
+    Row("update-refresh-rolled-back", held(DP), deploy(MONTHLY, FAILS)),
+    Row("update-refresh-spent-and-rolled-back", held(DP), deploy(MONTHLY, FAILS, spent=True)),
+    Row("update-cancelled", held(DP), deploy(MONTHLY, Course(fails_before=0, cancelled=1))),
+    Row("update-of-one-that-is-gone", removed(DP), deploy(HIGHER)),
+    Row("update-of-an-adopted-one", both(handmade(DP), held({**DP, **ADOPT})), deploy({**HIGHER, **ADOPT})),
+    Row("move", held(DP), deploy(ELSEWHERE)),
+    Row("move-to-another-kind", held(DP), deploy(DAILY)),
+    Row("move-refused", both(handmade(ELSEWHERE), held(DP)), deploy(ELSEWHERE)),
+    Row("move-adopts", both(handmade(ELSEWHERE), held(DP)), deploy({**ELSEWHERE, **ADOPT})),
+    Row("move-cancelled", held(DP), deploy(ELSEWHERE, Course(fails_before=0, cancelled=1))),
+    *(Row(f"move-rolled-back-{back.name}", held(DP), deploy(ELSEWHERE, Course(fails_before=1, back=back))) for back in Back),
+    Row("rename", held(DP), deploy({**DP, **ADOPT}, logical_id="B")),
+    Row("rename-rolled-back", held(DP), deploy({**DP, **ADOPT}, FAILS, logical_id="B")),
+    Row("delete", held(DP, spent=True), destroy),
+    Row("delete-access-budget", held(DAILY), destroy),
+    Row("delete-of-one-that-is-gone", removed(DP), destroy),
+    Row("delete-hands-back", both(handmade(DP), held({**DP, **ADOPT})), destroy),
+]
+BY_NAME: Final = {row.name: row for row in ROWS}
+
+
+def prepared(row: Row) -> tuple[World, Stack]:
+    world = World()
+    for membership in MEMBERSHIPS:
+        world.membership(membership)
+    stack = world.stack("shop")
+    row.before(world, stack)
+    return world, stack
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """How a row goes without a fault."""
+
+    requests: tuple[str, ...]
+    status: str
+    budgets: tuple[object, ...]
+
+
+def budgets(world: World) -> tuple[object, ...]:
+    return tuple(sorted(str(present_budget(template)) for template in world.ledger.standing))
+
+
+@cache
+def undisturbed(name: str) -> Undisturbed:
+    world, stack = prepared(BY_NAME[name])
+    try:
+        before = len(world.client.requests)
+        BY_NAME[name].operation(world, stack)
+        world.check()
+        return Undisturbed(tuple(operation for operation, _ in world.client.requests[before:]), stack.status, budgets(world))
+    finally:
+        world.close()
+
+
+def matrix() -> Iterator[Any]:
+    for name in BY_NAME:
+        for number, operation in enumerate(undisturbed(name).requests):
+            for failure in Failure:
+                for moment in Moment:
+                    if failure is Failure.MISSING and (moment is Moment.AFTER_EFFECT or operation not in READS_AND_CHANGES):
+                        continue
+                    yield pytest.param(name, number, failure, moment, id=f"{name}-{number}-{operation}-{failure.name}-{moment.name}")
+
+
+@pytest.mark.parametrize(("name", "number", "failure", "moment"), list(matrix()))
+def test_a_request_fails(name: str, number: int, failure: Failure, moment: Moment) -> None:
+    """Once without another try, once with the client's own, and on and on."""
+    row, expected = BY_NAME[name], undisturbed(name)
+    courses = [(1, False)]
+    if failure.is_retried:
+        courses.append((1, True))
+    if failure not in (Failure.DEATH, Failure.MISSING):
+        courses.append((UNTIL_THE_END, False))
+    for times, retried in courses:
+        world, stack = prepared(row)
+        try:
+            world.weather.troubles = [Trouble(failure, moment, number, times, retried=retried)]
+            row.operation(world, stack)
+            world.check()
+            if retried or failure is Failure.DEATH:
+                assert (stack.status, budgets(world)) == (expected.status, expected.budgets), "\n".join(world.journal)
+            aftermath.end(world, MEMBERSHIPS, Declared(DP))
+        finally:
+            world.close()

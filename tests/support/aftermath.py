@@ -1,0 +1,77 @@
+"""After any history, with the faults over: what is under way ends, every stack deploys once more, and goes without a trace."""
+
+import itertools
+from typing import Any, Final
+
+from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
+from cloudformation import Declared, Stack
+from privacy_budget_handler import mark
+from stack import tags
+from witness import Identity, identity_of
+from world import World
+
+CLEAN: Final = itertools.count(1)
+
+
+def end(world: World, memberships: tuple[str, ...], otherwise: Declared) -> None:
+    """End a history. A stack that holds nothing deploys ``otherwise``."""
+    world.calm(memberships)
+    for stack in world.stacks:
+        settle(world, stack)
+    for stack in world.stacks:
+        stack.deploy(_clean_template(world, stack, otherwise))
+        stack.go_on()
+        if stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            world.witness.fault(f"a clean deploy of {stack.name} ended in {stack.status}")
+        stack.destroy()
+        stack.go_on()
+        if stack.status != "DELETE_COMPLETE":
+            world.witness.fault(f"a clean destroy of {stack.name} ended in {stack.status}")
+    for stack in world.stacks:
+        for ended in stack.ended:
+            world.witness.check_gone(ended, world.ledger.standing)
+    world.check()
+
+
+def settle(world: World, stack: Stack) -> None:
+    """Bring what is under way to an end. Without faults only somebody else's template may be in a rollback's way."""
+    stack.go_on()
+    if not stack.is_stuck or not world.is_calm:
+        return
+    if stack.status == "UPDATE_ROLLBACK_FAILED":
+        stack.go_on()
+        for logical_id, declared in stack.unsettled if stack.is_stuck else ():
+            if _foreign(world, stack, logical_id, identity_of(declared.sent)) is not None:
+                world.remove_by_hand(identity_of(declared.sent))
+        stack.go_on()
+    else:
+        stack.destroy()
+        stack.go_on()
+    if stack.is_stuck:
+        world.witness.fault(f"{stack.name} is stuck in {stack.status}")
+    world.check()
+
+
+def _clean_template(world: World, stack: Stack, otherwise: Declared) -> dict[str, Declared]:
+    """What a stack holds, each identity once; what stands there and is somebody else's is adopted."""
+    clean = next(CLEAN)
+    held = {logical_id: held.declared for logical_id, held in stack.resources.items()}
+    template: dict[str, Declared] = {}
+    for logical_id, declared in (held or {"A": otherwise}).items():
+        of = identity_of(declared.sent)
+        if of not in [identity_of(taken.sent) for taken in template.values()]:
+            foreign = _foreign(world, stack, logical_id, of)
+            options: dict[str, Any] = {"OnBudgetReset": "ALLOW", "Tags": tags(clean=str(clean))}
+            if foreign is not None:
+                options["OnExisting"] = "ADOPT"
+            if foreign is not None and foreign.kind is Kind.DIFFERENTIAL_PRIVACY:
+                options["AutoRefresh"] = foreign.auto_refresh
+            parameters = declared.properties["Parameters"]
+            highest = {"Epsilon": 20} if "Epsilon" in parameters else {}
+            template[logical_id] = Declared({**declared.properties, **options, "Parameters": {**parameters, **highest}})
+    return template
+
+
+def _foreign(world: World, stack: Stack, logical_id: str, of: Identity) -> Template | None:
+    standing = world.ledger.find(of)
+    return None if standing is None or standing.tags.get(mark.OWNER) == f"{stack.id}/{logical_id}" else standing

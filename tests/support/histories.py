@@ -1,0 +1,288 @@
+"""Histories: what users, CloudFormation, the service and fate may do in any order, as a hypothesis state machine.
+
+A step is an operation on a stack, or a part of one, a query, a change behind the stacks' back, or a failure to come. At the end of
+every history the faults are over, and each stack must deploy once more and go without a trace.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
+from typing import Any, ClassVar, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import aftermath
+from cleanrooms_local_aws.clean_rooms.arns import ArnForm
+from cleanrooms_local_aws.clean_rooms.exceptions import ConflictException, ValidationException
+from cleanrooms_local_aws.clean_rooms.settings import Moment
+from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
+from cleanrooms_local_aws.clean_rooms.templates import Kind
+from cloudformation import Back, Course, Declared, Policy, Stack
+from cloudformation import Template as StackTemplate
+from quick_rooms import Failure, Trouble
+from stack import access_budget, differential_privacy, tags
+from witness import Identity, identity_of
+from world import Counts, World
+
+MEMBERSHIPS: Final = ("11111111-1111-4222-8333-444444444444", "22222222-1111-4222-8333-444444444444")
+LOGICAL_IDS: Final = ("A", "B", "C")
+DAY: Final = {"Type": "CALENDAR_DAY", "Budget": 100, "AutoRefresh": "ENABLED"}
+LESS_A_DAY: Final = {"Type": "CALENDAR_DAY", "Budget": 50}
+LIFETIME: Final = {"Type": "LIFETIME", "Budget": 1000}
+
+
+def table(membership: str, name: str) -> str:
+    return f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{membership}/configuredtableassociation/{name}"
+
+
+def _variants() -> dict[Identity, list[dict[str, Any]]]:
+    """Of each identity, what resources may declare."""
+    variants = []
+    for membership in MEMBERSHIPS:
+        variants.append(
+            [
+                differential_privacy(membership),
+                differential_privacy(membership, epsilon=5),
+                differential_privacy(membership, AutoRefresh="CALENDAR_MONTH"),
+                differential_privacy(membership, noise=60, AutoRefresh="CALENDAR_MONTH"),
+                differential_privacy(membership, epsilon=99),
+            ]
+        )
+        for name in ("sales", "costs"):
+            limits = ([DAY], [LESS_A_DAY, LIFETIME], [LIFETIME], [DAY, DAY])
+            variants.append([access_budget(membership, table(membership, name), chosen) for chosen in limits])
+    return {identity_of(same[0]): same for same in variants}
+
+
+VARIANTS: Final = _variants()
+IDENTITIES: Final = list(VARIANTS)
+AT_HOME: Final = dict(zip(LOGICAL_IDS, IDENTITIES, strict=False))
+"""The identity that a resource has unless it moves."""
+NO_MEMBERSHIP: Final = differential_privacy("no-membership")
+OPTIONS: Final[list[dict[str, Any]]] = [
+    {},
+    {"Tags": tags(team="a")},
+    {"OnExisting": "ADOPT"},
+    {"OnBudgetReset": "ALLOW"},
+    {"OnExisting": "ADOPT", "Tags": tags(team="b", cost="7")},
+    {"OnBudgetReset": "ALLOW", "Tags": tags(team="a")},
+    {"OnExisting": "ADOPT", "OnBudgetReset": "ALLOW"},
+]
+POLICIES: Final = [
+    (Policy.DELETE, Policy.DELETE),
+    (Policy.RETAIN_EXCEPT_ON_CREATE, Policy.RETAIN),
+    (Policy.DELETE, Policy.RETAIN),
+    (Policy.RETAIN, Policy.DELETE),
+]
+
+
+def _declare(of: Identity, variant: int, options: Mapping[str, Any], policies: tuple[Policy, Policy]) -> Declared:
+    same = VARIANTS[of]
+    budget = NO_MEMBERSHIP if variant == WRONG else same[variant % len(same)]
+    return Declared({**budget, **options}, *policies)
+
+
+WRONG: Final = 11
+
+
+def _resource(logical_id: str) -> st.SearchStrategy[Declared]:
+    of = st.sampled_from([AT_HOME[logical_id], AT_HOME[logical_id], *IDENTITIES])
+    return st.builds(_declare, of, st.integers(0, WRONG), st.sampled_from(OPTIONS), st.sampled_from(POLICIES))
+
+
+TEMPLATES: Final = st.one_of(
+    st.fixed_dictionaries({"A": _resource("A")}),
+    st.fixed_dictionaries({"A": _resource("A"), "B": _resource("B")}),
+    st.fixed_dictionaries({logical_id: _resource(logical_id) for logical_id in LOGICAL_IDS}),
+)
+CHANGES: Final = st.one_of([st.tuples(st.just(logical_id), _resource(logical_id)) for logical_id in LOGICAL_IDS])
+COURSES: Final = st.one_of(
+    st.just(Course()),
+    st.builds(
+        Course,
+        fails_before=st.sampled_from([None, 0, 1, 2, 3]),
+        cancelled=st.integers(0, 2),
+        cancelled_arrive=st.booleans(),
+        reverse=st.booleans(),
+        back=st.sampled_from(Back),
+    ),
+)
+
+
+class Edit(Enum):
+    """What an author does to a resource of a deployed template."""
+
+    SET = "declares it anew"
+    REMOVE = "removes it"
+    RENAME = "gives it another logical id, and adopts"
+
+
+READS_AND_CHANGES: Final = ("ListTagsForResource", "UpdatePrivacyBudgetTemplate", "TagResource", "UntagResource")
+"""Where a false ResourceNotFoundException, as of a service that is not consistent yet, is healed by what follows."""
+
+
+def _trouble(failure: Failure, moment: Moment, skip: int, times: int, retried: bool, operation: str) -> Trouble:
+    if failure is Failure.MISSING:
+        return Trouble(failure, Moment.BEFORE_EFFECT, skip, 1, operation)
+    if failure in (Failure.DEATH, Failure.TIME_OUT):
+        times = 1
+    return Trouble(failure, moment, skip, times, None, retried)
+
+
+TROUBLES: Final = st.builds(
+    _trouble,
+    st.sampled_from(Failure),
+    st.sampled_from(Moment),
+    st.integers(0, 8),
+    st.sampled_from([1, 1, 1, 2, 4, 12]),
+    st.booleans(),
+    st.sampled_from(READS_AND_CHANGES),
+)
+
+
+LOWERED_EPSILON: Final[list[type[ValidationException] | type[ConflictException]]] = [ValidationException, ConflictException]
+WHICH: Final = st.integers(0, 1)
+EVENTS: Final = st.sampled_from([None, None, 1, 2, 3])
+
+
+def _edited(present: dict[str, Declared], edit: Edit, logical_id: str, declared: Declared) -> StackTemplate:
+    if edit is Edit.SET:
+        return {**present, logical_id: declared}
+    rest = {other: held for other, held in present.items() if other != logical_id}
+    if edit is Edit.RENAME and logical_id in present:
+        free = next((other for other in LOGICAL_IDS if other not in present), None)
+        before = present[logical_id]
+        return {**rest, free: replace(before, properties={**before.properties, "OnExisting": "ADOPT"})} if free else present
+    return rest
+
+
+def _budget_edited(present: dict[str, Declared], of: Identity, variant: int) -> StackTemplate:
+    budget = VARIANTS[of][variant % len(VARIANTS[of])]
+    return {
+        logical_id: replace(held, properties={**held.properties, **budget}) if identity_of(held.sent) == of else held
+        for logical_id, held in present.items()
+    }
+
+
+class Histories(RuleBasedStateMachine):
+    """Two stacks, two memberships and everything that can happen to them."""
+
+    counts: ClassVar[Counts] = Counts()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts.histories += 1
+        self.world = World(counts=self.counts)
+
+    @initialize(arn_form=st.sampled_from(ArnForm), lowered=st.sampled_from(LOWERED_EPSILON))
+    def begin(self, arn_form: ArnForm, lowered: type[ValidationException] | type[ConflictException]) -> None:
+        self.world.ledger._arn_form = arn_form
+        self.world.ledger.LOWERED_EPSILON = lowered  # type: ignore[misc]
+        for membership in MEMBERSHIPS:
+            self.world.membership(membership)
+        for name in ("shop", "lab"):
+            self.world.stack(name)
+
+    @rule(which=WHICH, template=TEMPLATES, course=COURSES, events=EVENTS)
+    def deploy(self, which: int, template: dict[str, Declared], course: Course, events: int | None) -> None:
+        """A whole template is deployed."""
+        self._deploy(self.world.stacks[which], lambda _: template, course, events)
+
+    @rule(which=WHICH, change=CHANGES, edit=st.sampled_from([Edit.SET, *Edit]), course=COURSES, events=EVENTS)
+    def change(self, which: int, change: tuple[str, Declared], edit: Edit, course: Course, events: int | None) -> None:
+        """One resource of the template is changed, and deployed."""
+        logical_id, declared = change
+        self._deploy(self.world.stacks[which], lambda present: _edited(present, edit, logical_id, declared), course, events)
+
+    @rule(which=WHICH, of=st.sampled_from(IDENTITIES), variant=st.integers(0, 3), course=COURSES, events=EVENTS)
+    def edit(self, which: int, of: Identity, variant: int, course: Course, events: int | None) -> None:
+        """The budget of one identity is changed where the stack has one, and deployed."""
+        self._deploy(self.world.stacks[which], lambda present: _budget_edited(present, of, variant), course, events)
+
+    @rule(which=WHICH, events=st.sampled_from([None, 1, 2]))
+    def go_on(self, which: int, events: int | None) -> None:
+        """An operation goes on; one that is stuck is tried again."""
+        stack = self.world.stacks[which]
+        if stack.is_busy:
+            self._go_on(stack, events)
+        elif stack.is_stuck:
+            self._destroy(stack, events)
+
+    @rule(which=WHICH, logical_id=st.sampled_from(LOGICAL_IDS), late=st.booleans())
+    def deliver_again(self, which: int, logical_id: str, late: bool) -> None:
+        """The latest event of a resource is delivered once more; after CloudFormation gave it up, nothing comes of that."""
+        stack = self.world.stacks[which]
+        if logical_id not in stack.last:
+            return
+        before = len(self.world.client.requests)
+        stack.again(logical_id, timedelta(minutes=17) if late else timedelta())
+        if late and len(self.world.client.requests) > before:
+            self.world.witness.fault("a request for an event that CloudFormation had given up on")
+        self.world.check()
+
+    @rule(of=st.sampled_from(IDENTITIES))
+    def query(self, of: Identity) -> None:
+        """A budget gets spent."""
+        template = self.world.ledger.find(of)
+        if template is not None and all(meter.remaining for meter in template.meters.values()):
+            amount = TableUses(1) if template.kind is Kind.ACCESS_BUDGET else Aggregations("COUNT", 1)
+            self.world.ledger.spend(template.membership.id, template.id, amount)
+
+    @rule(trouble=TROUBLES)
+    def trouble(self, trouble: Trouble) -> None:
+        """The service will fail."""
+        self.world.weather.troubles.append(trouble)
+
+    @rule(
+        what=st.sampled_from(["make", "remove", "leave", "destroy", "disturb"]),
+        which=WHICH,
+        of=st.sampled_from(IDENTITIES),
+        number=st.integers(0, 3),
+    )
+    def meddle(self, what: str, which: int, of: Identity, number: int) -> None:
+        """Somebody works in the console, deletes a stack, or things fail around the function."""
+        world = self.world
+        if what == "make":
+            world.by_hand(VARIANTS[of][number % 3])
+        elif what == "remove":
+            world.remove_by_hand(of)
+        elif what == "leave":
+            (world.leave if of[0] in world.memberships else world.membership)(of[0])
+        elif what == "destroy":
+            aftermath.settle(world, world.stacks[which])
+            self._destroy(world.stacks[which], number or None)
+        elif which:
+            world.dark = number + 1
+        else:
+            world.lost, world.repeated = (number, 0) if number else (0, 1)
+
+    @invariant()
+    def promises_are_kept(self) -> None:
+        self.counts.steps += 1
+        self.world.check()
+
+    def teardown(self) -> None:
+        try:
+            if self.world.stacks and not self.world.witness.broken:
+                aftermath.end(self.world, MEMBERSHIPS, Declared(VARIANTS[IDENTITIES[0]][0]))
+        finally:
+            self.world.close()
+
+    def _deploy(self, stack: Stack, edit: Callable[[dict[str, Declared]], StackTemplate], course: Course, events: int | None) -> None:
+        aftermath.settle(self.world, stack)
+        template = edit({logical_id: held.declared for logical_id, held in stack.resources.items()})
+        if template and not stack.is_busy and not stack.is_stuck:
+            self.counts.operations += 1
+            stack.deploy(template, course)
+            self._go_on(stack, events)
+
+    def _destroy(self, stack: Stack, events: int | None = None) -> None:
+        self.counts.operations += 1
+        stack.destroy()
+        self._go_on(stack, events)
+
+    def _go_on(self, stack: Stack, events: int | None = None) -> None:
+        stack.go_on(events)
+        self.world.check()

@@ -1,0 +1,176 @@
+"""Clean Rooms over a ledger in this process, behind as much of a boto3 client as the handler uses, and failing as it is told.
+
+No request is written, signed or sent, so that thousands of histories take minutes; ``test_quick_rooms.py`` compares what it answers
+with boto3 and the local service.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import SimpleNamespace
+from typing import Any, Final
+
+from botocore import xform_name
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from cleanrooms_local_aws.clean_rooms.exceptions import CleanRoomsError
+from cleanrooms_local_aws.clean_rooms.ledger import Ledger
+from cleanrooms_local_aws.clean_rooms.operations import OPERATIONS
+from cleanrooms_local_aws.clean_rooms.settings import Moment
+
+ENDPOINT: Final = "https://cleanrooms.us-east-1.amazonaws.com"
+
+
+class Died(BaseException):
+    """The execution environment ended in the middle of an invocation."""
+
+
+class Failure(Enum):
+    """What can go wrong with one request."""
+
+    THROTTLED = "ThrottlingException"
+    INTERNAL = "InternalServerException"
+    CUT = "ConnectionClosedError"
+    SILENT = "ReadTimeoutError"
+    DENIED = "AccessDeniedException"
+    INVALID = "ValidationException"
+    BUSY = "ConflictException"
+    QUOTA = "ServiceQuotaExceededException"
+    MISSING = "ResourceNotFoundException"
+    DEATH = "the execution environment ends"
+    TIME_OUT = "the invocation's time ends"
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether botocore sends such a request again by itself."""
+        return self in (Failure.THROTTLED, Failure.INTERNAL, Failure.CUT, Failure.SILENT)
+
+    def error(self, operation: str) -> Exception:
+        """What a boto3 client raises."""
+        if self is Failure.CUT:
+            return ConnectionClosedError(endpoint_url=ENDPOINT)
+        if self is Failure.SILENT:
+            return ReadTimeoutError(endpoint_url=ENDPOINT)
+        return ClientError({"Error": {"Code": self.value, "Message": "a failure that the test arranged"}}, operation)
+
+
+@dataclass
+class Trouble:
+    """A failure to come: after ``skip`` requests that go well, of one operation or any, as many ``times``."""
+
+    failure: Failure
+    moment: Moment = Moment.BEFORE_EFFECT
+    skip: int = 0
+    times: int = 1
+    operation: str | None = None
+    retried: bool = False
+    """Whether botocore still has the patience to try again, where the failure is one that it retries."""
+
+
+@dataclass
+class Weather:
+    """The failures to come."""
+
+    troubles: list[Trouble] = field(default_factory=list)
+
+    def strike(self, operation: str) -> Trouble | None:
+        """The failure of the request that is about to be sent."""
+        for trouble in self.troubles:
+            if trouble.operation in (None, operation):
+                if trouble.skip:
+                    trouble.skip -= 1
+                    continue
+                trouble.times -= 1
+                if not trouble.times:
+                    self.troubles.remove(trouble)
+                return trouble
+        return None
+
+
+class _Hooks:
+    """The two hooks that the handler registers."""
+
+    def __init__(self) -> None:
+        self.before_send: Callable[..., None] = lambda **_: None
+        self.needs_retry: Callable[..., None] = lambda **_: None
+
+    def register(self, name: str, hook: Callable[..., None]) -> None:
+        assert name == "before-send.cleanrooms"
+        self.before_send = hook
+
+    def register_first(self, name: str, hook: Callable[..., None]) -> None:
+        assert name == "needs-retry.cleanrooms"
+        self.needs_retry = hook
+
+
+class QuickClient:
+    """As much of ``boto3.client("cleanrooms")`` as the handler uses."""
+
+    def __init__(self, ledger: Ledger, weather: Weather, end_time: Callable[[], None] = lambda: None) -> None:
+        self.weather = weather
+        self.requests: list[tuple[str, Mapping[str, Any]]] = []
+        """Every request that was sent, retries included."""
+        self.failures: list[str] = []
+        """The operation of every call that was given up."""
+        self.dead = False
+        self._end_time = end_time
+        self._backend: Any = SimpleNamespace(
+            ledger=ledger, tag_resource=ledger.tag, untag_resource=ledger.untag, list_tags_for_resource=ledger.tags
+        )
+        self._hooks = _Hooks()
+        self.meta = SimpleNamespace(
+            method_to_api_mapping={xform_name(operation): operation for operation in OPERATIONS},
+            events=self._hooks,
+            service_model=SimpleNamespace(service_id=SimpleNamespace(hyphenize=lambda: "cleanrooms")),
+        )
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = self.meta.method_to_api_mapping[name]
+        return lambda **request: self._call(operation, request)
+
+    def _call(self, operation: str, request: Mapping[str, Any]) -> Any:
+        while True:
+            if self.dead:
+                raise Died
+            trouble = self.weather.strike(operation)
+            answer, error = self._attempt(operation, request, trouble)
+            failed = isinstance(error, ClientError)
+            self._hooks.needs_retry(
+                operation=SimpleNamespace(name=operation),
+                response=(None, error.response if isinstance(error, ClientError) else {}) if failed or error is None else None,
+                caught_exception=None if failed else error,
+            )
+            if error is None:
+                return answer
+            if trouble is None or not (trouble.retried and trouble.failure.is_retried):
+                self.failures.append(operation)
+                raise error
+
+    def _attempt(self, operation: str, request: Mapping[str, Any], trouble: Trouble | None) -> tuple[Any, Exception | None]:
+        """Send a request once, and fail before or after its effect where there is trouble."""
+        failure, moment = (trouble.failure, trouble.moment) if trouble else (None, None)
+        if moment is Moment.BEFORE_EFFECT:
+            self._stop(failure)
+        self._hooks.before_send(event_name=f"before-send.cleanrooms.{operation}")
+        self.requests.append((operation, request))
+        if failure and moment is Moment.BEFORE_EFFECT:
+            return None, failure.error(operation)
+        answer, error = self._effect(operation, request)
+        if moment is Moment.AFTER_EFFECT:
+            self._stop(failure)
+            if failure and failure is not Failure.TIME_OUT:
+                return None, failure.error(operation)
+        return answer, error
+
+    def _stop(self, failure: Failure | None) -> None:
+        if failure is Failure.DEATH:
+            self.dead = True
+            raise Died
+        if failure is Failure.TIME_OUT:
+            self._end_time()
+
+    def _effect(self, operation: str, request: Mapping[str, Any]) -> tuple[Any, Exception | None]:
+        try:
+            return OPERATIONS[operation](self._backend, request), None
+        except CleanRoomsError as error:
+            return None, ClientError({"Error": {"Code": error.code, "Message": str(error)}}, operation)

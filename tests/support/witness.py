@@ -1,0 +1,312 @@
+"""What must hold whatever happens, watched at the ledger and at CloudFormation's end, without a look at what the handler thinks.
+
+Who made a template, in which operation, and what was spent of it is seen at the ledger. Of the handler's tags only the owner's mark
+counts, for whose a template is once an adoption is in play.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cleanrooms_local_aws.clean_rooms.ledger import Ledger
+from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
+from privacy_budget_handler import mark
+
+Identity = tuple[str, str, str | None]
+"""Membership, kind and table."""
+
+SECRETS = ("X-Amz-Signature", "verysecret", "X-Amz-Security-Token", "AWS4-HMAC")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event on its way to the function, with what CloudFormation and the user know about it."""
+
+    event: Mapping[str, Any]
+    operation: int
+    """The operation of a stack that it is a part of."""
+    decided: bool = False
+    """Whether a Delete is what the user asked for, rather than a rollback's."""
+    status: str = ""
+    """The stack's status when it was sent."""
+
+    @property
+    def owner(self) -> str:
+        """The resource, as the mark names it."""
+        return f"{self.event['StackId']}/{self.event['LogicalResourceId']}"
+
+    @property
+    def type(self) -> str:
+        return str(self.event["RequestType"])
+
+    @property
+    def allows(self) -> bool:
+        """Whether ALLOW stands in the new or in the old properties."""
+        both = (self.event["ResourceProperties"], self.event.get("OldResourceProperties", {}))
+        return any(properties.get("OnBudgetReset") == "ALLOW" for properties in both)
+
+    @property
+    def rolling_back(self) -> bool:
+        return "ROLLBACK" in self.status
+
+
+@dataclass(frozen=True)
+class Made:
+    """By which resource, and in which operation, a template was made."""
+
+    owner: str
+    operation: int
+
+    @property
+    def stack(self) -> str:
+        return stack_of(self.owner)
+
+
+@dataclass
+class Witness:
+    """Keeps what was seen, and lists every rule that was broken."""
+
+    broken: list[str] = field(default_factory=list)
+    made: dict[str, Made] = field(default_factory=dict)
+    """By template id; templates made by hand are not in it."""
+    owners: dict[str, list[str]] = field(default_factory=dict)
+    """By template id, every owner that its mark named, in turn; the empty string is no mark."""
+    adopted_in: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    """By template id and owner, the operations in which that owner took it over, or had it already and was updated."""
+    excused: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By template id and owner, why it may outlive that owner's stack."""
+    let_go: set[tuple[str, str]] = field(default_factory=set)
+    """Template ids, each with an owner that was deleted while the template was somebody else's."""
+    stood: set[int] = field(default_factory=set)
+    """Operations whose every resource succeeded."""
+    delivery: Delivery | None = None
+    swapped: dict[Identity, str] = field(default_factory=dict)
+    """What this event deleted, by identity: the successor counts as made by the same, and is excused with it."""
+
+    def begin(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.swapped = {}
+
+    def end(self, standing: Iterable[Template]) -> None:
+        assert self.delivery is not None
+        if self.delivery.type == "Delete":
+            owner = self.delivery.owner
+            self.let_go |= {(one.id, owner) for one in standing if owner in self.owners[one.id][:-1]}
+        self.delivery = None
+
+    def fault(self, rule: str) -> None:
+        event = self.delivery.event if self.delivery else {}
+        what = f" [{event['RequestType']} of {self.delivery.owner}, {self.delivery.status}]" if self.delivery else ""
+        self.broken.append(rule + what)
+
+    def created(self, template: Template, ledger: Iterable[Template]) -> None:
+        if sum(identity(other) == identity(template) for other in ledger) > 1:
+            self.fault(f"two templates of one identity: {identity(template)}")
+        self.owners[template.id] = [template.tags.get(mark.OWNER, "")]
+        if self.delivery is None:
+            return
+        if self.delivery.type == "Delete":
+            self.fault("a Delete made a template")
+        before = self.swapped.get(identity(template))
+        if before is None:
+            self.made[template.id] = Made(self.delivery.owner, self.delivery.operation)
+            return
+        if before in self.made:
+            self.made[template.id] = self.made[before]
+        owner = self.owners[template.id][0]
+        self.owners[template.id] = self.owners[before] + [owner] * (owner != self.owners[before][-1])
+        self.excused[template.id] = self.excused.get(before, {})
+        self.adopted_in |= {(template.id, owner): set(self.adopted_in.get((before, owner), ())) for owner in self.owners[before]}
+
+    def deleting(self, template: Template) -> None:
+        made = self.made.get(template.id)
+        if self.delivery is None:
+            return
+        self.swapped[identity(template)] = template.id
+        stack = stack_of(self.delivery.owner)
+        is_own = made is not None and made.stack == stack
+        if not is_own and not self._was_adopted(template) and not self._was_let_go(template):
+            self.fault(f"{template.id} was deleted by {self.delivery.owner}, which did not make it: {made or 'made by hand'} did")
+        if template.tags.get(mark.OWNER, self.delivery.owner) != self.delivery.owner:
+            self.fault(f"{template.id} was deleted by {self.delivery.owner}, though it is {template.tags[mark.OWNER]}'s by now")
+        if spent(template) and not self._may_lose(made) and not self._was_let_go(template):
+            self.fault(f"{template.id} was deleted with what was spent of it")
+
+    def updating(self, template: Template) -> None:
+        if self.delivery is None:
+            return
+        if self.delivery.type == "Delete":
+            self.fault("a Delete edited a template")
+        if template.kind is Kind.ACCESS_BUDGET and spent(template) and not self.delivery.allows:
+            self.fault(f"the spent access budget {template.id} was filled up")
+
+    def marked(self, template: Template) -> None:
+        """Look at a template's mark after its tags changed."""
+        owner = template.tags.get(mark.OWNER, "")
+        owners = self.owners[template.id]
+        if owner == owners[-1]:
+            return
+        giving = self.delivery is not None and self.delivery.type == "Delete"
+        if giving and len(set(owners)) == 1 and template.id in self.made and self.made[template.id].owner == owners[0]:
+            self.fault(f"{template.id} was handed back, though {owners[0]} made it")
+        owners.append(owner)
+
+    def answered(self, bodies: list[bytes], died: bool, template: Template | None) -> None:
+        """Look at what one delivery answered; ``template`` is the one that its attributes name."""
+        assert self.delivery is not None
+        event = self.delivery.event
+        if len(bodies) != 1 and not (died and not bodies):
+            self.fault(f"{len(bodies)} answers to one event")
+        for body in bodies:
+            answer = json.loads(body)
+            if len(body) > 4096:
+                self.fault(f"an answer of {len(body)} bytes")
+            if answer["Status"] not in ("SUCCESS", "FAILED") or (answer["Status"] == "FAILED" and not answer.get("Reason")):
+                self.fault(f"an answer without status or reason: {answer}")
+            if not answer["PhysicalResourceId"]:
+                self.fault("an answer without a physical id")
+            if any(answer[name] != event[name] for name in ("StackId", "RequestId", "LogicalResourceId")):
+                self.fault(f"an answer to another event: {answer}")
+            if any(secret in body.decode() for secret in SECRETS):
+                self.fault(f"a secret in an answer: {answer}")
+            given = event.get("PhysicalResourceId", answer["PhysicalResourceId"])
+            if answer["PhysicalResourceId"] != given and (answer["Status"] == "FAILED" or self.delivery.type == "Delete"):
+                self.fault(f"a failure or Delete answered {answer['PhysicalResourceId']} instead of {given}")
+            if answer["Status"] == "SUCCESS" and self.delivery.type != "Delete":
+                self._check_success(template)
+
+    def logged(self, text: str) -> None:
+        if any(secret in text for secret in SECRETS):
+            self.fault(f"a secret in the log: {text}")
+
+    def excuse(self, templates: Iterable[Template], owner: str, of: Identity, why: str) -> None:
+        """Let templates of an identity outlive the stack of a resource, whose they are or may become again."""
+        for template in templates:
+            if identity(template) == of:
+                self.excused.setdefault(template.id, {})[owner] = why
+
+    def acknowledged(self, owner: str, template_id: str | None) -> None:
+        """CloudFormation knows that this resource has this template."""
+        self.excused.get(template_id or "", {}).pop(owner, None)
+
+    def check_gone(self, stack: str, templates: Iterable[Template]) -> None:
+        """Nothing is left of a stack that is gone."""
+        for template in templates:
+            made = self.made.get(template.id)
+            owner = template.tags.get(mark.OWNER, "")
+            is_forgotten = made is not None and made.stack == stack and not owner and len(set(self.owners[template.id])) == 1
+            is_left = is_forgotten or stack_of(owner) == stack
+            if is_left and owner not in self.excused.get(template.id, {}):
+                self.fault(f"{template.id} is left of {stack}: made by {made}, owned in turn by {self.owners[template.id]}")
+
+    def _was_adopted(self, template: Template) -> bool:
+        """Whether the deploy that took this template over stood, or an adoption is swapped with the user's consent."""
+        assert self.delivery is not None
+        if self.adopted_in.get((template.id, self.delivery.owner), set()) & self.stood:
+            return True
+        return self.delivery.type != "Delete" and self.delivery.event["ResourceProperties"].get("OnExisting") == "ADOPT"
+
+    def _was_let_go(self, template: Template) -> bool:
+        """Whether the owner before the present one was deleted since."""
+        return any((template.id, owner) in self.let_go for owner in self.owners[template.id][-2:-1])
+
+    def _may_lose(self, made: Made | None) -> bool:
+        assert self.delivery is not None
+        if self.delivery.type != "Delete":
+            return self.delivery.allows
+        return self.delivery.decided or (made is not None and made.operation == self.delivery.operation)
+
+    def _check_success(self, template: Template | None) -> None:
+        """A success speaks of a template that stands and, but for a rollback, is as declared."""
+        assert self.delivery is not None
+        properties = self.delivery.event["ResourceProperties"]
+        if template is None:
+            self.fault("a success whose template does not stand")
+            return
+        if not self.delivery.rolling_back:
+            self.adopted_in.setdefault((template.id, self.delivery.owner), set()).add(self.delivery.operation)
+        if identity(template) != identity_of(properties):
+            self.fault(f"a success with a template of another identity, {identity(template)}")
+        elif not self.delivery.rolling_back:
+            if declared_budget(properties) != present_budget(template):
+                self.fault(f"a success with {present_budget(template)} instead of {declared_budget(properties)}")
+            before = self.delivery.event.get("OldResourceProperties")
+            same = before if before and identity_of(before) == identity(template) else {}
+            changed = declared_tags(properties) - declared_tags(same)
+            if not changed <= template.tags.items():
+                self.fault(f"a success with tags {template.tags}, without {changed}")
+
+
+class WatchedLedger(Ledger):
+    """The ledger, with a witness to each change."""
+
+    def __init__(self, witness: Witness, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._witness = witness
+
+    @property
+    def standing(self) -> list[Template]:
+        return list(self._templates.values())
+
+    def find(self, of: Identity) -> Template | None:
+        return next((template for template in self.standing if identity(template) == of), None)
+
+    def create(self, *args: Any, **more: Any) -> Template:
+        template = super().create(*args, **more)
+        self._witness.created(template, self.standing)
+        return template
+
+    def update(self, membership_id: str, template_id: str, kind: Kind, parameters: Mapping[str, Any] | None = None) -> Template:
+        self._witness.updating(self.get(membership_id, template_id))
+        return super().update(membership_id, template_id, kind, parameters)
+
+    def delete(self, membership_id: str, template_id: str) -> None:
+        self._witness.deleting(self.get(membership_id, template_id))
+        super().delete(membership_id, template_id)
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        super().tag(arn, tags)
+        self._witness.marked(self._by_arn(arn))
+
+    def untag(self, arn: str, keys: Iterable[str]) -> None:
+        super().untag(arn, keys)
+        self._witness.marked(self._by_arn(arn))
+
+    def by_id(self, template_id: str | None) -> Template | None:
+        return self._templates.get(template_id or "")
+
+
+def stack_of(owner: str) -> str:
+    return owner.rpartition("/")[0]
+
+
+def identity(template: Template) -> Identity:
+    return template.membership.id, template.kind.value, template.resource_arn
+
+
+def identity_of(properties: Mapping[str, Any]) -> Identity:
+    """The identity that properties declare."""
+    return properties["MembershipIdentifier"], properties["PrivacyBudgetType"], properties["Parameters"].get("ResourceArn")
+
+
+def spent(template: Template) -> bool:
+    return any(meter.used for meter in template.meters.values())
+
+
+def declared_tags(properties: Mapping[str, Any]) -> set[tuple[str, str]]:
+    return {(tag["Key"], tag["Value"]) for tag in properties.get("Tags", [])}
+
+
+def declared_budget(properties: Mapping[str, Any]) -> object:
+    parameters = properties["Parameters"]
+    if properties["PrivacyBudgetType"] == Kind.ACCESS_BUDGET:
+        return sorted((limit["Type"], int(limit["Budget"])) for limit in parameters["BudgetParameters"])
+    return int(parameters["Epsilon"]), int(parameters["UsersNoisePerQuery"]), properties.get("AutoRefresh", "NONE")
+
+
+def present_budget(template: Template) -> object:
+    parameters = template.parameters[template.kind.member]
+    if template.kind is Kind.ACCESS_BUDGET:
+        return sorted((limit["type"], limit["budget"]) for limit in parameters["budgetParameters"])
+    return parameters["epsilon"], parameters["usersNoisePerQuery"], template.auto_refresh

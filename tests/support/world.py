@@ -1,0 +1,232 @@
+"""Everything around the handler: a Clean Rooms that fails as it is told, Lambda that delivers and redelivers, and the witness."""
+
+import io
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+
+from cleanrooms_local_aws.clean_rooms.arns import ArnForm
+from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
+from cloudformation import Answer, Stack
+from privacy_budget_handler import answer, events
+from privacy_budget_handler.client import CleanRooms
+from quick_rooms import Died, QuickClient, Weather
+from stack import ACCOUNT, REGION, Context
+from witness import Delivery, Identity, WatchedLedger, Witness, identity_of, spent
+
+DELIVERIES: Final = 3
+"""How often Lambda runs an asynchronous invocation that ends in an error."""
+
+NOON: Final = 1_780_000_000.0
+
+
+@dataclass
+class Counts:
+    """How much was tried."""
+
+    histories: int = 0
+    steps: int = 0
+    operations: int = 0
+    events: int = 0
+    requests: int = 0
+
+
+@dataclass
+class World:
+    """One account's Clean Rooms, the function, and the stacks that send it events."""
+
+    arn_form: ArnForm = ArnForm.SERVICE_MODEL
+    counts: Counts = field(default_factory=Counts)
+    weather: Weather = field(default_factory=Weather)
+    witness: Witness = field(default_factory=Witness)
+    memberships: dict[str, Membership] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+    """Memberships that there were."""
+    stacks: list[Stack] = field(default_factory=list)
+    dark: int = 0
+    """For how many events DescribeStacks tells nothing."""
+    lost: int = 0
+    """How many answers CloudFormation will not take."""
+    repeated: int = 0
+    """After how many answers that were taken the invocation fails all the same."""
+
+    journal: list[str] = field(default_factory=list)
+    """A line for each delivery, for a person who reads how a rule came to be broken."""
+
+    def __post_init__(self) -> None:
+        self.ledger = WatchedLedger(self.witness, ACCOUNT, REGION, self.memberships.get, lambda: NOON, self.arn_form)
+        self.client = QuickClient(self.ledger, self.weather, self._end_time)
+        self._log = io.StringIO()
+        self._bodies: list[bytes] = []
+        self._taken: list[bytes] = []
+        self._patches = pytest.MonkeyPatch()
+        self._patches.setattr(events, "rooms", CleanRooms(self.client))  # type: ignore[arg-type]
+        self._patches.setattr(events, "_rolling_back", lambda stack_id: lambda: self._rolling_back(stack_id))
+        self._patches.setattr(events.resource, "_set_timeout", lambda: None)
+        self._patches.setattr(answer, "deliver", self._take)
+        self._patches.setattr(events.logger.registered_handler, "stream", self._log)
+        self._root = logging.StreamHandler(self._log)
+        logging.root.addHandler(self._root)
+
+    def close(self) -> None:
+        """Put back what was replaced."""
+        logging.root.removeHandler(self._root)
+        self._patches.undo()
+
+    def check(self) -> None:
+        """Every rule has held so far."""
+        assert not self.witness.broken, "\n".join([*self.journal, *self.witness.broken])
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing will fail."""
+        return not (self.weather.troubles or self.dark or self.lost or self.repeated or self.left)
+
+    def calm(self, memberships: Iterable[str]) -> None:
+        """The faults are over, and the memberships are there again."""
+        self.weather.troubles.clear()
+        self.dark = self.lost = self.repeated = 0
+        for membership in memberships:
+            self.membership(membership)
+        self.left.clear()
+
+    def leave(self, membership: str) -> None:
+        """Delete a membership with all that stands under it."""
+        for template in self.ledger.standing:
+            if template.membership.id == membership:
+                self.ledger.delete(membership, template.id)
+        del self.memberships[membership]
+        self.left.add(membership)
+
+    def membership(self, membership_id: str) -> None:
+        """Make a membership, or have it back."""
+        self.left.discard(membership_id)
+        arn = f"arn:aws:cleanrooms:{REGION}:{ACCOUNT}"
+        self.memberships[membership_id] = Membership(membership_id, f"{arn}:membership/{membership_id}", "c", f"{arn}:collaboration/c")
+
+    def stack(self, name: str) -> Stack:
+        made = Stack(name, self)
+        self.stacks.append(made)
+        return made
+
+    def deliver(self, delivery: Delivery) -> Answer | None:
+        """Run the function for an event, again where the invocation failed; the first answer that CloudFormation took."""
+        self._taken = []
+        self.client.failures.clear()
+        for _ in range(DELIVERIES):
+            if not self._invoke(delivery):
+                break
+        if delivery.type == "Delete" and not (delivery.decided and not self.dark):
+            self._excuse_earlier(delivery)
+        if self.dark:
+            self.dark -= 1
+        if delivery.type == "Delete" and ":cleanrooms:" not in delivery.event["PhysicalResourceId"]:
+            self._excuse_spent(delivery, identity_of(delivery.event["ResourceProperties"]))
+        elif delivery.type == "Update" and delivery.rolling_back:
+            self._excuse_spent(delivery, identity_of(delivery.event["OldResourceProperties"]))
+        return json.loads(self._taken[0]) if self._taken else None
+
+    def left_behind(self, delivery: Delivery, why: str) -> None:
+        self.witness.excuse(self.ledger.standing, delivery.owner, identity_of(delivery.event["ResourceProperties"]), why)
+
+    def acknowledged(self, delivery: Delivery, answer: Answer) -> None:
+        self.witness.acknowledged(delivery.owner, answer["Data"].get("PrivacyBudgetTemplateIdentifier"))
+
+    def stood(self, operation: int) -> None:
+        self.witness.stood.add(operation)
+
+    def by_hand(self, properties: Mapping[str, Any]) -> Template | None:
+        """Make a template as somebody would in the console; None where one stands."""
+        of = identity_of(properties)
+        if self.ledger.find(of) or of[0] not in self.memberships:
+            return None
+        kind = Kind(of[1])
+        parameters = properties["Parameters"]
+        if kind is Kind.ACCESS_BUDGET:
+            limits = [{"type": limit["Type"], "budget": limit["Budget"]} for limit in parameters["BudgetParameters"]]
+            given: dict[str, Any] = {"resourceArn": parameters["ResourceArn"], "budgetParameters": limits}
+        else:
+            given = {"epsilon": parameters["Epsilon"], "usersNoisePerQuery": parameters["UsersNoisePerQuery"]}
+        return self.ledger.create(of[0], kind, {kind.member: given}, properties.get("AutoRefresh"), {"by": "hand"})
+
+    def remove_by_hand(self, of: Identity) -> None:
+        """Delete whatever stands there, as somebody would in the console."""
+        template = self.ledger.find(of)
+        if template is not None:
+            self.ledger.delete(template.membership.id, template.id)
+
+    def _invoke(self, delivery: Delivery) -> bool:
+        """Run the function once; whether the invocation failed."""
+        self.client.dead = False
+        self._bodies = []
+        self.counts.events += 1
+        before = len(self.client.requests)
+        self.witness.begin(delivery)
+        try:
+            events.handle(delivery.event, Context())
+            failed = False
+        except (answer.NotDelivered, Died):
+            failed = True
+        self.witness.answered(self._bodies, self.client.dead, self._named())
+        self.witness.logged(self._log.getvalue())
+        self._log.seek(0)
+        self._log.truncate()
+        self.witness.end(self.ledger.standing)
+        self.counts.requests += len(self.client.requests) - before
+        self.journal.append(self._line(delivery, [operation for operation, _ in self.client.requests[before:]]))
+        return failed
+
+    def _line(self, delivery: Delivery, operations: list[str]) -> str:
+        event = delivery.event
+        told = "; ".join(
+            f"{body['Status']} {body['PhysicalResourceId'][-12:]} {body.get('Reason', '')[:90]}" for body in map(json.loads, self._bodies)
+        )
+        declared = {name: value for name, value in event["ResourceProperties"].items() if not name.startswith("Service")}
+        return (
+            f"{delivery.status}: {event['RequestType']} {event['RequestId'][:4]} {delivery.owner.split('/', 1)[1]}"
+            f" {event.get('PhysicalResourceId', '')[-12:]} {declared}"
+            f"\n    {' '.join(operations)}{' DIED' if self.client.dead else ''} -> {told}"
+        )
+
+    def _take(self, url: str, body: bytes, seconds_left: object) -> None:
+        """CloudFormation's end of the response URL."""
+        if self.client.dead:
+            return
+        self._bodies.append(body)
+        if self.lost:
+            self.lost -= 1
+            raise answer.NotDelivered("CloudFormation did not take the answer: HTTP status 503")
+        self._taken.append(body)
+        if self.repeated:
+            self.repeated -= 1
+            raise answer.NotDelivered("CloudFormation did not take the answer: TimeoutError")
+
+    def _named(self) -> Template | None:
+        if not self._bodies:
+            return None
+        return self.ledger.by_id(json.loads(self._bodies[-1])["Data"].get("PrivacyBudgetTemplateIdentifier"))
+
+    def _rolling_back(self, stack_id: str) -> bool | None:
+        if self.dark:
+            return None
+        return any(stack.id == stack_id and "ROLLBACK" in stack.status for stack in self.stacks)
+
+    def _end_time(self) -> None:
+        events.resource._out_of_time(events.resource._invocation)
+
+    def _excuse_earlier(self, delivery: Delivery) -> None:
+        """What a resource made in an earlier operation, and found again in this one, outlives the rollback of this one."""
+        made = self.witness.made
+        earlier = [one for one in self.ledger.standing if one.id in made and made[one.id].operation != delivery.operation]
+        of = identity_of(delivery.event["ResourceProperties"])
+        self.witness.excuse(earlier, delivery.owner, of, "there before the deploy that was rolled back")
+
+    def _excuse_spent(self, delivery: Delivery, of: Identity) -> None:
+        """What was spent, or may have been, of a template that CloudFormation never had the answer of is kept."""
+        unread = "ListPrivacyBudgets" in self.client.failures
+        standing = [template for template in self.ledger.standing if unread or spent(template)]
+        self.witness.excuse(standing, delivery.owner, of, "spent, and kept after an unacknowledged create")
