@@ -90,13 +90,13 @@ class Reconciler:
         try:
             own = _Own(template_id, physical_id, self.rooms.tags(physical_id))
         except _PERHAPS_GONE:
-            found = self._find_own(identity)
+            found = self._find_any(identity)
             if found is None:
                 return
             own = found
         disposal = lifecycle.disposal(own.tags, self.owner)
-        if disposal is Disposal.KEEP_IN_ROLLBACK:
-            disposal = Disposal.DELETE if self.rolling_back() is False else Disposal.HAND_BACK
+        if disposal is Disposal.KEEP_IN_ROLLBACK and self.rolling_back() is False:
+            disposal = Disposal.DELETE
         self._dispose(own, identity, disposal)
 
     def _dispose_of_unacknowledged(self, identity: Identity) -> None:
@@ -108,9 +108,7 @@ class Reconciler:
         if own is None:
             return
         disposal = lifecycle.disposal(own.tags, self.owner)
-        if disposal is Disposal.KEEP_IN_ROLLBACK:
-            disposal = Disposal.HAND_BACK
-        elif disposal is Disposal.DELETE and self._spent(identity.membership_id, identity.kind, own.template_id):
+        if disposal is Disposal.DELETE and self._spent(identity.membership_id, identity.kind, own.template_id):
             disposal = Disposal.LEAVE
         self._dispose(own, identity, disposal)
 
@@ -121,6 +119,8 @@ class Reconciler:
             self.story.done.append(f"deleted {own.arn}")
         elif disposal is Disposal.HAND_BACK:
             self._hand_back(own.arn, own.tags)
+        elif disposal is Disposal.KEEP_IN_ROLLBACK:
+            self.story.warnings.append(f"kept {own.arn}, which this resource had made before the deploy that is rolled back")
         else:
             self.story.warnings.append(f"left {own.arn}, which carries {own.tags.get(mark.OWNER, 'no mark')}")
             self._let_go(own.arn, own.tags)
@@ -276,15 +276,16 @@ class Reconciler:
 
     def _find_own(self, identity: Identity) -> "_Own | None":
         """The template of that identity that carries this resource's mark."""
+        found = self._find_any(identity)
+        if found is None or found.tags.get(mark.OWNER) == self.owner:
+            return found
+        self.story.found = f"{found.arn}, which is not this resource's"
+        return None
+
+    def _find_any(self, identity: Identity) -> "_Own | None":
+        """The template of that identity, whosever it is."""
         existing = self.rooms.find(identity)
-        if existing is None:
-            return None
-        tags = self.rooms.tags(existing.arn)
-        if tags.get(mark.OWNER) != self.owner:
-            self.story.found = f"{existing.arn}, which is not this resource's"
-            self._let_go(existing.arn, tags)
-            return None
-        return _Own(existing.id, existing.arn, tags)
+        return _Own(existing.id, existing.arn, self.rooms.tags(existing.arn)) if existing else None
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,6 @@ def marks_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(CleanRooms, "create", lambda self, desired, _: create(self, desired, desired.tags))
 
 
-def makes_every_adoption_final(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Reconciler, "_may_keep_for_good", lambda *_: True)
-
-
 def never_asks_whether_the_stack_rolls_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(World, "_rolling_back", lambda *_: False)
 
@@ -99,7 +95,6 @@ def acts_on_events_that_were_given_up(patch: pytest.MonkeyPatch) -> None:
 CAUGHT: Final[dict[Plant, str]] = {
     deletes_whatever_it_finds: "which did not make it|by now|with what was spent of it",
     resets_without_asking: "with what was spent of it|was filled up",
-    makes_every_adoption_final: "which did not make it",
     never_looks_for_its_mark: "is left of",
     marks_nothing: "is left of|a clean deploy of|is stuck",
     never_asks_whether_the_stack_rolls_back: "is stuck|with what was spent of it",

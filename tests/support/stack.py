@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from cleanrooms_local_aws.clean_rooms import dispatch
+from deployed_rooms import new_membership
 from privacy_budget_handler import answer, events
 
 ACCOUNT = "111122223333"
@@ -55,16 +56,7 @@ class Rooms:
         serve(self.client)
 
     def membership(self) -> str:
-        collaboration = self.client.create_collaboration(
-            members=[],
-            name="lab",
-            description="for tests",
-            creatorMemberAbilities=["CAN_QUERY"],
-            creatorDisplayName="tester",
-            queryLogStatus="DISABLED",
-        )["collaboration"]["id"]
-        made = self.client.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")
-        return str(made["membership"]["id"])
+        return new_membership(self.client)
 
     def templates(self, membership: str) -> list[dict[str, Any]]:
         """Each template with its parameters and tags."""
