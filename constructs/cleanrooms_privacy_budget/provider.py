@@ -1,5 +1,6 @@
 """The function behind the templates: one for all of a stack, or one that a stack of its own shares."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -10,9 +11,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from privacy_budget_handler import contract
+from privacy_budget_handler import __version__, contract
 from privacy_budget_handler.contract import Range
 
 from .acknowledgements import (
@@ -31,6 +33,7 @@ SINGLETON_ID: Final = "PrivacyBudgetProvider"
 TIMEOUT: Final = Duration.minutes(5)
 TIMEOUT_SECONDS: Final = Range(90, 900)
 """An event is answered 30 seconds before the timeout, which must leave it twice as long to be handled; Lambda ends at 900."""
+_PARAMETER_NAME: Final = re.compile(r"(/[\w.-]+)+", re.ASCII)
 MAXIMUM_EVENT_AGE: Final = Duration.minutes(10)
 MARGIN: Final = Duration.minutes(1)
 
@@ -81,6 +84,11 @@ class PrivacyBudgetProvider(Construct):
     :param security_groups: The function's security groups in the VPC. Default: a new one.
     :param environment_encryption: The KMS key for the function's environment. Default: Lambda's own.
     :param reserved_concurrent_executions: How many events may be handled at once. Default: no limit of its own.
+    :param parameter_name: The SSM parameter to publish the function's ARN under, for stacks that share this provider by
+        ``from_parameter_name``; a path that begins with a slash. Default: it is not published.
+
+    CloudFormation refuses to change the function of a template that stands. So a provider that others use keeps its stack, its
+    construct path and its function for good; a new version of this package updates it in place.
     """
 
     def __init__(
@@ -101,8 +109,11 @@ class PrivacyBudgetProvider(Construct):
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
         environment_encryption: kms.IKey | None = None,
         reserved_concurrent_executions: float | None = None,
+        parameter_name: str | None = None,
     ) -> None:
         _check_options(scope, id, timeout, log_group, log_retention, vpc, vpc_subnets, security_groups, memberships)
+        if parameter_name is not None:
+            _check_parameter_name(scope, id, parameter_name)
         super().__init__(scope, id)
         timeout = timeout or TIMEOUT
         asset = handler_asset()
@@ -120,7 +131,7 @@ class PrivacyBudgetProvider(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description="Makes the privacy budget templates that CloudFormation stacks declare",
+            description=f"Makes the privacy budget templates that stacks declare (cleanrooms-privacy-budget {__version__})",
             code=lambda_.Code.from_asset(str(asset.path), asset_hash=asset.digest),
             handler=f"{HANDLER}.function.handler",
             runtime=runtime or lambda_.Runtime.PYTHON_3_14,
@@ -140,6 +151,15 @@ class PrivacyBudgetProvider(Construct):
         )
         self._service_token = self.function.function_arn
         self._service_timeout = service_timeout(timeout)
+        if parameter_name is not None:
+            ssm.StringParameter(
+                self,
+                "Parameter",
+                parameter_name=parameter_name,
+                simple_name=False,
+                string_value=self._service_token,
+                description="ARN of the function that makes Clean Rooms privacy budget templates",
+            )
 
     @staticmethod
     def get_or_create(scope: Construct, **options: Any) -> "PrivacyBudgetProvider":
@@ -172,10 +192,27 @@ class PrivacyBudgetProvider(Construct):
         *,
         timeout: Duration | None = None,
     ) -> IPrivacyBudgetProvider:
-        """A provider of another stack or account, by its function's ARN; a stack that uses it has no function of its own.
+        """A provider of another stack, by its function's ARN; a stack that uses it has no function of its own.
 
+        :param function_arn: The ARN, of the account and region that the templates are in.
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
         """
+        return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
+
+    @staticmethod
+    def from_parameter_name(
+        scope: Construct,
+        id: str,  # noqa: ARG004 - CDK's imports take an id
+        parameter_name: str,
+        *,
+        timeout: Duration | None = None,
+    ) -> IPrivacyBudgetProvider:
+        """A provider of another stack, by the SSM parameter that it is published under; read anew by each deployment.
+
+        :param parameter_name: The provider's ``parameter_name``, in the account and region that the templates are in.
+        :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
+        """
+        function_arn = ssm.StringParameter.value_for_string_parameter(scope, parameter_name)
         return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
 
     @property
@@ -227,6 +264,14 @@ class _ImportedProvider:
     def __init__(self, service_token: str, service_timeout: Duration) -> None:
         self.service_token = service_token
         self.service_timeout = service_timeout
+
+
+def _check_parameter_name(scope: Construct, id: str, parameter_name: str) -> None:
+    if not cdk.Token.is_unresolved(parameter_name) and not _PARAMETER_NAME.fullmatch(parameter_name):
+        raise ValueError(
+            "parameter_name must be a path of letters, digits, dots, dashes and underscores that begins with a slash,"
+            f" got {parameter_name!r} [{scope.node.path}/{id}]"
+        )
 
 
 def _check_options(

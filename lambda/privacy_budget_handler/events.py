@@ -9,7 +9,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from . import mark, properties
+from . import __version__, mark, properties
 from .client import Calls, CleanRooms, OutOfTime, ServiceError, call
 from .lifecycle import Refusal
 from .properties import InvalidProperty
@@ -56,6 +56,7 @@ def tell(status: str, reason: str) -> None:
         done=story.done,
         reason=reason,
         calls=rooms.calls.count,
+        version=__version__,
         milliseconds=round((time.monotonic() - story.began) * 1000),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from . import contract
+from . import __version__, contract
 from .budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .contract import (
     AccessBudgetPeriod,
@@ -164,8 +164,10 @@ class _Fields:
             raise InvalidProperty(f"{path.rstrip('.')} must be an object, got {members!r}")
         self.path = path
         self._members = dict(members)
+        self._known: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
+        self._known.add(name)
         return name in self._members
 
     def without(self, names: frozenset[str]) -> "_Fields":
@@ -188,7 +190,7 @@ class _Fields:
 
     def choice(self, name: str, values: type[E], default: E | None = None) -> E:
         rule = " or ".join(values)
-        value = self._take(name, rule) if default is None else self._members.pop(name, default)
+        value = self._take(name, rule) if default is None or name in self else default
         try:
             return values(str(value))
         except ValueError:
@@ -207,10 +209,12 @@ class _Fields:
         if self._members:
             names = ", ".join(sorted(f"{self.path}{name}" for name in self._members))
             raise InvalidProperty(
-                f"{names}: no such property; check the spelling, or update the provider if it is older than the construct"
+                f"{names}: no such property; this provider, version {__version__}, knows {', '.join(sorted(self._known))}."
+                " Check the spelling, or update the provider if it is older than the construct"
             )
 
     def _take(self, name: str, rule: str) -> object:
+        self._known.add(name)
         try:
             return self._members.pop(name)
         except KeyError:

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider, PrivacyBudgetTemplate
+from privacy_budget_handler import __version__
 from synth import DIFFERENTIAL_PRIVACY, MEMBERSHIP, TYPE, add, new_stack, only, resources
 
 FUNCTION = "AWS::Lambda::Function"
@@ -163,6 +164,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "timeout": ({"timeout": cdk.Duration.seconds(60)}, "timeout must be a whole number from 90 to 900 of seconds, got 60"),
     "no memberships": ({"memberships": []}, "memberships must name at least one"),
     "membership": ({"memberships": ["LAB"]}, "memberships must each be a lower-case UUID, got 'LAB'"),
+    "parameter's name": ({"parameter_name": "provider"}, "parameter_name must be a path of letters.*, got 'provider'"),
 }
 
 
@@ -188,6 +190,32 @@ def test_an_imported_provider_leaves_the_stack_without_a_function() -> None:
     assert Template.from_stack(stack).to_json()["Resources"].keys() == {"Budget"}
     declared = only(stack)["Properties"]
     assert (declared["ServiceToken"], declared["ServiceTimeout"]) == (ARN, "720")
+
+
+def test_a_published_provider_is_found_by_its_parameter() -> None:
+    name = "/cleanrooms-privacy-budget/provider"
+    publishing = new_stack()
+    PrivacyBudgetProvider(publishing, "Provider", parameter_name=name)
+    parameter = only(publishing, "AWS::SSM::Parameter")["Properties"]
+    (function,) = resources(publishing, FUNCTION)
+    assert (parameter["Name"], parameter["Value"]) == (name, {"Fn::GetAtt": [function, "Arn"]})
+
+    stack = new_stack()
+    provider = PrivacyBudgetProvider.from_parameter_name(stack, "Provider", name)
+    add(stack, provider=provider)
+    add(stack, "Another", membership_id=other(1), provider=provider)
+    synthesized = Template.from_stack(stack).to_json()
+    assert synthesized["Resources"].keys() == {"Budget", "Another"}
+    ((reference, declared),) = [item for item in synthesized["Parameters"].items() if item[0] != "BootstrapVersion"]
+    assert declared == {"Type": "AWS::SSM::Parameter::Value<String>", "Default": name}
+    assert synthesized["Resources"]["Budget"]["Properties"]["ServiceToken"] == {"Ref": reference}
+    assert synthesized["Resources"]["Budget"]["Properties"]["ServiceTimeout"] == "960"
+
+
+def test_the_function_tells_its_version() -> None:
+    stack = new_stack()
+    add(stack)
+    assert only(stack, FUNCTION)["Properties"]["Description"].endswith(f"(cleanrooms-privacy-budget {__version__})")
 
 
 def test_a_provider_of_another_stack_is_passed_on() -> None:

@@ -51,7 +51,10 @@ def test_keywords() -> None:
         "security_groups",
         "environment_encryption",
         "reserved_concurrent_executions",
+        "parameter_name",
     ]
+    assert parameters(PrivacyBudgetProvider.from_function_arn) == ["timeout"]
+    assert parameters(PrivacyBudgetProvider.from_parameter_name) == ["timeout"]
 
 
 def test_names_in_the_cloudformation_template() -> None:

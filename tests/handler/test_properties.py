@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from privacy_budget_handler import contract, mark
+from privacy_budget_handler import __version__, contract, mark
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
 from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
 from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity
@@ -114,6 +114,16 @@ def test_a_wrong_property_fails_with_rule_and_value_and_calls_nothing(properties
     answered = Stack().create(properties)
     assert answered["Status"] == "FAILED"
     assert answered["Reason"].startswith(str(raised.value)[:100])
+
+
+def test_an_older_provider_says_what_it_knows_and_that_it_wants_an_update() -> None:
+    with pytest.raises(InvalidProperty) as raised:
+        parse(as_strings(dp(PreviewImpact=True)))
+    assert str(raised.value) == (
+        f"PreviewImpact: no such property; this provider, version {__version__}, knows AutoRefresh, MembershipIdentifier, OnBudgetReset,"
+        " OnExisting, Parameters, PrivacyBudgetType, Tags. Check the spelling, or update the provider if it is older than the construct"
+    )
+    assert {property_.value for property_ in contract.Property} == set(str(raised.value).split("knows ")[1].split(".")[0].split(", "))
 
 
 def test_an_identity_is_read_from_properties_that_are_wrong_elsewhere() -> None:
