@@ -12,7 +12,7 @@ from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, Aut
 
 @dataclass(frozen=True)
 class AccessLimit:
-    """How many times a table may be used in one period, or over the template's life.
+    """How many times a table may be used in one period, or over the template's life: made by one of its four methods.
 
     Source: ``BudgetParameter`` in the Clean Rooms API, and "Access budgets" in the AWS Clean Rooms user guide.
     """
@@ -23,22 +23,37 @@ class AccessLimit:
 
     @staticmethod
     def per_day(budget: int, *, auto_refresh: bool = True) -> "AccessLimit":
-        """At most ``budget`` uses (0 to 1,000,000) a calendar day; without ``auto_refresh`` the balance is not filled up again."""
+        """So many uses a calendar day.
+
+        :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
+        :param auto_refresh: Whether the balance is filled up again each day. Default: it is.
+        """
         return AccessLimit(AccessBudgetPeriod.CALENDAR_DAY, budget, auto_refresh)
 
     @staticmethod
     def per_week(budget: int, *, auto_refresh: bool = True) -> "AccessLimit":
-        """At most ``budget`` uses (0 to 1,000,000) a calendar week; without ``auto_refresh`` the balance is not filled up again."""
+        """So many uses a calendar week.
+
+        :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
+        :param auto_refresh: Whether the balance is filled up again each week. Default: it is.
+        """
         return AccessLimit(AccessBudgetPeriod.CALENDAR_WEEK, budget, auto_refresh)
 
     @staticmethod
     def per_month(budget: int, *, auto_refresh: bool = True) -> "AccessLimit":
-        """At most ``budget`` uses (0 to 1,000,000) a calendar month; without ``auto_refresh`` the balance is not filled up again."""
+        """So many uses a calendar month.
+
+        :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
+        :param auto_refresh: Whether the balance is filled up again each month. Default: it is.
+        """
         return AccessLimit(AccessBudgetPeriod.CALENDAR_MONTH, budget, auto_refresh)
 
     @staticmethod
     def lifetime(budget: int) -> "AccessLimit":
-        """At most ``budget`` uses (0 to 1,000,000) over the template's whole life."""
+        """So many uses over the template's whole life.
+
+        :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
+        """
         return AccessLimit(AccessBudgetPeriod.LIFETIME, budget)
 
     def render(self) -> dict[str, Any]:
@@ -64,14 +79,14 @@ class PrivacyBudget:
     ) -> "PrivacyBudget":
         """Limit what can be learnt about any one person from all queries together.
 
+        Source: CreatePrivacyBudgetTemplate in the Clean Rooms API reference.
+
         :param epsilon: The privacy budget, a whole number from 1 to 20; the larger, the more queries and the less privacy. It can
             be raised at any time, but not lowered once querying began.
         :param users_noise_per_query: The noise added to each query, counted in users whose contribution it hides: a whole number
             from 10 to 100. It governs how fast the budget is used up, and can be edited either way.
         :param auto_refresh: Whether the budget starts anew every calendar month. Default: never. It cannot be edited: a change
             deletes the template and creates it anew.
-
-        Source: CreatePrivacyBudgetTemplate in the Clean Rooms API reference.
         """
         return PrivacyBudget(
             kind=PrivacyBudgetType.DIFFERENTIAL_PRIVACY,
@@ -86,10 +101,10 @@ class PrivacyBudget:
     def access_budget(*, resource_arn: str, limits: Sequence[AccessLimit]) -> "PrivacyBudget":
         """Limit how often one table may be used by queries and jobs.
 
+        Source: CreatePrivacyBudgetTemplate in the Clean Rooms API reference.
+
         :param resource_arn: The ARN of the configured table association, or intermediate table, whose uses are counted.
         :param limits: One limit per day, week or month, or a lifetime limit, or one of each.
-
-        Source: CreatePrivacyBudgetTemplate in the Clean Rooms API reference.
         """
         return PrivacyBudget(
             kind=PrivacyBudgetType.ACCESS_BUDGET,

@@ -75,7 +75,11 @@ class _Grants:
     """The grants of a template, by its ARNs."""
 
     def grant(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
-        """Allow IAM actions on this template."""
+        """Allow IAM actions on this template.
+
+        :param grantee: Who is allowed to.
+        :param actions: The actions, such as ``cleanrooms:TagResource``.
+        """
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=self.arns_to_grant)
 
     def grant_read(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:
@@ -96,6 +100,8 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
     It is one CloudFormation resource of type ``Custom::CleanRoomsPrivacyBudgetTemplate``. Tags come from ``Tags.of(...)`` and from
     the stack's own tags.
 
+    Source: "Privacy budget templates" in the AWS Clean Rooms user guide, and CreatePrivacyBudgetTemplate in its API reference.
+
     :param membership_id: The id of the membership, a lower-case UUID or a token. After a change the template of the new membership
         is another one, and the old one goes the way of ``removal_policy``.
     :param budget: What the template grants.
@@ -106,10 +112,7 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
     :param removal_policy: What becomes of the template when it leaves the stack, or the stack is deleted. Default: it is kept with
         what is left of its budget, except where its own creation is rolled back.
     :param provider: The function that makes it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
-
-    Raises ValueError where a literal breaks a rule of the service, before anything is added to the tree.
-
-    Source: "Privacy budget templates" in the AWS Clean Rooms user guide, and CreatePrivacyBudgetTemplate in its API reference.
+    :raises ValueError: A literal breaks a rule of the service; nothing was added to the tree.
     """
 
     def __init__(
@@ -170,7 +173,12 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         membership_arn: str | None = None,
         collaboration_arn: str | None = None,
     ) -> IPrivacyBudgetTemplate:
-        """Import a template by what is known of it; nothing is checked. What is left out raises ValueError when it is asked for."""
+        """Import a template by what is known of it; nothing is checked. What is left out raises ValueError when it is asked for.
+
+        :param privacy_budget_template_arn: The template's ARN, in either form.
+        :param membership_arn: The ARN of its membership. Default: what the template's ARN tells.
+        :param collaboration_arn: The ARN of its collaboration. Default: none.
+        """
         return _ImportedTemplate(scope, id, privacy_budget_template_arn, membership_arn, collaboration_arn)
 
     @property
