@@ -36,6 +36,7 @@ NAMES: Final = (
     "services.cloudformation.custom_resource.invoke_custom_resource",
     "services.cloudformation.handlers._roll_back_operation",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS",
+    "services.cloudformation.provisioners._nested_stack_lookup_name",
     "services.cloudformation.stacks._add_event",
     "services.cloudformation.stacks._roll_back_operation",
     "services.cloudformation.stacks.now_iso",
