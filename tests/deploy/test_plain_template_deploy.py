@@ -1,0 +1,78 @@
+"""Without Python: the plain templates on the local AWS, by the real AWS CLI, as docs/without-python.md shows."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cdk import ROOT
+from cleanrooms_local_aws import LocalAws
+from deployed_rooms import held, new_membership, table
+from plain_template import write_plain_template
+
+BUCKET = "my-code"
+
+IMPATIENT_AWS = f"""#!{sys.executable}
+import sys, time
+sleep = time.sleep
+time.sleep = lambda seconds: sleep(min(seconds, 0.2))
+from awscli.clidriver import main
+sys.exit(main())
+"""
+"""The real AWS CLI, which would look every 30 seconds only whether a stack is finished."""
+
+
+@dataclass
+class Shell:
+    """Runs the script that the documentation shows."""
+
+    local_aws: LocalAws
+    tools: Path
+
+    def deploy(self, **variables: str) -> None:
+        environment = {**self.local_aws.environment, "CODE_BUCKET": BUCKET, **variables}
+        environment["PATH"] = f"{self.tools}{os.pathsep}{environment['PATH']}"
+        subprocess.run(["sh", str(ROOT / "examples" / "without_python" / "deploy.sh")], env=environment, check=True)
+
+
+@pytest.fixture
+def shell(local_aws: LocalAws, tmp_path: Path) -> Shell:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "aws").write_text(IMPATIENT_AWS)
+    (tools / "aws").chmod(0o755)
+    return Shell(local_aws, tools)
+
+
+def test_deploy_edit_in_place_and_delete_the_stack(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
+    rooms, cloudformation = local_aws.client("cleanrooms"), local_aws.client("cloudformation")
+    membership = new_membership(rooms)
+    template_folder = write_plain_template(tmp_path / "template").parent
+    local_aws.client("s3").create_bucket(Bucket=BUCKET)
+    inputs = {"TEMPLATE_FOLDER": str(template_folder), "MEMBERSHIP": membership, "SALES_TABLE": table(membership)}
+
+    shell.deploy(**inputs)
+    made = {template["privacyBudgetType"]: template for template in held(rooms, membership)}
+    privacy, access = made["DIFFERENTIAL_PRIVACY"], made["ACCESS_BUDGET"]
+    assert privacy["parameters"]["differentialPrivacy"] == {"epsilon": 3, "usersNoisePerQuery": 30}
+    assert privacy["tags"]["team"] == "privacy"
+    assert access["parameters"]["accessBudget"]["budgetParameters"] == [
+        {"type": "CALENDAR_DAY", "budget": 100, "autoRefresh": "ENABLED"},
+        {"type": "LIFETIME", "budget": 1000},
+    ]
+    (stack,) = cloudformation.describe_stacks(StackName="privacy-budgets")["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert outputs == {"PrivacyArn": privacy["arn"], "SalesAccessArn": access["arn"]}
+
+    shell.deploy(**inputs, EPSILON="5")
+    edited = {template["arn"]: template["parameters"] for template in held(rooms, membership)}
+    assert edited.keys() == {privacy["arn"], access["arn"]}
+    assert edited[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
+
+    for name in ("privacy-budgets", "privacy-budget-provider"):
+        cloudformation.delete_stack(StackName=name)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    assert {template["arn"] for template in held(rooms, membership)} == edited.keys()

@@ -1,0 +1,122 @@
+"""The provider for those who deploy without Python: what ``release/template.py`` writes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from cleanrooms_privacy_budget import PrivacyBudgetProvider
+from cleanrooms_privacy_budget.asset import handler_asset
+from plain_template import lint, load, write_plain_template
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_plain_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="module")
+def template(path: Path) -> dict[str, Any]:
+    return load(path)
+
+
+def properties(template: dict[str, Any], type_: str) -> dict[str, Any]:
+    """The properties of the one resource of a type."""
+    (found,) = (resource["Properties"] for resource in template["Resources"].values() if resource["Type"] == type_)
+    return dict(found)
+
+
+def test_cfn_lint_finds_nothing_in_any_region_of_clean_rooms(path: Path) -> None:
+    assert lint(path) == ""
+
+
+def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "privacy_budget_handler-0.zip").touch()
+    write_plain_template(tmp_path)
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {file.name for file in path.parent.iterdir()} == {handler_asset().path.name, path.name}
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (path.parent / name).read_bytes()
+
+
+def test_the_provider_is_the_constructs(template: dict[str, Any]) -> None:
+    """Every property without a reference, which the plain template writes in its own way; of the policy, who may do what."""
+    stack = cdk.Stack(cdk.App(), "Stack")
+    PrivacyBudgetProvider(stack, "Provider", parameter_name="/a/name")
+    construct = dict(Template.from_stack(stack).to_json())
+    types = sorted(resource["Type"] for resource in construct["Resources"].values())
+    assert sorted(resource["Type"] for resource in template["Resources"].values()) == types
+    for type_ in types:
+        ours, theirs = properties(template, type_), properties(construct, type_)
+        assert ours.keys() == theirs.keys()
+        chosen = {"Name", "PolicyName"} | {name for name, value in theirs.items() if re.search("Ref|Fn::", json.dumps(value))}
+        assert without(ours, chosen) == without(theirs, chosen)
+    assert allowed(template) == allowed(construct)
+
+
+def without(properties: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in names}
+
+
+def allowed(template: dict[str, Any]) -> list[Any]:
+    """Each statement of the policy: its actions, and how many resources they are allowed on."""
+    statements = properties(template, "AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    return [(statement["Action"], len(statement["Resource"])) for statement in statements]
+
+
+def test_it_is_plain(path: Path, template: dict[str, Any]) -> None:
+    assert template.keys() == {"Description", "Parameters", "Resources", "Outputs"}
+    assert template["Resources"].keys() == {
+        "LogGroup",
+        "Role",
+        "RoleDefaultPolicy",
+        "Function",
+        "FunctionEventInvokeConfig",
+        "Parameter",
+    }
+    for word in ("Metadata", "aws:cdk", "Bootstrap", "hnb659fds", "cdk_nag", "Fn::"):
+        assert word not in path.read_text()
+
+
+def test_the_code_is_the_zip_beside_it_whatever_an_earlier_deployment_chose(path: Path, template: dict[str, Any]) -> None:
+    """``aws cloudformation deploy`` keeps parameters' values, so none of them may name the code of a version."""
+    (zip_,) = path.parent.glob("*.zip")
+    code = properties(template, "AWS::Lambda::Function")["Code"]
+    assert code == {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Sub": f"${{CodePrefix}}{zip_.name}"}}
+    assert zip_.name not in str(template["Parameters"])
+
+
+def test_every_parameter_is_described_and_checked(template: dict[str, Any]) -> None:
+    for parameter in template["Parameters"].values():
+        assert parameter["Description"]
+        assert parameter["ConstraintDescription"]
+    assert {name for name, parameter in template["Parameters"].items() if "Default" not in parameter} == {"CodeBucket"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "accepted"),
+    [
+        pytest.param("CodeBucket", "my-code.eu-west-1", True, id="bucket"),
+        pytest.param("CodeBucket", "s3://my-code", False, id="bucket-as-url"),
+        pytest.param("CodePrefix", "", True, id="no-prefix"),
+        pytest.param("CodePrefix", "releases/1/", True, id="prefix"),
+        pytest.param("CodePrefix", "releases", False, id="prefix-without-slash"),
+        pytest.param("ParameterName", "/cleanrooms-privacy-budget/provider", True, id="path"),
+        pytest.param("ParameterName", "provider", False, id="no-path"),
+    ],
+)
+def test_a_parameters_pattern(template: dict[str, Any], parameter: str, value: str, accepted: bool) -> None:
+    assert bool(re.fullmatch(template["Parameters"][parameter]["AllowedPattern"], value)) is accepted
+
+
+def test_what_the_budgets_stacks_need_is_an_output(template: dict[str, Any]) -> None:
+    assert {name: output["Value"] for name, output in template["Outputs"].items()} == {
+        "ServiceToken": {"GetAtt": "Function.Arn"},
+        "PublishedAs": {"Ref": "ParameterName"},
+    }
+    published = properties(template, "AWS::SSM::Parameter")
+    assert (published["Name"], published["Value"]) == ({"Ref": "ParameterName"}, {"GetAtt": "Function.Arn"})

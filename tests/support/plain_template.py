@@ -1,0 +1,39 @@
+"""The provider as a plain template, written by the command that users run, and plain templates in general."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+
+from cdk import ROOT
+
+REGIONS: tuple[str, ...] = tuple(boto3.Session().get_available_regions("cleanrooms"))
+"""The regions of Clean Rooms."""
+
+
+def write_plain_template(folder: Path) -> Path:
+    """Run ``release/template.py`` for a folder and give the template's path."""
+    subprocess.run([sys.executable, str(ROOT / "release" / "template.py"), str(folder)], check=True)
+    return folder / "provider.yaml"
+
+
+def lint(template: Path) -> str:
+    """What cfn-lint finds in a template, for every region of Clean Rooms: nothing where it is clean."""
+    command = [str(Path(sys.executable).parent / "cfn-lint"), "--include-checks", "I", "--regions", *REGIONS, "--template", str(template)]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+
+
+class _ShortForms(yaml.SafeLoader):
+    """Takes ``!Ref Name`` for ``{"Ref": "Name"}``, and every other short form likewise."""
+
+
+_ShortForms.add_multi_constructor("!", lambda loader, function, node: {function: loader.construct_scalar(node)})
+
+
+def load(template: Path) -> dict[str, Any]:
+    """A template in YAML, each short form of a function as an object of one member."""
+    loaded: dict[str, Any] = yaml.load(template.read_text(), Loader=_ShortForms)
+    return loaded
