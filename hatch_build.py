@@ -1,4 +1,4 @@
-"""Build hook: the wheel carries the function's asset ready-made, from the assembler that a checkout uses at synth."""
+"""Build hook: the wheel carries the function's zip ready-made, from the assembler that a checkout uses at synth, and says what is in it."""
 
 import importlib.util
 import sys
@@ -11,30 +11,33 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class AssetBuildHook(BuildHookInterface[Any]):
-    """Assembles the zip into the wheel; an editable install assembles at synth instead, so that edits show."""
+    """Assembles zip and bill of materials into the wheel; an editable install assembles at synth instead, so that edits show."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the zip beside the construct's modules."""
+        """Add the zip beside the construct's modules, and its bill of materials to the wheel's metadata (PEP 770)."""
         if version == "editable":
             return
         root = Path(self.root)
         self._folder = tempfile.TemporaryDirectory()
-        asset = _assembler(root / "constructs/cleanrooms_privacy_budget/asset.py").assemble(
-            root / "lambda/privacy_budget_handler", Path(self._folder.name)
-        )
-        build_data["force_include"][str(asset.path)] = f"cleanrooms_privacy_budget/{asset.path.name}"
+        folder = Path(self._folder.name)
+        assembler = _module(root / "constructs/cleanrooms_privacy_budget/asset.py")
+        archive = assembler.assemble(root, folder).path
+        bill = folder / f"{assembler.HANDLER}.cdx.json"
+        bill.write_text(_module(root / "release/sbom.py").sbom(archive, self.metadata.version, assembler.DISTRIBUTIONS))
+        build_data["force_include"][str(archive)] = f"cleanrooms_privacy_budget/{archive.name}"
+        build_data["sbom_files"].append(str(bill))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatchling's signature
-        """Remove the zip again, which the wheel now holds."""
+        """Remove again what the wheel now holds."""
         if version != "editable":
             self._folder.cleanup()
 
 
-def _assembler(path: Path) -> ModuleType:
-    """The assembler's module by its path: its package imports the CDK, which a build has no need of."""
-    spec = importlib.util.spec_from_file_location("asset", path)
+def _module(path: Path) -> ModuleType:
+    """A module by its path: the assembler's package imports the CDK, which a build has no need of."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise FileNotFoundError(f"the assembler is not where the build hook looks for it: {path}")
+        raise FileNotFoundError(f"the build hook finds no module at {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -80,17 +80,17 @@ def handler_asset() -> Asset:
     if shipped:
         return Asset(shipped[0], shipped[0].stem.removeprefix(f"{HANDLER}-"))
     checkout = Path(__file__).resolve().parents[2]
-    handler = checkout / "lambda" / HANDLER
-    if not handler.is_dir():
+    if not (checkout / "lambda" / HANDLER).is_dir():
         raise FileNotFoundError(
-            f"cleanrooms-privacy-budget has neither its function's zip nor the sources to make it from ({handler}): reinstall the package"
+            "cleanrooms-privacy-budget has neither its function's zip nor the sources to make it from "
+            f"({checkout / 'lambda' / HANDLER}): reinstall the package"
         )
-    return assemble(handler, checkout / "build")
+    return assemble(checkout, checkout / "build")
 
 
-def assemble(handler: Path, folder: Path) -> Asset:
-    """Write the zip of the handler's sources and the installed distributions into a folder, unless it is there already."""
-    files = dict(sorted([*_sources(handler), *_installed()]))
+def assemble(checkout: Path, folder: Path) -> Asset:
+    """Write the zip of a checkout's handler and the installed distributions into a folder, unless it is there already."""
+    files = dict(sorted([*_sources(checkout), *_installed()]))
     digest = _digest(files)
     target = folder / f"{HANDLER}-{digest}.zip"
     if not target.exists():
@@ -105,9 +105,10 @@ def assemble(handler: Path, folder: Path) -> Asset:
     return Asset(target, digest)
 
 
-def _sources(handler: Path) -> Iterator[tuple[str, Path]]:
-    for path in handler.rglob("*.py"):
-        yield path.relative_to(handler.parent).as_posix(), path
+def _sources(checkout: Path) -> Iterator[tuple[str, Path]]:
+    yield f"{HANDLER}/LICENSE", checkout / "LICENSE"
+    for path in (checkout / "lambda" / HANDLER).rglob("*.py"):
+        yield path.relative_to(checkout / "lambda").as_posix(), path
 
 
 def _installed() -> Iterator[tuple[str, Path]]:

@@ -1,5 +1,6 @@
 """The function's zip: complete, small, and the same wherever it is made."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -8,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cleanrooms_privacy_budget.asset import Asset, assemble, handler_asset
+from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, Asset, assemble, handler_asset
 
 ROOT = Path(__file__).parents[2]
-HANDLER = ROOT / "lambda" / "privacy_budget_handler"
 
 
 @pytest.fixture(scope="module")
@@ -19,23 +19,30 @@ def asset() -> Asset:
     return handler_asset()
 
 
+def checkout(folder: Path) -> Path:
+    """A copy of what the zip has of a checkout."""
+    handler = folder / "lambda" / HANDLER
+    handler.mkdir(parents=True)
+    (folder / "LICENSE").write_bytes((ROOT / "LICENSE").read_bytes())
+    for source in (ROOT / "lambda" / HANDLER).glob("*.py"):
+        (handler / source.name).write_bytes(source.read_bytes())
+    return folder
+
+
 def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Asset, tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib; os.umask(int(sys.argv[2], 8));"
         "from cleanrooms_privacy_budget.asset import assemble;"
-        "made = assemble(pathlib.Path(sys.argv[1]) / 'privacy_budget_handler', pathlib.Path(sys.argv[1]) / 'out');"
+        "made = assemble(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[1]) / 'out');"
         "print(made.digest)"
     )
     digests = set()
     zips = set()
     for seed, umask in (("1", "077"), ("2", "002")):
-        folder = tmp_path / seed
-        copied = folder / "privacy_budget_handler"
-        copied.mkdir(parents=True)
-        for source in HANDLER.glob("*.py"):
-            (copied / source.name).write_bytes(source.read_bytes())
-        (copied / "__pycache__").mkdir()
-        (copied / "__pycache__" / f"x{seed}.pyc").write_text(seed)
+        folder = checkout(tmp_path / seed)
+        compiled = folder / "lambda" / HANDLER / "__pycache__"
+        compiled.mkdir()
+        (compiled / f"x{seed}.pyc").write_text(seed)
         finished = subprocess.run(
             [sys.executable, "-c", script, str(folder), umask],
             env={**os.environ, "PYTHONHASHSEED": seed},
@@ -50,11 +57,8 @@ def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Ass
 
 
 def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path) -> None:
-    copied = tmp_path / "privacy_budget_handler"
-    copied.mkdir()
-    for source in HANDLER.glob("*.py"):
-        (copied / source.name).write_bytes(source.read_bytes())
-    (copied / "mark.py").write_text("# edited\n")
+    copied = checkout(tmp_path)
+    (copied / "lambda" / HANDLER / "mark.py").write_text("# edited\n")
     assert assemble(copied, tmp_path / "out").digest != asset.digest
 
 
@@ -86,9 +90,15 @@ def test_the_zip_runs_alone(asset: Asset, tmp_path: Path) -> None:
     assert finished.stdout.strip() == "https://cleanrooms.eu-west-1.amazonaws.com"
 
 
-def test_licences_of_what_the_zip_holds_are_in_it(asset: Asset) -> None:
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_each_distributions_licence_and_notice_are_in_the_zip(asset: Asset, name: str) -> None:
+    notices = [file for file in importlib.metadata.files(name) or () if file.name.startswith(("LICEN", "NOTICE"))]
     with zipfile.ZipFile(asset.path) as archive:
-        names = archive.namelist()
-    for distribution in {name.split("/")[0] for name in names if ".dist-info/" in name}:
-        texts = [name for name in names if name.startswith(distribution) and ("LICEN" in name or "NOTICE" in name)]
-        assert texts, f"{distribution} has no licence in the zip"
+        for notice in notices:
+            assert archive.read(notice.as_posix()) == notice.read_binary()
+    assert any(notice.name.startswith("LICEN") for notice in notices), f"{name} was installed without its licence"
+
+
+def test_this_projects_licence_is_in_the_zip(asset: Asset) -> None:
+    with zipfile.ZipFile(asset.path) as archive:
+        assert archive.read(f"{HANDLER}/LICENSE") == (ROOT / "LICENSE").read_bytes()
