@@ -16,6 +16,9 @@ ifeq ($(TARGET),local)
 ENVIRONMENT := local
 RUN := $(BIN)/python -m cleanrooms_local_aws exec --bootstrap $(CDK) --
 APPROVAL := --require-approval never
+ifdef PIPELINE
+$(error PIPELINE goes with TARGET=aws: the embedded local AWS has no CodePipeline)
+endif
 else ifeq ($(TARGET),aws)
 ENVIRONMENT ?= dev
 RUN :=
@@ -26,6 +29,7 @@ endif
 
 # What the command line overrides, for example make deploy EPSILON=5.
 CONTEXT := -c environment=$(ENVIRONMENT) \
+	$(if $(PIPELINE),-c pipeline=$(PIPELINE)) \
 	$(if $(MEMBERSHIP),-c membership=$(MEMBERSHIP)) \
 	$(if $(EPSILON),-c epsilon=$(EPSILON)) \
 	$(if $(NOISE),-c usersNoisePerQuery=$(NOISE)) \
@@ -37,7 +41,7 @@ CDK_RUN := $(RUN) $(CDK) --no-notices $(CONTEXT)
 .PHONY: help
 help: ## Show this help
 	@echo "make <target> [TARGET=local|aws] [ENVIRONMENT=dev] [EPSILON=1-20] [NOISE=10-100] [REFRESH=NONE|CALENDAR_MONTH]"
-	@echo "              [MEMBERSHIP=<id>] [ON_EXISTING=FAIL|ADOPT] [ON_BUDGET_RESET=REFUSE|ALLOW]"
+	@echo "              [MEMBERSHIP=<id>] [PIPELINE=main] [ON_EXISTING=FAIL|ADOPT] [ON_BUDGET_RESET=REFUSE|ALLOW]"
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
@@ -84,7 +88,7 @@ test: lint ## Run the linters, the type checker and every test
 lint: setup ## Run ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy app.py hatch_build.py constructs lambda cli local_aws
+	$(BIN)/mypy app.py hatch_build.py constructs lambda cli local_aws stacks release
 	$(BIN)/mypy tests examples
 
 .PHONY: format
@@ -95,6 +99,14 @@ format: setup ## Mend what ruff can mend
 .PHONY: dist
 dist: setup ## Build the wheel and the sdist
 	$(BIN)/uv build --out-dir dist .
+
+.PHONY: template
+template: setup ## Write the provider as a plain CloudFormation template, with its zip, to build/template
+	@$(BIN)/python release/template.py build/template
+
+.PHONY: docs
+docs: setup ## Build the documentation site into build/site
+	@$(BIN)/mkdocs build --strict
 
 .PHONY: clean
 clean: ## Remove what was built; the embedded local AWS is stopped first

@@ -26,6 +26,25 @@ class Ran:
     text: str
 
 
+def run_cli(local_aws: LocalAws, folder: Path, *arguments: str) -> Ran:
+    """Run the CLI in a folder, against the local AWS."""
+    ran = subprocess.run(
+        [str(CLI), "--no-notices", "--no-version-reporting", *arguments],
+        cwd=folder,
+        env={
+            **local_aws.environment,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "CI": "true",
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Ran(ran.returncode, ran.stdout)
+
+
 @dataclass
 class Cdk:
     """The CLI for one app: the test synthesizes it in its own process, which is faster, and the CLI takes it from there."""
@@ -34,21 +53,7 @@ class Cdk:
     folder: Path
 
     def run(self, *arguments: str) -> Ran:
-        ran = subprocess.run(
-            [str(CLI), "--no-notices", "--no-version-reporting", "--app", "cdk.out", *arguments],
-            cwd=self.folder,
-            env={
-                **self.local_aws.environment,
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "CI": "true",
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return Ran(ran.returncode, ran.stdout)
+        return run_cli(self.local_aws, self.folder, "--app", "cdk.out", *arguments)
 
     def declare(self, *stacks: Mapping[str, Any]) -> None:
         """Synthesize an app with these stacks: their names, templates and options."""

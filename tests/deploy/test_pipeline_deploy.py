@@ -1,0 +1,62 @@
+"""The pipeline's stages, deployed from the pipeline's own assembly by the real CLI, and the check before production."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk import ROOT, run_cli
+from cleanrooms_local_aws import LocalAws
+from deployed_rooms import held
+from privacy_budget_cli.assembly import stacks
+from privacy_budget_cli.deployed import deployed
+from privacy_budget_cli.plan import Effect, steps
+
+DP = {"epsilon": 3, "usersNoisePerQuery": 30}
+
+
+def synthesize(local_aws: LocalAws, folder: Path, **environments: Any) -> Path:
+    """This repository's own app with these environments, as the pipeline's build synthesizes it."""
+    place = {"account": local_aws.account_id, "region": local_aws.region}
+    app = json.loads((ROOT / "cdk.json").read_text())
+    app["context"]["environments"] = {name: {**settings, **place} for name, settings in environments.items()}
+    app["context"]["pipelines"]["main"].update(place)
+    folder.mkdir()
+    (folder / "cdk.json").write_text(json.dumps({**app, "app": f"{sys.executable} {ROOT / 'app.py'}"}))
+    ran = run_cli(local_aws, folder, "synth", "--quiet", "-c", "pipeline=main")
+    assert ran.status == 0, ran.text
+    return folder / "cdk.out"
+
+
+def effects(assembly: Path) -> list[Effect]:
+    return [step.effect for stack in stacks(assembly) for step in steps(stack, deployed(stack))]
+
+
+def test_each_stage_deploys_from_the_pipelines_assembly(
+    bootstrapped: LocalAws, rooms: Any, memberships: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test, prod = memberships
+    environments = {
+        "test": {"membership": test, "budget": DP, "destroyWithStack": True},
+        "prod": {"membership": prod, "budget": {**DP, "epsilon": 2}, "destroyWithStack": True, "production": True},
+    }
+    assembly = synthesize(bootstrapped, tmp_path / "first", **environments)
+    assert len(list(assembly.glob("asset.*.zip"))) == 1
+    for stage, membership, epsilon in (("test", test, 3), ("prod", prod, 2)):
+        own = str(assembly / f"assembly-PrivacyBudgetPipeline-main-{stage}")
+        ran = run_cli(bootstrapped, tmp_path, "--app", own, "deploy", "--all", "--require-approval", "never")
+        assert ran.status == 0, ran.text
+        (template,) = held(rooms, membership)
+        assert template["parameters"]["differentialPrivacy"]["epsilon"] == epsilon
+        assert f".TemplateArn = {template['arn']}" in ran.text
+
+    for name, value in bootstrapped.environment.items():
+        monkeypatch.setenv(name, value)
+    assert effects(assembly) == [Effect.NONE, Effect.NONE]
+    environments["test"]["budget"] = {**DP, "epsilon": 5}
+    environments["prod"]["budget"] = {**DP, "epsilon": 2, "autoRefresh": "CALENDAR_MONTH"}
+    assert effects(synthesize(bootstrapped, tmp_path / "second", **environments)) == [Effect.EDITED, Effect.SWAPPED]
+    for stage in ("test", "prod"):
+        bootstrapped.client("cloudformation").delete_stack(StackName=f"PrivacyBudget-{stage}")
