@@ -1,135 +1,184 @@
-"""The built wheel in a foreign app: installed into an empty environment, synthesized from a foreign folder without a network."""
+"""The built wheel in a foreign app: installed into an empty environment, synthesized in a foreign folder without a network.
 
+With the oldest and the newest CDK, and with this Python or, where WHEEL_PYTHONS names some (3.11,3.13), with each of those.
+WHEEL names a wheel that is built already.
+"""
+
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-import venv
-import zipfile
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+
+from cleanrooms_privacy_budget.asset import handler_asset
 
 ROOT = Path(__file__).parents[2]
-MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
+APP = Path(__file__).with_name("foreign_app.py")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = os.environ.get("WHEEL_PYTHONS", RUNNING).split(",")
 
-APP = f'''
-import aws_cdk as cdk
-from cleanrooms_privacy_budget import AccessLimit, PrivacyBudget, PrivacyBudgetTemplate
 
-app = cdk.App()
-stack = cdk.Stack(app, "Foreign")
-for number in range(3):
-    PrivacyBudgetTemplate(
-        stack,
-        f"Budget{{number}}",
-        membership_id="{MEMBERSHIP[:-1]}" + str(number),
-        budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30),
-    )
-app.synth()
-'''
+@dataclass(frozen=True)
+class Cdk:
+    """Which CDK an environment has, and under which conditions the app is run there."""
+
+    requirements: list[str]
+    constraints: list[str]
+    seed: str
+    umask: str
+
+
+def oldest() -> Cdk:
+    """The floor of each dependency, with the checkout's pins of what is not the CDK's."""
+    dependencies = map(Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    floors = [f"{needed.name}=={part.version}" for needed in dependencies for part in needed.specifier if part.operator == ">="]
+    return Cdk(floors, [pin for pin in newest().constraints if not pin.startswith(("aws-cdk-", "constructs="))], "1", "077")
+
+
+def newest() -> Cdk:
+    """The checkout's own pins."""
+    pins = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line]
+    return Cdk([], pins, "2", "002")
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """A foreign environment, and what the app wrote there."""
+
+    python: Path
+    cdk_out: Path
+    conditions: str
+
+    def resources(self, template: str) -> list[dict[str, Any]]:
+        (path,) = self.cdk_out.glob(template)
+        return list(json.loads(path.read_text())["Resources"].values())
+
+    def installed(self) -> dict[str, str]:
+        listed = subprocess.run(
+            [sys.executable, "-m", "uv", "pip", "list", "--quiet", "--python", self.python, "--format", "json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {package["name"]: package["version"] for package in json.loads(listed.stdout)}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if "WHEEL" in os.environ:
+        return Path(os.environ["WHEEL"])
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
     (built,) = folder.glob("*.whl")
     return built
 
 
-@pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter with the wheel and what it depends on, and nothing of this checkout."""
-    folder = tmp_path_factory.mktemp("empty") / "venv"
-    venv.create(folder)
-    interpreter = folder / "bin" / "python"
+@pytest.fixture(
+    scope="module",
+    params=[(python, cdk) for python in PYTHONS for cdk in (oldest, newest)],
+    ids=lambda parameter: f"python{parameter[0]}-{parameter[1].__name__}_cdk",
+)
+def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The foreign app, synthesized. Every environment has a folder, an umask and a hash seed of its own."""
+    version: str = request.param[0]
+    choose: Callable[[], Cdk] = request.param[1]
+    cdk = choose()
+    folder = tmp_path_factory.mktemp("foreign")
+    python = folder / "venv" / "bin" / "python"
+    constraints = folder / "constraints.txt"
+    constraints.write_text("\n".join(cdk.constraints))
+    uv = [sys.executable, "-m", "uv", "--quiet", "--no-python-downloads"]
+    subprocess.run([*uv, "venv", "--python", sys.executable if version == RUNNING else version, folder / "venv"], check=True)
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", interpreter, "--constraint", _pins(folder), wheel],
+        [*uv, "pip", "install", "--python", python, "--constraint", constraints, wheel, *cdk.requirements],
         check=True,
     )
-    return interpreter
-
-
-def _pins(folder: Path) -> Path:
-    """The checkout's own pins, so that the foreign app has the CDK that was tested."""
-    pins = folder / "pins.txt"
-    pins.write_text("".join(line for line in (ROOT / "requirements.txt").read_text().splitlines(True) if not line.startswith("-e")))
-    return pins
-
-
-def synth(python: Path, folder: Path, prefix: list[str]) -> dict[str, dict[str, object]]:
-    (folder / "app.py").write_text(APP)
+    shutil.copy(APP, folder)
+    isolation = without_network()
     finished = subprocess.run(
-        [*prefix, str(python), "app.py"],
+        ["sh", "-c", f'umask {cdk.umask}; exec "$@"', "sh", *isolation, python, APP.name],
         cwd=folder,
-        env={"HOME": str(folder), "PATH": os.environ["PATH"], "CDK_OUTDIR": str(folder / "cdk.out"), "CDK_VALIDATION": "false"},
+        env={
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+            "CDK_OUTDIR": str(folder / "cdk.out"),
+            "CDK_VALIDATION": "false",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": cdk.seed,
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    template = json.loads((folder / "cdk.out" / "Foreign.template.json").read_text())
-    return dict(template["Resources"])
+    return Synthesized(python, folder / "cdk.out", "without a network" if isolation else "with a network")
 
 
 def without_network() -> list[str]:
-    """The command that runs another one in a network namespace of its own, with no network in it."""
+    """The command that runs another one in a network namespace of its own, with no network in it. Only Linux has these."""
+    if sys.platform != "linux":
+        return []
     for command in (["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]):
         if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
             return command
-    raise RuntimeError("a network namespace is needed to show that synth asks for no network, and this machine lets nobody make one")
+    raise RuntimeError(
+        "a network namespace is needed to show that synth asks for no network, and this machine lets nobody make one "
+        "(on Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
+    )
 
 
-def test_the_wheel_ships_the_functions_zip(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        zips = [name for name in archive.namelist() if name.endswith(".zip")]
-        assert len(zips) == 1
-        assert {name.split("/")[0] for name in archive.namelist() if "dist-info" not in name} == {
-            "cleanrooms_privacy_budget",
-            "privacy_budget_handler",
-            "privacy_budget_cli",
-            "cleanrooms_local_aws",
-        }
-
-
-def test_the_wheels_zip_is_the_checkouts(wheel: Path) -> None:
-    from cleanrooms_privacy_budget.asset import handler_asset  # noqa: PLC0415
-
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(".zip")]
-        assert handler_asset().digest in name
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
-def test_a_foreign_app_synthesizes_without_a_network(python: Path, tmp_path: Path) -> None:
-    resources = synth(python, tmp_path, without_network())
-    types = [resource["Type"] for resource in resources.values()]
-    assert types.count("Custom::CleanRoomsPrivacyBudgetTemplate") == 3
+@pytest.mark.parametrize(
+    ("template", "budgets"),
+    [
+        pytest.param("Plain.template.json", 4, id="stack"),
+        pytest.param("*.nested.template.json", 2, id="nested_stack"),
+        pytest.param("assembly-Alone/*.template.json", 2, id="stage"),
+        pytest.param("assembly-Delivery-Production/*.template.json", 2, id="pipeline_stage"),
+    ],
+)
+def test_a_foreign_app_synthesizes(app: Synthesized, template: str, budgets: int) -> None:
+    types = [resource["Type"] for resource in app.resources(template)]
+    assert types.count("Custom::CleanRoomsPrivacyBudgetTemplate") == budgets
     for type_ in ("AWS::Lambda::Function", "AWS::IAM::Role", "AWS::Logs::LogGroup"):
         assert types.count(type_) == 1
 
 
-def test_the_asset_hash_is_the_same_for_two_folders_umasks_and_hash_seeds(
-    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_foreign_pipeline_publishes_the_zip_before_it_deploys(app: Synthesized) -> None:
+    (pipeline,) = (one for one in app.resources("Delivery.template.json") if one["Type"] == "AWS::CodePipeline::Pipeline")
+    assert [stage["Name"] for stage in pipeline["Properties"]["Stages"]][-2:] == ["Assets", "Production"]
+
+
+@pytest.mark.parametrize("template", ["Plain.template.json", "assembly-Alone/*.template.json"], ids=["stack", "stage"])
+def test_the_asset_is_the_checkouts_in_every_folder_with_every_umask_and_hash_seed(app: Synthesized, template: str) -> None:
+    (function,) = (one for one in app.resources(template) if one["Type"] == "AWS::Lambda::Function")
+    hashed = hashlib.sha256(handler_asset().digest.encode()).hexdigest()  # the CDK's way with a hash that it is given
+    assert function["Properties"]["Code"]["S3Key"] == f"{hashed}.zip"
+
+
+def test_the_construct_needs_neither_boto3_nor_crhelper(app: Synthesized) -> None:
+    installed = app.installed()
+    assert "cleanrooms-privacy-budget" in installed
+    assert not installed.keys() & {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "moto", "ministack"}
+
+
+def test_the_environment_has_the_cdk_that_was_asked_for(
+    app: Synthesized, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
-    keys = set()
-    for seed, umask in (("1", "077"), ("2", "002")):
-        folder = tmp_path / seed
-        folder.mkdir()
-        prefix = ["env", f"PYTHONHASHSEED={seed}", "sh", "-c", f'umask {umask}; exec "$@"', "sh"]
-        (function,) = [resource for resource in synth(python, folder, prefix).values() if resource["Type"] == "AWS::Lambda::Function"]
-        keys.add(json.dumps(function["Properties"]["Code"]["S3Key"]))  # type: ignore[index]
-    assert len(keys) == 1
-
-
-def test_the_construct_needs_neither_boto3_nor_crhelper(python: Path) -> None:
-    listed = subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "list", "--python", python, "--format", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = {package["name"] for package in json.loads(listed.stdout)}
-    assert "aws-cdk-lib" in names
-    assert not names & {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "moto", "ministack"}
+    installed = app.installed()
+    version = subprocess.run([app.python, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    told = ", ".join(f"{name} {installed[name]}" for name in ("aws-cdk-lib", "constructs"))
+    record_property("The wheel in a foreign app", f"{version}, {told}, {app.conditions}")
+    python, cdk = request.node.callspec.params["app"]
+    assert version.startswith(f"Python {python}.")
+    for pin in cdk().requirements or cdk().constraints:
+        name, _, pinned = pin.partition("==")
+        assert installed.get(name, pinned) == pinned
