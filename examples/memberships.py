@@ -1,0 +1,110 @@
+"""Memberships of the same app: their ids are known only once they are deployed, and the templates take them as they are.
+
+Use it where one app makes the collaborations too. There are two: in ``Research`` the partner queries under differential privacy; in
+``Sales`` the partner may use one table of yours so many times. CloudFormation makes each membership before its template, and deletes
+it after.
+
+Deploy with the partner's account, a table of your Glue catalog with the columns that may be queried, and the role by which Clean
+Rooms reads it:
+
+    cdk deploy --app "python examples/memberships.py" -c partner=<account id> \
+        -c database=<Glue database> -c table=<Glue table> -c columns=<name,name> -c role=<role ARN>
+
+Clean Rooms deletes no membership that has a template left. So the templates go with the memberships here, and what was spent goes
+with them; termination protection is there lest that happens by accident.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cleanrooms as cleanrooms
+
+from cleanrooms_privacy_budget import AccessLimit, PrivacyBudget, PrivacyBudgetTemplate
+
+app = cdk.App()
+stack = cdk.Stack(app, "Memberships", termination_protection=True)
+partner = app.node.get_context("partner")
+
+
+def join_new_collaboration(name: str) -> cleanrooms.CfnMembership:
+    """Make a collaboration in which the partner queries, and be a member of it."""
+    collaboration = cleanrooms.CfnCollaboration(
+        stack,
+        f"{name}Collaboration",
+        name=name,
+        description=f"{name} with our partner",
+        creator_display_name="Owner",
+        creator_member_abilities=[],
+        members=[
+            cleanrooms.CfnCollaboration.MemberSpecificationProperty(
+                account_id=partner,
+                display_name="Partner",
+                member_abilities=["CAN_QUERY", "CAN_RECEIVE_RESULTS"],
+            )
+        ],
+        query_log_status="ENABLED",
+    )
+    return cleanrooms.CfnMembership(
+        stack,
+        f"{name}Membership",
+        collaboration_identifier=collaboration.attr_collaboration_identifier,
+        query_log_status="ENABLED",
+    )
+
+
+research = join_new_collaboration("Research")
+PrivacyBudgetTemplate(
+    stack,
+    "ResearchBudget",
+    membership_id=research.attr_membership_identifier,
+    budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30),
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+
+sales = join_new_collaboration("Sales")
+table = cleanrooms.CfnConfiguredTable(
+    stack,
+    "SalesTable",
+    name="sales",
+    table_reference=cleanrooms.CfnConfiguredTable.TableReferenceProperty(
+        glue=cleanrooms.CfnConfiguredTable.GlueTableReferenceProperty(
+            database_name=app.node.get_context("database"),
+            table_name=app.node.get_context("table"),
+        )
+    ),
+    allowed_columns=app.node.get_context("columns").split(","),
+    analysis_method="DIRECT_QUERY",
+    analysis_rules=[
+        cleanrooms.CfnConfiguredTable.AnalysisRuleProperty(
+            type="CUSTOM",
+            policy=cleanrooms.CfnConfiguredTable.ConfiguredTableAnalysisRulePolicyProperty(
+                v1=cleanrooms.CfnConfiguredTable.ConfiguredTableAnalysisRulePolicyV1Property(
+                    custom=cleanrooms.CfnConfiguredTable.AnalysisRuleCustomProperty(
+                        allowed_analyses=["ANY_QUERY"], allowed_analysis_providers=[partner]
+                    )
+                )
+            ),
+        )
+    ],
+)
+association = cleanrooms.CfnConfiguredTableAssociation(
+    stack,
+    "SalesAssociation",
+    name="sales",
+    configured_table_identifier=table.attr_configured_table_identifier,
+    membership_identifier=sales.attr_membership_identifier,
+    role_arn=app.node.get_context("role"),
+)
+sales_budget = PrivacyBudgetTemplate(
+    stack,
+    "SalesBudget",
+    membership_id=sales.attr_membership_identifier,
+    budget=PrivacyBudget.access_budget(
+        resource_arn=association.attr_arn,
+        limits=[AccessLimit.per_day(100), AccessLimit.lifetime(10_000)],
+    ),
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+cdk.Annotations.of(sales_budget).acknowledge_warning(
+    "cleanrooms-privacy-budget:delete-uncaps-table", "the table's association goes with it"
+)
+
+app.synth()
