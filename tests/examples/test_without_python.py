@@ -74,6 +74,15 @@ def _as_sent(declared: Any) -> Any:
     return str(declared)
 
 
+def test_the_page_has_every_property_attribute_and_range_of_the_contract() -> None:
+    page = (ROOT / "docs" / "without-python.md").read_text()
+    assert [name for name in contract.Property if f"| `{name}" not in page] == []
+    assert [name for name in contract.Attribute if f".{name}`" not in page] == []
+    for allowed in (contract.EPSILON, contract.USERS_NOISE_PER_QUERY, contract.ACCESS_LIMIT_BUDGET):
+        assert str(allowed) in page
+    assert f"up to {contract.TAGS.maximum} " in page
+
+
 def test_the_typescript_app_declares_what_the_python_construct_declares(tmp_path: Path) -> None:
     """Run it by Node.js itself, on the JavaScript library that the Python package carries."""
     for library in (Path(cdk.__file__).parent, Path(cdk.__file__).parent / "cloud_assembly_schema", Path(constructs.__file__).parent):
