@@ -88,7 +88,7 @@ test: lint ## Run the linters, the type checker and every test
 lint: setup ## Run ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy app.py hatch_build.py constructs lambda cli local_aws stacks release
+	$(BIN)/mypy app.py hatch_build.py constructs lambda cli local_aws stacks release benchmarks
 	$(BIN)/mypy tests examples
 
 .PHONY: format
@@ -107,6 +107,11 @@ template: setup ## Write the provider as a plain CloudFormation template, with i
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site
 	@$(BIN)/mkdocs build --strict
+
+.PHONY: bench
+bench: setup ## Measure what a template costs at synth, and how many fit the service's quota
+	@$(BIN)/python benchmarks/synth.py
+	@$(BIN)/python benchmarks/quota.py
 
 .PHONY: clean
 clean: ## Remove what was built; the embedded local AWS is stopped first

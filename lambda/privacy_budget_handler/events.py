@@ -17,12 +17,13 @@ from .protocol import Resource, TooLate
 from .reconcile import Outcome, Reconciler, Story
 
 PATIENCE = Config(
-    retries={"mode": "standard", "total_max_attempts": 30},
+    retries={"mode": "standard", "total_max_attempts": 120},
     connect_timeout=5,
     read_timeout=20,
 )
-"""As many attempts as fit into five minutes: full jitter, doubling up to 20 s between two of them. Against the quota of 5 calls a
-second that drains hundreds of functions at once; a hang costs one read timeout and is tried again."""
+"""More attempts than fit into the longest timeout, so that the event's time alone ends them: full jitter, doubling up to 20 s between
+two of them. Against the quota of 5 calls a second that drains hundreds of functions at once; a hang costs one read timeout and is
+tried again."""
 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
 rooms = CleanRooms(boto3.client("cleanrooms", config=PATIENCE))
