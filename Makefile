@@ -106,7 +106,7 @@ template: setup ## Write the provider as a plain CloudFormation template, with i
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site
-	@$(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: bench
 bench: setup ## Measure what a template costs at synth, and how many fit the service's quota

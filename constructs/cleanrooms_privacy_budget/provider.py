@@ -67,6 +67,9 @@ class PrivacyBudgetProvider(Construct):
     Templates use their stack's own provider, made with the defaults, unless they are given one. For other options call
     ``get_or_create`` before the stack's first template, or make a provider and pass it to the templates.
 
+    CloudFormation refuses to change the function of a template that stands. So a provider that others use keeps its stack, its
+    construct path and its function for good; a new version of this package updates it in place.
+
     :param memory_size: The function's memory in MiB. Default: 512.
     :param timeout: How long one event may take, from 90 seconds to 15 minutes. Default: 5 minutes, which covers the service's quota of
         5 calls a second with hundreds of templates deployed at once.
@@ -86,9 +89,7 @@ class PrivacyBudgetProvider(Construct):
     :param reserved_concurrent_executions: How many events may be handled at once. Default: no limit of its own.
     :param parameter_name: The SSM parameter to publish the function's ARN under, for stacks that share this provider by
         ``from_parameter_name``; a path that begins with a slash. Default: it is not published.
-
-    CloudFormation refuses to change the function of a template that stands. So a provider that others use keeps its stack, its
-    construct path and its function for good; a new version of this package updates it in place.
+    :raises ValueError: Where options contradict each other or break a rule, before anything is added to the tree.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class PrivacyBudgetProvider(Construct):
         self.log_group = log_group or logs.LogGroup(
             self, "LogGroup", retention=log_retention or logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
         )
+        """Where the function writes one JSON record for each event."""
         self.role = role or iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description="Manages Clean Rooms privacy budget templates for CloudFormation",
         )
+        """The function's role."""
         self._grant(memberships, in_vpc=vpc is not None)
         self.function = lambda_.Function(
             self,
@@ -149,6 +152,7 @@ class PrivacyBudgetProvider(Construct):
             max_event_age=MAXIMUM_EVENT_AGE,
             retry_attempts=2,
         )
+        """The function itself, for alarms and the like."""
         self._service_token = self.function.function_arn
         self._service_timeout = service_timeout(timeout)
         if parameter_name is not None:
@@ -165,7 +169,10 @@ class PrivacyBudgetProvider(Construct):
     def get_or_create(scope: Construct, **options: Any) -> "PrivacyBudgetProvider":
         """The provider of the stack that ``scope`` is in, made with these options where there is none yet.
 
-        Without options it takes whichever there is. Raises ValueError where the stack's provider was made with other options.
+        Without options it takes whichever there is.
+
+        :param options: Those of ``PrivacyBudgetProvider``.
+        :raises ValueError: Where the stack's provider was made with other options.
         """
         stack = stack_of(scope)
         provider = _OF_STACKS.get(stack)
