@@ -97,8 +97,8 @@ format: setup ## Mend what ruff can mend
 	$(BIN)/ruff format .
 
 .PHONY: dist
-dist: setup ## Build the wheel and the sdist
-	$(BIN)/uv build --out-dir dist .
+dist: setup ## Build and check a release in dist/ (TAG=v1.2.3 for a release proper)
+	@$(BIN)/python release/dist.py $(if $(TAG),--tag $(TAG))
 
 .PHONY: template
 template: setup ## Write the provider as a plain CloudFormation template, with its zip, to build/template

@@ -1,9 +1,9 @@
 """The stack of one environment, which ``cdk deploy`` and a pipeline's stage deploy alike."""
 
 import aws_cdk as cdk
+from constructs import Construct
 
 from cleanrooms_privacy_budget import PrivacyBudgetTemplate
-from constructs import Construct
 
 from .settings import SAMPLE_MEMBERSHIP, Environment
 

@@ -9,7 +9,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
-
 from constructs import Construct
 
 from .budget_stack import PrivacyBudgetStack
@@ -68,6 +67,8 @@ class PipelineStack(cdk.Stack):
                 ),
                 partial_build_spec=codebuild.BuildSpec.from_object({"phases": {"install": {"runtime-versions": RUNTIMES}}}),
             ),
+            # A test takes the network away from the app that it synthesizes, which only a privileged container may do.
+            synth_code_build_defaults=pipelines.CodeBuildOptions(build_environment=codebuild.BuildEnvironment(privileged=True)),
         )
         for environment in targets:
             stage = PrivacyBudgetStage(self, environment)

@@ -98,6 +98,16 @@ def test_each_commit_is_tested_and_synthesized_by_the_readmes_commands(template:
     assert "-c pipeline=$(PIPELINE)" in (ROOT / "Makefile").read_text()
 
 
+def test_only_the_build_that_tests_is_privileged(template: Template) -> None:
+    projects = template.find_resources("AWS::CodeBuild::Project")
+    privileged = [id_ for id_, project in projects.items() if project["Properties"]["Environment"]["PrivilegedMode"]]
+    assert len(privileged) == 1
+    assert "Synth" in privileged[0]
+    assert {project["Properties"]["Environment"]["Image"] for project in projects.values()} == {
+        "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+    }
+
+
 def test_every_tool_is_pinned(template: Template, folder: Path) -> None:
     written = commands(template) + "".join(path.read_text() for path in folder.glob("buildspec-*"))
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
