@@ -20,8 +20,11 @@ class AssetBuildHook(BuildHookInterface[Any]):
         root = Path(self.root)
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        assembler = _module(root / "constructs/cleanrooms_privacy_budget/asset.py")
-        archive = assembler.assemble(root, folder).path
+        assembler = _module(root / "constructs/cleanrooms_privacy_budget/asset/__init__.py")
+        interpreter = assembler.interpreter_of_the_runtime()
+        if interpreter is None:
+            self.app.display_warning(f"no python{assembler.RUNTIME} at hand: the function's zip holds sources only")
+        archive = assembler.assemble(root, folder, interpreter).path
         bill = folder / f"{assembler.HANDLER}.cdx.json"
         bill.write_text(_module(root / "release/sbom.py").sbom(archive, self.metadata.version, assembler.DISTRIBUTIONS))
         build_data["force_include"][str(archive)] = f"cleanrooms_privacy_budget/{archive.name}"
@@ -34,8 +37,9 @@ class AssetBuildHook(BuildHookInterface[Any]):
 
 
 def _module(path: Path) -> ModuleType:
-    """A module by its path: the assembler's package imports the CDK, which a build has no need of."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """A module, or a package by its ``__init__.py``, by its path: what is around it imports the CDK, which a build has no need of."""
+    name = path.parent.name if path.stem == "__init__" else path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(f"the build hook finds no module at {path}")
     module = importlib.util.module_from_spec(spec)

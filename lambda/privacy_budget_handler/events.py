@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import boto3
+import botocore.session
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
@@ -26,7 +26,8 @@ two of them. Against the quota of 5 calls a second that drains hundreds of funct
 tried again."""
 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
-rooms = CleanRooms(boto3.client("cleanrooms", config=PATIENCE))
+session = botocore.session.get_session()
+rooms = CleanRooms(session.create_client("cleanrooms", config=PATIENCE))
 story = Story()
 
 
@@ -125,7 +126,7 @@ def _rolling_back(stack_id: str) -> Callable[[], bool | None]:
 
     @functools.cache
     def ask() -> bool | None:
-        client = boto3.client("cloudformation", config=PATIENCE)
+        client = session.create_client("cloudformation", config=PATIENCE)
         try:
             stacks = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
         except ServiceError as error:

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from crhelper import CfnResource
-
 from . import answer
+from .deferred import defer
+
+defer("boto3")  # crhelper imports it for the clients of its polling, which are not made here
+from crhelper import CfnResource  # noqa: E402
 
 SECONDS_TO_ANSWER: Final = 30.0
 """How long before the invocation's deadline an unfinished event is answered; a third of the time where that is less.

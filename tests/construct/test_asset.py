@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from aws_cdk import aws_lambda as lambda_
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, Asset, assemble, handler_asset
+from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, RUNTIME, Asset, assemble, handler_asset, interpreter_of_the_runtime
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,29 @@ def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Ass
         zips.add(next((folder / "out").glob("*.zip")).read_bytes())
     assert digests == {asset.digest}
     assert zips == {asset.path.read_bytes()}
+
+
+def test_bytecode_is_the_same_for_two_folders_and_hash_seeds_and_comes_beside_the_sources(
+    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zips = []
+    for seed in ("1", "2"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        made = assemble(ROOT, tmp_path / seed, Path(sys.executable))
+        zips.append(made.path.read_bytes())
+        assert made.digest != asset.digest
+    assert zips[0] == zips[1]
+    with zipfile.ZipFile(made.path) as archive, zipfile.ZipFile(asset.path) as sources:
+        added = set(archive.namelist()) - set(sources.namelist())
+        assert {Path(name).suffix for name in added} == {".pyc"}
+        assert len(added) == len([name for name in sources.namelist() if name.endswith(".py")])
+        assert all(archive.read(name) == sources.read(name) for name in sources.namelist())
+
+
+def test_the_runtimes_interpreter_is_the_providers_default() -> None:
+    assert f"python{RUNTIME}" == lambda_.Runtime.PYTHON_3_14.name
+    found = interpreter_of_the_runtime()
+    assert found is None or found.name == f"python{RUNTIME}"
 
 
 def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path) -> None:

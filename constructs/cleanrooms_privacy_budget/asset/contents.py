@@ -1,0 +1,90 @@
+"""Which files the function's zip holds: of the handler all, of the installed distributions what it uses of them."""
+
+import importlib.metadata
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from .service_data import SERVICES, trimmed
+
+HANDLER: Final = "privacy_budget_handler"
+
+DISTRIBUTIONS: Final = (
+    "aws-lambda-powertools",
+    "boto3",
+    "botocore",
+    "crhelper",
+    "jmespath",
+    "python-dateutil",
+    "s3transfer",
+    "six",
+    "typing-extensions",
+    "urllib3",
+)
+
+KEPT_DATA: Final = (
+    *(f"botocore/data/{service}/*" for service in SERVICES),
+    "botocore/data/_retry.json",
+    "botocore/data/endpoints.json",
+    "botocore/data/partitions.json",
+    "botocore/data/sdk-default-configuration.json",
+)
+"""Of botocore's service data, what the handler's clients read."""
+
+LEFT_OUT: Final = (
+    "*/__pycache__/*",
+    "*.pyc",
+    "*.pyi",
+    "*/examples-1.json",
+    "*/paginators-1.json",
+    "*/waiters-2.json",
+    "../*",
+    "tests/*",
+    "boto3/data/*",
+    "boto3/examples/*",
+    "dateutil/zoneinfo/*",
+    "aws_lambda_powertools/event_handler/*",
+    "aws_lambda_powertools/logging/formatters/*",
+    "aws_lambda_powertools/metrics/provider/datadog/*",
+    "aws_lambda_powertools/middleware_factory/*",
+)
+"""Parts that the handler never uses, and what differs from one installation to the next."""
+
+KEPT_UTILITIES: Final = ("aws_lambda_powertools/utilities/__init__.py", "aws_lambda_powertools/utilities/jmespath_utils/*")
+"""Of powertools' utilities, what its Logger imports."""
+
+KEPT_METADATA: Final = ("*.dist-info/METADATA", "*.dist-info/LICEN[CS]E*", "*.dist-info/NOTICE*", "*.dist-info/licenses/*")
+"""Names, versions and licences; the rest of a distribution's metadata tells how it was installed."""
+
+
+def contents(checkout: Path) -> dict[str, bytes]:
+    """The zip's files by their names, in the names' order."""
+    return dict(sorted([*_sources(checkout), *(trimmed(name, path.read_bytes()) for name, path in _installed())]))
+
+
+def _sources(checkout: Path) -> Iterator[tuple[str, bytes]]:
+    yield f"{HANDLER}/LICENSE", (checkout / "LICENSE").read_bytes()
+    for path in (checkout / "lambda" / HANDLER).rglob("*.py"):
+        yield path.relative_to(checkout / "lambda").as_posix(), path.read_bytes()
+
+
+def _installed() -> Iterator[tuple[str, Path]]:
+    for name in DISTRIBUTIONS:
+        for file in importlib.metadata.files(name) or ():
+            if _is_kept(file.as_posix()):
+                yield file.as_posix(), Path(str(file.locate()))
+
+
+def _is_kept(name: str) -> bool:
+    if ".dist-info/" in name:
+        return _matches(name, KEPT_METADATA)
+    if name.startswith("botocore/data/"):
+        return _matches(name, KEPT_DATA) and not _matches(name, LEFT_OUT)
+    if name.startswith("aws_lambda_powertools/utilities/"):
+        return _matches(name, KEPT_UTILITIES) and not _matches(name, LEFT_OUT)
+    return not _matches(name, LEFT_OUT)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
