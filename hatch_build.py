@@ -21,10 +21,7 @@ class AssetBuildHook(BuildHookInterface[Any]):
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         assembler = _module(root / "constructs/cleanrooms_privacy_budget/asset/__init__.py")
-        interpreter = assembler.interpreter_of_the_runtime()
-        if interpreter is None:
-            self.app.display_warning(f"no python{assembler.RUNTIME} at hand: the function's zip holds sources only")
-        archive = assembler.assemble(root, folder, interpreter).path
+        archive = assembler.released_asset(root, folder).path
         bill = folder / f"{assembler.HANDLER}.cdx.json"
         bill.write_text(_module(root / "release/sbom.py").sbom(archive, self.metadata.version, assembler.DISTRIBUTIONS))
         build_data["force_include"][str(archive)] = f"cleanrooms_privacy_budget/{archive.name}"

@@ -18,14 +18,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from cleanrooms_privacy_budget.asset import HANDLER, handler_asset
+from cleanrooms_privacy_budget.asset import HANDLER, released_asset
 from privacy_budget_handler import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DIST: Final = ROOT / "dist"
 NAME: Final = f"cleanrooms_privacy_budget-{__version__}"
 BILL: Final = f"{NAME}.dist-info/sboms/{HANDLER}.cdx.json"
-ARCHIVE: Final = f"cleanrooms_privacy_budget/{handler_asset().path.name}"
+ASSET: Final = released_asset(ROOT, ROOT / "build" / "release").path
+ARCHIVE: Final = f"cleanrooms_privacy_budget/{ASSET.name}"
 SUMS: Final = "SHA256SUMS"
 UV: Final = (sys.executable, "-m", "uv", "--quiet")
 SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
@@ -52,8 +53,8 @@ def main() -> None:
     with zipfile.ZipFile(wheel) as opened:
         (DIST / f"{NAME}.cdx.json").write_bytes(opened.read(BILL))
         _run("writing the plain template", sys.executable, ROOT / "release" / "template.py", DIST)
-        if (DIST / handler_asset().path.name).read_bytes() != opened.read(ARCHIVE):
-            raise Unfit(f"the plain template's zip is not the wheel's, byte by byte: remove {handler_asset().path}, which is older")
+        if (DIST / ASSET.name).read_bytes() != opened.read(ARCHIVE):
+            raise Unfit(f"the plain template's zip is not the wheel's, byte by byte: remove {ASSET}, which is older")
     _run(
         "the wheel's test",
         *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),

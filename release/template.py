@@ -16,9 +16,10 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import IConstruct
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
-from cleanrooms_privacy_budget.asset import HANDLER, handler_asset
+from cleanrooms_privacy_budget.asset import HANDLER, released_asset
 from privacy_budget_handler import __version__
 
+ROOT: Final = Path(__file__).resolve().parents[1]
 TEMPLATE: Final = "provider.yaml"
 PARAMETER_NAME: Final = "/cleanrooms-privacy-budget/provider"
 
@@ -30,7 +31,7 @@ class PlainProvider(cdk.Stack):
     value from one version to the next, and so must not be left to choose the code.
     """
 
-    def __init__(self, scope: cdk.App, id: str) -> None:
+    def __init__(self, scope: cdk.App, id: str, code: str) -> None:
         super().__init__(
             scope,
             id,
@@ -64,9 +65,7 @@ class PlainProvider(cdk.Stack):
         )
         provider = PrivacyBudgetProvider(self, "Provider", parameter_name=parameter_name.value_as_string)
         function = cast(lambda_.CfnFunction, provider.function.node.default_child)
-        function.code = lambda_.CfnFunction.CodeProperty(
-            s3_bucket=bucket.value_as_string, s3_key=f"{prefix.value_as_string}{handler_asset().path.name}"
-        )
+        function.code = lambda_.CfnFunction.CodeProperty(s3_bucket=bucket.value_as_string, s3_key=f"{prefix.value_as_string}{code}")
         # The CDK also names the role, which the function refers to anyway; cfn-lint finds that obsolete.
         function.add_override("DependsOn", ["RoleDefaultPolicy"])
         cdk.CfnOutput(
@@ -109,11 +108,11 @@ class _Yaml(yaml.SafeDumper):
 _Yaml.add_representer(dict, _Yaml.represent_object)
 
 
-def template() -> dict[str, Any]:
-    """The provider's template, as the CDK writes it."""
+def template(code: str) -> dict[str, Any]:
+    """The provider's template, as the CDK writes it, for a zip of this name."""
     with tempfile.TemporaryDirectory() as folder:
         app = cdk.App(outdir=folder, analytics_reporting=False)
-        stack = PlainProvider(app, "Provider")
+        stack = PlainProvider(app, "Provider", code)
         app.synth()
         written: dict[str, Any] = json.loads((Path(folder) / stack.template_file).read_text())
     return written
@@ -124,8 +123,9 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for outdated in folder.glob(f"{HANDLER}-*.zip"):
         outdated.unlink()
-    shutil.copyfile(handler_asset().path, folder / handler_asset().path.name)
-    (folder / TEMPLATE).write_text(yaml.dump(template(), Dumper=_Yaml, sort_keys=False, width=130))
+    code = released_asset(ROOT, ROOT / "build" / "release").path
+    shutil.copyfile(code, folder / code.name)
+    (folder / TEMPLATE).write_text(yaml.dump(template(code.name), Dumper=_Yaml, sort_keys=False, width=130))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from aws_cdk import aws_lambda as lambda_
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, RUNTIME, Asset, assemble, handler_asset, interpreter_of_the_runtime
+from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, Asset, assemble, handler_asset, released_asset
+from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,8 +77,15 @@ def test_bytecode_is_the_same_for_two_folders_and_hash_seeds_and_comes_beside_th
 
 def test_the_runtimes_interpreter_is_the_providers_default() -> None:
     assert f"python{RUNTIME}" == lambda_.Runtime.PYTHON_3_14.name
-    found = interpreter_of_the_runtime()
-    assert found is None or found.name == f"python{RUNTIME}"
+
+
+def test_a_release_is_compiled_where_the_runtimes_interpreter_is_at_hand(
+    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert released_asset(ROOT, tmp_path / "without").digest == asset.digest
+    (tmp_path / f"python{RUNTIME}").symlink_to(sys.executable)
+    assert released_asset(ROOT, tmp_path / "with").digest == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).digest
 
 
 def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from cdk import ROOT
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
-from cleanrooms_privacy_budget.asset import handler_asset
+from cleanrooms_privacy_budget.asset import released_asset
 from plain_template import lint, load, write_plain_template
 
 
@@ -38,7 +39,7 @@ def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_pa
     (tmp_path / "privacy_budget_handler-0.zip").touch()
     write_plain_template(tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {file.name for file in path.parent.iterdir()} == {handler_asset().path.name, path.name}
+    assert names == {file.name for file in path.parent.iterdir()} == {released_asset(ROOT, tmp_path / "asset").path.name, path.name}
     for name in names:
         assert (tmp_path / name).read_bytes() == (path.parent / name).read_bytes()
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .bytecode import RUNTIME, compiled, interpreter_of_the_runtime
+from .bytecode import compiled, interpreter_of_the_runtime
 from .contents import DISTRIBUTIONS, HANDLER, contents
 
-__all__ = ["DISTRIBUTIONS", "HANDLER", "RUNTIME", "Asset", "assemble", "handler_asset", "interpreter_of_the_runtime"]
+__all__ = ["DISTRIBUTIONS", "HANDLER", "Asset", "assemble", "handler_asset", "released_asset"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ def handler_asset() -> Asset:
             f"({checkout / 'lambda' / HANDLER}): reinstall the package"
         )
     return assemble(checkout, checkout / "build")
+
+
+def released_asset(checkout: Path, folder: Path) -> Asset:
+    """The zip of a checkout as a release carries it: with bytecode, where the interpreter of the function's runtime is at hand."""
+    return assemble(checkout, folder, interpreter_of_the_runtime())
 
 
 def assemble(checkout: Path, folder: Path, interpreter: Path | None = None) -> Asset:
