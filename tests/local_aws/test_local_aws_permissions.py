@@ -137,6 +137,7 @@ put(event, answer(event, Data={"Result": json.dumps(seen)}))
             f"{PREFIX}:membership/m/privacybudgettemplate/t",
         ),
         ("GET", "/memberships/m/privacybudgets", "ListPrivacyBudgets", f"{PREFIX}:membership/m"),
+        ("POST", "/memberships/m/previewprivacyimpact", "PreviewPrivacyImpact", f"{PREFIX}:membership/m"),
         ("POST", "/tags/arn%3Aaws%3Ax%2Fy", "TagResource", "arn:aws:x/y"),
         ("GET", "/collaborations/c", "GetCollaboration", f"{PREFIX}:collaboration/c"),
         ("GET", "/collaborations", "ListCollaborations", "*"),
