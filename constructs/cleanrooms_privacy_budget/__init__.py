@@ -1,6 +1,6 @@
 """AWS Clean Rooms privacy budget templates for the AWS CDK, by a custom resource that never loses a spent budget by accident."""
 
-from privacy_budget_handler.contract import AutoRefresh, OnBudgetReset, OnExisting
+from privacy_budget_handler.contract import AggregationType, AutoRefresh, OnBudgetReset, OnExisting
 
 from .budget import AccessLimit, PrivacyBudget
 from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider
@@ -8,6 +8,7 @@ from .template import IPrivacyBudgetTemplate, PrivacyBudgetTemplate
 
 __all__ = [
     "AccessLimit",
+    "AggregationType",
     "AutoRefresh",
     "IPrivacyBudgetProvider",
     "IPrivacyBudgetTemplate",

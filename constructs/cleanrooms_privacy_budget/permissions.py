@@ -11,6 +11,7 @@ CREATE_AND_FIND: Final = (
     "cleanrooms:CreatePrivacyBudgetTemplate",
     "cleanrooms:ListPrivacyBudgetTemplates",
     "cleanrooms:ListPrivacyBudgets",
+    "cleanrooms:PreviewPrivacyImpact",
 )
 """What is authorised on the membership, for the first two on its templates as well."""
 

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from privacy_budget_handler import contract
-from privacy_budget_handler.contract import Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
+from privacy_budget_handler.contract import AggregationType, Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
 
 from .budget import PrivacyBudget
 from .permissions import CHANGE, READ, READ_BALANCE, template_arns
@@ -112,6 +112,8 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
     :param removal_policy: What becomes of the template when it leaves the stack, or the stack is deleted. Default: it is kept with
         what is left of its budget, except where its own creation is rolled back.
     :param provider: The function that makes it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
+    :param preview_impact: Whether Clean Rooms is asked, at each deployment, how many aggregations the budget allows: see
+        ``max_aggregations``. For differential privacy only. Default: no.
     :raises ValueError: A literal breaks a rule of the service; nothing was added to the tree.
     """
 
@@ -126,10 +128,12 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         provider: IPrivacyBudgetProvider | None = None,
+        preview_impact: bool = False,
     ) -> None:
-        _check(scope, id, membership_id, budget)
+        _check(scope, id, membership_id, budget, preview_impact)
         provider = provider or PrivacyBudgetProvider.get_or_create(scope)
         self._membership_id = membership_id
+        self._preview_impact = preview_impact
         self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
         for key, value in _tags_of(stack_of(scope)).tag_values().items():
             self._tags.set_tag(key, value, STACK_TAG_PRIORITY)
@@ -143,6 +147,8 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             properties[Property.ON_EXISTING.value] = OnExisting(on_existing).value
         if on_budget_reset != OnBudgetReset.REFUSE:
             properties[Property.ON_BUDGET_RESET.value] = OnBudgetReset(on_budget_reset).value
+        if preview_impact:
+            properties[Property.PREVIEW_IMPACT.value] = True
         super().__init__(
             scope,
             id,
@@ -211,6 +217,20 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         """The id of that collaboration, a UUID."""
         return self.get_att_string(Attribute.COLLABORATION_IDENTIFIER)
 
+    def max_aggregations(self, aggregation: AggregationType) -> str:
+        """How many aggregations of a type the budget allows in all, as Clean Rooms tells at each deployment; a token.
+
+        It is for outputs and reviews: a number, or ``unknown`` where Clean Rooms would not tell.
+
+        :param aggregation: The type: what a query computes.
+        :raises ValueError: Where the template has no ``preview_impact``.
+
+        Source: PreviewPrivacyImpact in the Clean Rooms API reference.
+        """
+        if not self._preview_impact:
+            raise ValueError(f"max_aggregations goes with preview_impact=True, got False [{self.node.path}]")
+        return self.get_att_string(contract.MAX_AGGREGATIONS[AggregationType(aggregation)])
+
     @property
     def arns_to_grant(self) -> list[str]:
         """The ARNs that a policy on this template must name: every form that IAM may compare with."""
@@ -271,11 +291,13 @@ def _tags_of(stack: Stack) -> TagManager:
     return stack.tags
 
 
-def _check(scope: Construct, id: str, membership_id: str, budget: PrivacyBudget) -> None:
+def _check(scope: Construct, id: str, membership_id: str, budget: PrivacyBudget, preview_impact: bool) -> None:
     """Raise for the first rule that a literal breaks."""
     rules = [*budget.broken_rules()]
     if not contract.is_membership_id(str(membership_id)) and not Token.is_unresolved(membership_id):
         rules.insert(0, f"membership_id must be {contract.MEMBERSHIP_ID_RULE}, got {membership_id!r}")
+    if preview_impact and budget.kind != PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
+        rules.append(f"preview_impact goes with differential privacy, got {budget.kind.value}")
     if rules:
         path = f"{scope.node.path}/{id}".lstrip("/")
         raise ValueError(f"{'; '.join(rules)} [{path}]")

@@ -69,6 +69,7 @@ class DesiredTemplate:
     tags: Mapping[str, str]
     on_existing: OnExisting = OnExisting.FAIL
     on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE
+    preview_impact: bool = False
 
     @property
     def identity(self) -> Identity:

@@ -159,16 +159,23 @@ class CleanRooms:
             )
 
     def balances(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> list[Balance]:
-        """ListPrivacyBudgets: what is left of a template's budget; empty where the service lists none."""
+        """What is left of a template's budget, by ListPrivacyBudgets; empty where the service lists none."""
+        return self.balances_by_template(membership_id, kind).get(template_id, [])
+
+    def balances_by_template(self, membership_id: str, kind: PrivacyBudgetType) -> dict[str, list[Balance]]:
+        """ListPrivacyBudgets: what is left of each of a membership's budgets of one kind, by the templates' ids. Raises NotFound."""
         budgets = self._pages(
             "list_privacy_budgets",
             "privacyBudgetSummaries",
             membershipIdentifier=membership_id,
             privacyBudgetType=kind.value,
         )
-        return [
-            balance for budget in budgets if budget["privacyBudgetTemplateId"] == template_id for balance in _balances(budget["budget"])
-        ]
+        return {budget["privacyBudgetTemplateId"]: _balances(budget["budget"]) for budget in budgets}
+
+    def preview(self, membership_id: str, budget: DifferentialPrivacy) -> dict[str, int]:
+        """PreviewPrivacyImpact: how many aggregations of each type a budget would allow. Raises Denied and Refused."""
+        answer = self._call("preview_privacy_impact", membershipIdentifier=membership_id, parameters=_update_parameters(budget))
+        return {entry["type"]: entry["maxCount"] for entry in answer["privacyImpact"]["differentialPrivacy"]["aggregations"]}
 
     def tags(self, arn: str) -> dict[str, str]:
         """ListTagsForResource. Raises NotFound."""

@@ -23,6 +23,7 @@ class Property(StrEnum):
     TAGS = "Tags"
     ON_EXISTING = "OnExisting"
     ON_BUDGET_RESET = "OnBudgetReset"
+    PREVIEW_IMPACT = "PreviewImpact"
 
 
 class Attribute(StrEnum):
@@ -33,6 +34,33 @@ class Attribute(StrEnum):
     MEMBERSHIP_ARN = "MembershipArn"
     COLLABORATION_ARN = "CollaborationArn"
     COLLABORATION_IDENTIFIER = "CollaborationIdentifier"
+
+
+class AggregationType(StrEnum):
+    """What a query computes over people's values, of which a differential-privacy budget allows so many.
+
+    Source: ``DifferentialPrivacyAggregationType`` in the Clean Rooms API.
+    """
+
+    AVG = "AVG"
+    COUNT = "COUNT"
+    COUNT_DISTINCT = "COUNT_DISTINCT"
+    SUM = "SUM"
+    STDDEV = "STDDEV"
+
+
+MAX_AGGREGATIONS: Final = {type_: f"MaxAggregations.{type_}" for type_ in AggregationType}
+"""Names that ``Fn::GetAtt`` answers to where the resource has PreviewImpact: how many of each a budget allows, or UNKNOWN."""
+
+UNKNOWN: Final = "unknown"
+"""What is answered for a number that the service would not tell."""
+
+
+class Flag(StrEnum):
+    """A property that is so or not, as CloudFormation hands it over."""
+
+    TRUE = "true"
+    FALSE = "false"
 
 
 class PrivacyBudgetType(StrEnum):

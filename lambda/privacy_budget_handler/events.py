@@ -10,7 +10,9 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from . import __version__, mark, properties
+from .budget import DesiredTemplate, DifferentialPrivacy
 from .client import Calls, CleanRooms, OutOfTime, ServiceError, call
+from .contract import MAX_AGGREGATIONS, UNKNOWN
 from .lifecycle import Refusal
 from .properties import InvalidProperty
 from .protocol import Resource, TooLate
@@ -91,7 +93,8 @@ resource = Resource(explain, unfinished, tell)
 def create(event: Mapping[str, Any], _: Any) -> str:
     """Create: the desired template, or one that an earlier delivery of the event made."""
     reconciler = _reconciler(event)
-    return _stands(reconciler.create(properties.parse(event["ResourceProperties"])))
+    desired = properties.parse(event["ResourceProperties"])
+    return _stands(reconciler.create(desired), desired)
 
 
 @resource.update
@@ -100,7 +103,7 @@ def update(event: Mapping[str, Any], _: Any) -> str:
     reconciler = _reconciler(event)
     desired = properties.parse(event["ResourceProperties"])
     previous = properties.parse_previous(event.get("OldResourceProperties", {}))
-    return _stands(reconciler.update(event["PhysicalResourceId"], desired, previous))
+    return _stands(reconciler.update(event["PhysicalResourceId"], desired, previous), desired)
 
 
 @resource.delete
@@ -116,9 +119,21 @@ def _reconciler(event: Mapping[str, Any]) -> Reconciler:
     return Reconciler(rooms, owner, event["RequestId"], _rolling_back(event["StackId"]), story)
 
 
-def _stands(outcome: Outcome) -> str:
-    resource.Data = dict(outcome.attributes)
+def _stands(outcome: Outcome, desired: DesiredTemplate) -> str:
+    resource.Data = {**outcome.attributes, **_privacy_impact(desired)}
     return outcome.physical_id
+
+
+def _privacy_impact(desired: DesiredTemplate) -> dict[str, str]:
+    """How many aggregations the budget allows, where that was asked for; a service that does not tell fails nothing."""
+    if not desired.preview_impact or not isinstance(desired.budget, DifferentialPrivacy):
+        return {}
+    allowed: Mapping[str, int] = {}
+    try:
+        allowed = rooms.preview(desired.membership_id, desired.budget)
+    except ServiceError as error:
+        story.warnings.append(f"could not tell how many aggregations the budget allows: {error}")
+    return {name: str(allowed.get(type_, UNKNOWN)) for type_, name in MAX_AGGREGATIONS.items()}
 
 
 def _rolling_back(stack_id: str) -> Callable[[], bool | None]:

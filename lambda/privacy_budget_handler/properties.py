@@ -11,6 +11,7 @@ from .contract import (
     AccessBudgetPeriod,
     AutoRefresh,
     AutoRefreshMode,
+    Flag,
     OnBudgetReset,
     OnExisting,
     PrivacyBudgetType,
@@ -35,8 +36,11 @@ def parse(properties: Mapping[str, object]) -> DesiredTemplate:
         tags=_tags(top),
         on_existing=top.choice(Property.ON_EXISTING, OnExisting, OnExisting.FAIL),
         on_budget_reset=top.choice(Property.ON_BUDGET_RESET, OnBudgetReset, OnBudgetReset.REFUSE),
+        preview_impact=top.choice(Property.PREVIEW_IMPACT, Flag, Flag.FALSE) is Flag.TRUE,
     )
     top.refuse_the_rest()
+    if desired.preview_impact and not isinstance(desired.budget, DifferentialPrivacy):
+        raise InvalidProperty(f"{Property.PREVIEW_IMPACT} goes with {PrivacyBudgetType.DIFFERENTIAL_PRIVACY} only: leave it out")
     return desired
 
 

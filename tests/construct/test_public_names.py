@@ -17,6 +17,7 @@ def parameters(function: object) -> list[str]:
 def test_exported_names() -> None:
     assert cleanrooms_privacy_budget.__all__ == [
         "AccessLimit",
+        "AggregationType",
         "AutoRefresh",
         "IPrivacyBudgetProvider",
         "IPrivacyBudgetTemplate",
@@ -36,6 +37,7 @@ def test_keywords() -> None:
         "on_budget_reset",
         "removal_policy",
         "provider",
+        "preview_impact",
     ]
     assert parameters(PrivacyBudgetProvider.__init__) == [
         "memory_size",
@@ -67,6 +69,7 @@ def test_names_in_the_cloudformation_template() -> None:
         "Tags",
         "OnExisting",
         "OnBudgetReset",
+        "PreviewImpact",
     ]
     assert list(contract.Attribute) == [
         "Arn",
@@ -74,6 +77,13 @@ def test_names_in_the_cloudformation_template() -> None:
         "MembershipArn",
         "CollaborationArn",
         "CollaborationIdentifier",
+    ]
+    assert list(contract.MAX_AGGREGATIONS.values()) == [
+        "MaxAggregations.AVG",
+        "MaxAggregations.COUNT",
+        "MaxAggregations.COUNT_DISTINCT",
+        "MaxAggregations.SUM",
+        "MaxAggregations.STDDEV",
     ]
 
 

@@ -8,6 +8,7 @@ from aws_cdk.assertions import Annotations, Match, Template
 
 from cleanrooms_privacy_budget import (
     AccessLimit,
+    AggregationType,
     AutoRefresh,
     OnBudgetReset,
     OnExisting,
@@ -304,3 +305,25 @@ def test_grants_name_both_forms_of_the_arn() -> None:
         [*prefix, f":cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/privacybudgettemplate/", template_id],
         [*prefix, ":cleanrooms:us-east-1:111122223333:privacybudgettemplate/", template_id],
     ]
+
+
+def test_how_many_aggregations_the_budget_allows_is_an_attribute() -> None:
+    stack = new_stack()
+    template = add(stack, preview_impact=True)
+    cdk.CfnOutput(stack, "Counts", value=template.max_aggregations(AggregationType.COUNT))
+    assert only(stack)["Properties"]["PreviewImpact"] is True
+    (output,) = [output for name, output in Template.from_stack(stack).to_json()["Outputs"].items() if name == "Counts"]
+    assert output["Value"] == {"Fn::GetAtt": ["Budget", "MaxAggregations.COUNT"]}
+
+
+def test_what_was_not_asked_for_is_no_attribute() -> None:
+    stack = new_stack()
+    template = add(stack)
+    assert "PreviewImpact" not in only(stack)["Properties"]
+    with pytest.raises(ValueError, match=r"max_aggregations goes with preview_impact=True, got False \[Shop/Budget\]"):
+        template.max_aggregations(AggregationType.COUNT)
+
+
+def test_an_access_budget_has_no_privacy_impact() -> None:
+    with pytest.raises(ValueError, match=r"preview_impact goes with differential privacy, got ACCESS_BUDGET \[Shop/Budget\]"):
+        add(new_stack(), budget=ACCESS_BUDGET, preview_impact=True)

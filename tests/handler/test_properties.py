@@ -101,6 +101,8 @@ WRONG = {
     "tag of AWS": (dp(Tags=tags(**{"aws:x": "1"})), "must not start with a reserved prefix"),
     "tag of the handler": (dp(Tags=tags(**{"cleanrooms-privacy-budget:owner": "me"})), "must not start with a reserved prefix"),
     "too many tags": (dp(Tags=tags(**{f"k{n}": "v" for n in range(197)})), "Tags must be at most 196 tags, got 197"),
+    "preview unknown": (dp(PreviewImpact="yes"), "PreviewImpact must be true or false, got 'yes'"),
+    "preview of an access budget": (limits(DAY) | {"PreviewImpact": True}, "PreviewImpact goes with DIFFERENTIAL_PRIVACY only"),
     "on existing unknown": (dp(OnExisting="REPLACE"), "OnExisting must be FAIL or ADOPT, got 'REPLACE'"),
     "on budget reset unknown": (dp(OnBudgetReset="YES"), "OnBudgetReset must be REFUSE or ALLOW, got 'YES'"),
 }
@@ -118,10 +120,11 @@ def test_a_wrong_property_fails_with_rule_and_value_and_calls_nothing(properties
 
 def test_an_older_provider_says_what_it_knows_and_that_it_wants_an_update() -> None:
     with pytest.raises(InvalidProperty) as raised:
-        parse(as_strings(dp(PreviewImpact=True)))
+        parse(as_strings(dp(Monthly=True)))
     assert str(raised.value) == (
-        f"PreviewImpact: no such property; this provider, version {__version__}, knows AutoRefresh, MembershipIdentifier, OnBudgetReset,"
-        " OnExisting, Parameters, PrivacyBudgetType, Tags. Check the spelling, or update the provider if it is older than the construct"
+        f"Monthly: no such property; this provider, version {__version__}, knows AutoRefresh, MembershipIdentifier, OnBudgetReset,"
+        " OnExisting, Parameters, PreviewImpact, PrivacyBudgetType, Tags. Check the spelling, or update the provider if it is older than"
+        " the construct"
     )
     assert {property_.value for property_ in contract.Property} == set(str(raised.value).split("knows ")[1].split(".")[0].split(", "))
 

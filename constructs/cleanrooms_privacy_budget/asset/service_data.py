@@ -16,6 +16,7 @@ SERVICES: Final = {
         "ListPrivacyBudgetTemplates",
         "ListPrivacyBudgets",
         "ListTagsForResource",
+        "PreviewPrivacyImpact",
         "TagResource",
         "UntagResource",
         "UpdatePrivacyBudgetTemplate",
