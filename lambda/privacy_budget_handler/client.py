@@ -22,6 +22,7 @@ class ServiceError(Exception):
 
     def __init__(self, operation: str, code: str, message: str) -> None:
         super().__init__(f"{code} from {operation}: {message}")
+        self.operation = operation
         self.code = code
 
 

@@ -16,6 +16,10 @@ class Refusal(Exception):
     """The handler will not do this: the rule, what stands there, and the way out."""
 
 
+class Occupied(Refusal):
+    """Somebody else's template of the same identity stands there already."""
+
+
 class Change(Enum):
     """What it takes to bring a template's budget to the desired one of the same identity."""
 
@@ -74,13 +78,13 @@ class Standing(Enum):
 
 
 def standing(tags: Mapping[str, str], owner: str, request_id: str, desired: DesiredTemplate, arn: str) -> Standing:
-    """Whose the template in a create's way is. Raises Refusal where it is someone else's and is not to be adopted."""
+    """Whose the template in a create's way is. Raises Occupied where it is someone else's and is not to be adopted."""
     if tags.get(mark.OWNER) == owner:
         return Standing.THIS_REQUEST if tags.get(mark.REQUEST) == request_id else Standing.THIS_RESOURCE
     if desired.on_existing is OnExisting.ADOPT:
         return Standing.ADOPTABLE
     whose = tags.get(mark.OWNER, "nobody's mark")
-    raise Refusal(
+    raise Occupied(
         f"{_sentence(desired.identity)} exists already: {arn}, which carries {whose}. Clean Rooms allows one of each. To take it"
         " over with what is left of its budget, set on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
     )

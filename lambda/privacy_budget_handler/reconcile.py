@@ -64,7 +64,7 @@ class Reconciler:
             if outcome.physical_id == physical_id:
                 self._dispose_of_unacknowledged(previous.identity)
             return outcome
-        found = self._find(physical_id, desired.identity)
+        found = self.find(physical_id, desired.identity)
         if found is None:
             return self._create(desired, physical_id, may_reset)
         self.story.found = found.arn
@@ -72,6 +72,17 @@ class Reconciler:
         if OnExisting.ADOPT in (desired.on_existing, previous.on_existing) and self._may_keep_for_good(found.arn):
             tags = replace(tags, remove=tags.remove | {mark.ADOPTED_FROM})
         return Outcome(physical_id, self._bring(found, desired, tags, physical_id, may_reset).attributes)
+
+    def find(self, physical_id: str, identity: Identity) -> Template | None:
+        """The template behind a physical id, or else the one of that identity that carries this resource's mark."""
+        template_id = _template_id(physical_id)
+        if template_id is not None:
+            with suppress(*_PERHAPS_GONE):
+                return self.rooms.get(identity.membership_id, template_id)
+        existing = self.rooms.find(identity)
+        if existing is not None and self.rooms.tags(existing.arn).get(mark.OWNER) == self.owner:
+            return existing
+        return None
 
     def _may_keep_for_good(self, arn: str) -> bool:
         """Whether this resource has taken the template over, nobody has since, and the deploy that did is not being rolled back."""
@@ -262,17 +273,6 @@ class Reconciler:
         else:
             self.rooms.untag(arn, frozenset({mark.OWNER, mark.ADOPTED_FROM}))
         self.story.warnings.append(f"handed {arn} back to {previous or 'nobody'}: this stack did not make it")
-
-    def _find(self, physical_id: str, identity: Identity) -> Template | None:
-        """The template behind a physical id, or else the one of that identity that carries this resource's mark."""
-        template_id = _template_id(physical_id)
-        if template_id is not None:
-            with suppress(*_PERHAPS_GONE):
-                return self.rooms.get(identity.membership_id, template_id)
-        existing = self.rooms.find(identity)
-        if existing is not None and self.rooms.tags(existing.arn).get(mark.OWNER) == self.owner:
-            return existing
-        return None
 
     def _find_own(self, identity: Identity) -> "_Own | None":
         """The template of that identity that carries this resource's mark."""
