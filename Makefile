@@ -49,7 +49,7 @@ help: ## Show this help
 deploy: setup ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
 	@mkdir -p build
 	@$(CDK_RUN) deploy --all $(APPROVAL) --outputs-file $(OUTPUTS)
-	@$(RUN) $(BIN)/python -m privacy_budget_cli --outputs $(OUTPUTS)
+	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: diff
 diff: setup ## Show what a deploy would change
@@ -70,7 +70,7 @@ endif
 
 .PHONY: status
 status: setup ## Show what Clean Rooms holds since the last deploy
-	@$(RUN) $(BIN)/python -m privacy_budget_cli --outputs $(OUTPUTS)
+	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: spend
 spend: setup ## Use up part of the local budget, as queries would (COUNT=5)

@@ -1,0 +1,26 @@
+"""What the subcommands' arguments have in common."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+
+from privacy_budget_handler.contract import MEMBERSHIP_ID_RULE, is_membership_id
+
+
+def membership(text: str) -> str:
+    """A membership's id."""
+    if not is_membership_id(text):
+        raise ArgumentTypeError(f"a membership's id must be {MEMBERSHIP_ID_RULE}, got {text!r}")
+    return text
+
+
+def add_account_arguments(parser: ArgumentParser) -> None:
+    """Declare where and as whom to ask, each by default as every AWS tool has it."""
+    account = parser.add_argument_group("AWS account (by default as every AWS tool: environment, then configuration files)")
+    account.add_argument("--profile", help="a profile of the AWS configuration")
+    account.add_argument("--region", help="the region of the memberships")
+    account.add_argument("--endpoint-url", type=_url, metavar="URL", help="another address of the service")
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ArgumentTypeError(f"must begin with https:// or http://, got {text!r}")
+    return text

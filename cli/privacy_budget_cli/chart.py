@@ -1,0 +1,57 @@
+"""The chart of a preview: a panel for each type of aggregation, a line for each noise."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import Problem
+
+try:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ModuleNotFoundError as error:
+    if error.name != "matplotlib":
+        raise
+    raise Problem("--plot needs matplotlib, which is not installed: pip install 'cleanrooms-privacy-budget[plot]'") from None
+
+if TYPE_CHECKING:
+    from .preview import Impact
+
+_COLUMNS = 3
+_FORMATS = (".png", ".svg", ".pdf")
+
+
+def check(file: Path) -> None:
+    """See that a chart can be written there, before anything is asked. Raises Problem."""
+    if file.suffix.lower() not in _FORMATS:
+        raise Problem(f"--plot must name a file that ends with {', '.join(_FORMATS)}, got {file}")
+    if not file.absolute().parent.is_dir():
+        raise Problem(f"--plot must name a file in a folder that exists, got {file}; make the folder first")
+
+
+def draw(impacts: Sequence["Impact"], membership_id: str, file: Path) -> None:
+    """Write the chart. Raises Problem where the file cannot be written."""
+    aggregations = list(impacts[0].max_counts)
+    noises = sorted({impact.users_noise_per_query for impact in impacts})
+    rows = -(-len(aggregations) // _COLUMNS)
+    figure = Figure(figsize=(10, 3.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
+    for aggregation, panel in zip(aggregations, panels, strict=False):
+        for noise in noises:
+            line = [impact for impact in impacts if impact.users_noise_per_query == noise]
+            epsilons = [impact.epsilon for impact in line]
+            panel.plot(epsilons, [impact.max_counts[aggregation] for impact in line], marker="o", markersize=3, label=f"{noise} users")
+        panel.set_title(aggregation, fontsize="medium")
+        panel.set_xlabel("epsilon")
+        panel.set_ylim(bottom=0)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(alpha=0.3)
+    for spare in panels[len(aggregations) :]:
+        spare.set_axis_off()
+    figure.suptitle(f"Aggregations that a budget would allow, membership {membership_id}", fontsize="medium")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="noise per query", loc="lower right", frameon=False)
+    try:
+        figure.savefig(file, dpi=120)
+    except OSError as error:
+        raise Problem(f"the chart could not be written to {file}: {error.strerror}") from None

@@ -1,0 +1,46 @@
+"""The command's subcommands, and the sentence that each failure ends with."""
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from privacy_budget_handler import __version__
+from privacy_budget_handler.client import ServiceError
+
+from . import preview, status, terminal
+from .arguments import add_account_arguments
+from .errors import Problem, explain
+from .messages import say
+from .session import session
+
+_SUBCOMMANDS = {"status": status, "preview": preview}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments say, and give the exit status: 0, 1 where it failed, or the subcommand's own."""
+    options = _parser().parse_args(arguments)
+    region = None
+    try:
+        options.session = session(options.profile, options.region)
+        region = options.session.region_name
+        ended: int = options.run(options, terminal.console())
+    except Problem as error:
+        say(str(error))
+    except (ServiceError, ClientError, BotoCoreError) as error:
+        say(explain(error, region))
+    else:
+        return ended
+    return 1
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="privacy-budget", description="Privacy budgets of AWS Clean Rooms.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, subcommand in _SUBCOMMANDS.items():
+        command = commands.add_parser(name, help=subcommand.DESCRIPTION, description=subcommand.DESCRIPTION)
+        subcommand.add_arguments(command)
+        add_account_arguments(command)
+        command.set_defaults(run=subcommand.run)
+    return parser

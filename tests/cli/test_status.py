@@ -1,0 +1,239 @@
+"""What ``privacy-budget status`` shows, and how it ends."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cleanrooms_local_aws.clean_rooms import exceptions
+from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
+from command import Command, access_budget, spent_budget
+from privacy_budget_handler import mark
+from privacy_budget_handler.client import CleanRooms
+from stack import Rooms
+
+pytest_plugins = ["command_fixtures"]
+
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_differential_privacy_budget(command: Command, rooms: Rooms, membership: str) -> None:
+    template = spent_budget(rooms, membership, 90, team="é", **{mark.OWNER: "arn:aws:cloudformation:stack/shop Budget"})
+    ended = command("status", membership)
+    assert (ended.status, ended.err) == (0, "")
+    assert lines(ended.out) == [
+        f"Privacy budget templates in Clean Rooms, membership {membership}:",
+        template["arn"],
+        "  Kind     DIFFERENTIAL_PRIVACY",
+        "  Budget   epsilon 3, noise of 30 users per query",
+        "  Refresh  NONE",
+        "  Tags     team = é",
+        "  Owner    arn:aws:cloudformation:stack/shop Budget",
+        "  Left",
+        f"  {'█' * 24} 100% 49 of 49 AVG",
+        f"  {'█' * 3}{'░' * 21}   9% 9 of 99 COUNT",
+        f"  {'█' * 24} 100% 198 of 198 COUNT_DISTINCT",
+        f"  {'█' * 24} 100% 66 of 66 SUM",
+        f"  {'█' * 24} 100% 33 of 33 STDDEV",
+        "",
+    ]
+
+
+def test_an_access_budget(command: Command, rooms: Rooms, membership: str) -> None:
+    template = access_budget(rooms, membership, CALENDAR_DAY=4, LIFETIME=1000)
+    rooms.spend(template, uses=4)
+    shown = lines(command("status", membership).out)
+    assert f"  Table   {rooms.table(membership)}" in shown
+    assert "  Limits  4 per CALENDAR_DAY (refresh ENABLED), 1000 per LIFETIME" in shown
+    assert f"  {'░' * 24}   0% 0 of 4 CALENDAR_DAY" in shown
+    assert f"  {'█' * 23}░  99% 996 of 1000 LIFETIME" in shown
+
+
+def test_an_empty_membership_says_so(command: Command, membership: str) -> None:
+    assert lines(command("status", membership, "--fail-below", "1").out) == [f"Membership {membership} has no privacy budget template."]
+
+
+def test_json(command: Command, rooms: Rooms, membership: str) -> None:
+    template, other = spent_budget(rooms, membership, 9, team="a"), access_budget(rooms, membership, LIFETIME=5)
+    ended = command("status", membership, "--json")
+    assert json.loads(ended.out) == {
+        "memberships": [
+            {
+                "membershipId": membership,
+                "templates": [
+                    {
+                        "arn": template["arn"],
+                        "id": template["id"],
+                        "privacyBudgetType": "DIFFERENTIAL_PRIVACY",
+                        "epsilon": 3,
+                        "usersNoisePerQuery": 30,
+                        "autoRefresh": "NONE",
+                        "tags": {"team": "a"},
+                        "owner": None,
+                        "balances": [
+                            {"type": "AVG", "remaining": 49, "maximum": 49},
+                            {"type": "COUNT", "remaining": 90, "maximum": 99},
+                            {"type": "COUNT_DISTINCT", "remaining": 198, "maximum": 198},
+                            {"type": "SUM", "remaining": 66, "maximum": 66},
+                            {"type": "STDDEV", "remaining": 33, "maximum": 33},
+                        ],
+                        "remainingFraction": 90 / 99,
+                    },
+                    {
+                        "arn": other["arn"],
+                        "id": other["id"],
+                        "privacyBudgetType": "ACCESS_BUDGET",
+                        "resourceArn": rooms.table(membership),
+                        "limits": [{"type": "LIFETIME", "budget": 5, "autoRefresh": None}],
+                        "tags": {},
+                        "owner": None,
+                        "balances": [{"type": "LIFETIME", "remaining": 5, "maximum": 5}],
+                        "remainingFraction": 1.0,
+                    },
+                ],
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("spent", "least", "status"),
+    [
+        pytest.param(0, "1", 0, id="nothing_spent"),
+        pytest.param(66, "0.3", 0, id="above"),
+        pytest.param(66, "0.34", 3, id="below"),
+        pytest.param(99, "0.01", 3, id="all_spent"),
+    ],
+)
+def test_fail_below(command: Command, rooms: Rooms, membership: str, spent: int, least: str, status: int) -> None:
+    template = spent_budget(rooms, membership, spent)
+    ended = command("status", membership, "--fail-below", least, "--json")
+    assert ended.status == status
+    assert (f"{template['arn']}: {round(100 - spent / 0.99)}% is left, which is below {least}\n" in ended.err) == (status == 3)
+
+
+def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, rooms: Rooms, membership: str) -> None:
+    access_budget(rooms, membership, LIFETIME=0)
+    ended = command("status", membership, "--fail-below", "0.1")
+    assert ended.status == 3
+    assert "0% 0 of 0 LIFETIME" in ended.out
+
+
+@pytest.mark.parametrize("least", ["0", "1.1", "-1", "20%", "nan"])
+def test_a_threshold_out_of_range_is_refused(command: Command, membership: str, least: str) -> None:
+    ended = command("status", membership, f"--fail-below={least}")
+    assert ended.status == 2
+    assert f"must be a number above 0 and up to 1, got '{least}'" in ended.err
+
+
+def test_a_budget_that_is_not_listed_cannot_be_compared(
+    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = spent_budget(rooms, membership)
+    monkeypatch.setattr(CleanRooms, "balances_by_template", lambda *_: {})
+    assert "Left     not listed" in command("status", membership).out
+    ended = command("status", membership, "--fail-below", "0.1")
+    assert ended.status == 1
+    assert f"{template['arn']}: Clean Rooms lists no budget, so what is left cannot be told" in ended.err
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_membership_that_cannot_be_read_does_not_silence_the_others(command: Command, rooms: Rooms, membership: str, output: str) -> None:
+    template = spent_budget(rooms, membership, 99)
+    ended = command("status", UNKNOWN, membership, "--fail-below", "0.5", *(["--json"] if output == "json" else []))
+    assert ended.status == 1
+    assert template["arn"] in ended.out
+    assert f"privacy-budget: membership {UNKNOWN}: region us-east-1 of this account has no such membership; check its id" in ended.err
+    if output == "json":
+        unread, read = json.loads(ended.out)["memberships"]
+        assert unread["membershipId"] == UNKNOWN
+        assert unread["error"] in ended.err
+        assert read["templates"][0]["remainingFraction"] == 0
+
+
+def test_all_memberships_page_by_page(command: Command, rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [rooms.membership() for _ in range(3)]
+    asked: list[dict[str, Any]] = []
+    first: dict[str, Any] = {"membershipSummaries": [{"id": made[0]}, {"id": made[1]}], "nextToken": "more"}
+    pages = iter([first, {"membershipSummaries": [{"id": made[2]}]}])
+
+    def call(client: Any, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        asked.append({"operation": operation, **request})
+        return next(pages)
+
+    monkeypatch.setattr("privacy_budget_cli.holdings.call", call)
+    assert [line.split()[1] for line in lines(command("status", "--all").out)] == made
+    assert asked == [
+        {"operation": "list_memberships", "status": "ACTIVE"},
+        {"operation": "list_memberships", "status": "ACTIVE", "nextToken": "more"},
+    ]
+
+
+def test_all_memberships_of_the_account(command: Command, rooms: Rooms) -> None:
+    assert command("status", "--all").out == "There is no active membership.\n"
+    made = {rooms.membership(), rooms.membership()}
+    assert {line.split()[1] for line in lines(command("status", "--all").out)} == made
+
+
+def test_a_long_list_of_templates_is_read_to_its_end(
+    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleanrooms_local_aws.clean_rooms.pages.LARGEST_PAGE", 2)
+    made = [access_budget(rooms, membership, f"table{number}", LIFETIME=10)["arn"] for number in range(5)]
+    shown = command("status", membership).out
+    assert [line for line in lines(shown) if line in made] == made
+    assert shown.count("10 of 10 LIFETIME") == 5
+
+
+def test_memberships_from_the_outputs_of_a_deployment(command: Command, membership: str, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"A": {"MembershipId": membership}, "B": {"MembershipId": "none"}, "C": {"Arn": "x"}, "D": {}}))
+    assert command("status", "--outputs", str(outputs)).out == f"Membership {membership} has no privacy budget template.\n"
+    outputs.write_text("{}")
+    ended = command("status", "--outputs", str(outputs))
+    assert (ended.status, ended.out) == (0, f"No output MembershipId in {outputs}: nothing to show.\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(None, "does not exist; deploy first, by cdk deploy --outputs-file", id="missing"),
+        pytest.param("{", "is not what cdk deploy --outputs-file writes", id="no_json"),
+        pytest.param('["a"]', "is not what cdk deploy --outputs-file writes", id="other_json"),
+    ],
+)
+def test_outputs_that_cannot_be_read(command: Command, tmp_path: Path, content: str | None, told: str) -> None:
+    outputs = tmp_path / "outputs.json"
+    if content is not None:
+        outputs.write_text(content)
+    ended = command("status", "--outputs", str(outputs))
+    assert (ended.status, ended.out) == (1, "")
+    assert f"privacy-budget: {outputs} {told}" in ended.err
+
+
+def test_what_is_asked_for_is_one_thing(command: Command, membership: str) -> None:
+    nothing, both = command("status"), command("status", membership, "--all")
+    assert (nothing.status, both.status) == (2, 2)
+    assert "one of the arguments MEMBERSHIP --all --outputs is required" in nothing.err
+    assert "argument --all: not allowed with argument MEMBERSHIP" in both.err
+
+
+def test_a_service_that_fails_for_one_template_is_named(
+    command: Command, use: Callable[[Settings], None], rooms: Rooms, membership: str
+) -> None:
+    def broken(operation: str, moment: Moment) -> None:
+        if operation == "ListPrivacyBudgets":
+            raise exceptions.ConflictException("not now")
+
+    use(Settings(faults=broken))
+    other = rooms.membership()
+    spent_budget(rooms, other, 0)
+    ended = command("status", other)
+    assert ended.status == 1
+    assert f"membership {other}: ListPrivacyBudgets failed with ConflictException; AWS says: not now" in ended.err
