@@ -14,9 +14,10 @@ def main() -> int:
 
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
-        if error.name not in _OF_THE_EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _OF_THE_EXTRA:
             raise
-        say(f"The command needs {error.name}, which is not installed: pip install 'cleanrooms-privacy-budget[cli]'")
+        say(f"the command needs {missing}, which is not installed; pip install 'cleanrooms-privacy-budget[cli]'")
         return 1
     except KeyboardInterrupt:
         return interrupted()

@@ -10,9 +10,9 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ModuleNotFoundError as error:
-    if error.name != "matplotlib":
+    if (error.name or "").partition(".")[0] != "matplotlib":
         raise
-    raise Problem("--plot needs matplotlib, which is not installed: pip install 'cleanrooms-privacy-budget[plot]'") from None
+    raise Problem("--plot needs matplotlib, which is not installed; pip install 'cleanrooms-privacy-budget[plot]'") from None
 
 if TYPE_CHECKING:
     from .preview import Impact

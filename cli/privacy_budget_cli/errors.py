@@ -40,7 +40,7 @@ def _refusal(error: ClientError, region: str | None) -> str:
     match code:
         case "ResourceNotFoundException":
             return f"region {region} of this account has no such membership; check its id, --region and --profile (AWS says: {told})"
-        case "AccessDeniedException":
+        case "AccessDeniedException" | "AccessDenied":
             named = _ACTION.search(told)
             return f"these credentials may not do this; allow them {named[1] if named else f'cleanrooms:{operation}'} (AWS says: {told})"
         case "ExpiredTokenException" | "ExpiredToken" | "RequestExpired":
