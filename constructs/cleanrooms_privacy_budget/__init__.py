@@ -1,12 +1,14 @@
 """AWS Clean Rooms privacy budget templates for the AWS CDK, by a custom resource that never loses a spent budget by accident."""
 
-from privacy_budget_handler.contract import AggregationType, AutoRefresh, OnBudgetReset, OnExisting
+from privacy_budget_handler.contract import AccessBudgetPeriod, AggregationType, AutoRefresh, OnBudgetReset, OnExisting
 
 from .budget import AccessLimit, PrivacyBudget
+from .monitor import PrivacyBudgetMonitor
 from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider
 from .template import IPrivacyBudgetTemplate, PrivacyBudgetTemplate
 
 __all__ = [
+    "AccessBudgetPeriod",
     "AccessLimit",
     "AggregationType",
     "AutoRefresh",
@@ -15,6 +17,7 @@ __all__ = [
     "OnBudgetReset",
     "OnExisting",
     "PrivacyBudget",
+    "PrivacyBudgetMonitor",
     "PrivacyBudgetProvider",
     "PrivacyBudgetTemplate",
 ]

@@ -1,4 +1,4 @@
-"""Why the provider's policy has wildcards, told to cdk-nag finding by finding."""
+"""Why policies have wildcards, told to cdk-nag finding by finding."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -14,8 +14,10 @@ WHY_ALL_TEMPLATES: Final = (
 WHY_ALL_STACKS: Final = (
     "Any stack of the account may use the provider, and DescribeStacks, which reads only, tells whether that stack is rolling back."
 )
-
-
+WHY_ALL_MEMBERSHIPS: Final = (
+    "A role's policies may have 10,240 characters together, too few to name so many memberships; the one action allowed on all of them"
+    " reads what is left of their budgets."
+)
 WHY_VPC_POLICY: Final = "AWS maintains the actions that a function in a VPC needs on its network interfaces, which have no name before."
 
 

@@ -29,6 +29,9 @@ CHANGE: Final = (
 READ_BALANCE: Final = ("cleanrooms:ListPrivacyBudgetTemplates", "cleanrooms:ListPrivacyBudgets")
 """Reading what is left of a membership's budgets; the first is authorised on its templates as well."""
 
+LIST_BALANCES: Final = "cleanrooms:ListPrivacyBudgets"
+"""Reading what is left of a membership's budgets, and nothing else."""
+
 
 def membership_arn(stack: Stack, membership_id: str) -> str:
     """The ARN of a membership of the stack's account and region."""

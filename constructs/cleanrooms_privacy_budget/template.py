@@ -39,8 +39,13 @@ class IPrivacyBudgetTemplate(Protocol):
         ...
 
     @property
+    def membership_id(self) -> str:
+        """The id of the membership that the template belongs to, a UUID."""
+        ...
+
+    @property
     def membership_arn(self) -> str:
-        """The ARN of the membership that the template belongs to."""
+        """The ARN of that membership."""
         ...
 
     @property
@@ -203,8 +208,13 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         return self.get_att_string(Attribute.PRIVACY_BUDGET_TEMPLATE_IDENTIFIER)
 
     @property
+    def membership_id(self) -> str:
+        """The id of the membership that the template belongs to, as it was declared."""
+        return self._membership_id
+
+    @property
     def membership_arn(self) -> str:
-        """The ARN of the membership that the template belongs to."""
+        """The ARN of that membership."""
         return self.get_att_string(Attribute.MEMBERSHIP_ARN)
 
     @property
@@ -255,6 +265,10 @@ class _ImportedTemplate(Resource, _Grants):
     @property
     def privacy_budget_template_id(self) -> str:
         return Fn.select(1, Fn.split("privacybudgettemplate/", self._arn))
+
+    @property
+    def membership_id(self) -> str:
+        return Fn.select(1, Fn.split("membership/", self.membership_arn))
 
     @property
     def membership_arn(self) -> str:

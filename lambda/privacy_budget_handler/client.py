@@ -164,14 +164,17 @@ class CleanRooms:
         return self.balances_by_template(membership_id, kind).get(template_id, [])
 
     def balances_by_template(self, membership_id: str, kind: PrivacyBudgetType) -> dict[str, list[Balance]]:
-        """ListPrivacyBudgets: what is left of each of a membership's budgets of one kind, by the templates' ids. Raises NotFound."""
+        """ListPrivacyBudgets: what is left of each of a membership's budgets of a kind, by template. Raises NotFound."""
         budgets = self._pages(
             "list_privacy_budgets",
             "privacyBudgetSummaries",
             membershipIdentifier=membership_id,
             privacyBudgetType=kind.value,
         )
-        return {budget["privacyBudgetTemplateId"]: _balances(budget["budget"]) for budget in budgets}
+        by_template: dict[str, list[Balance]] = {}
+        for budget in budgets:
+            by_template.setdefault(budget["privacyBudgetTemplateId"], []).extend(_balances(budget["budget"]))
+        return by_template
 
     def preview(self, membership_id: str, budget: DifferentialPrivacy) -> dict[str, int]:
         """PreviewPrivacyImpact: how many aggregations of each type a budget would allow. Raises Denied and Refused."""

@@ -1,4 +1,4 @@
-"""The function's zip: complete, small, and the same wherever it is made."""
+"""The functions' zip: complete, small, and the same wherever it is made."""
 
 import importlib.metadata
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aws_cdk import aws_lambda as lambda_
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, Asset, assemble, handler_asset, released_asset
+from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, MONITOR, Asset, assemble, handler_asset, released_asset
 from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
 
 ROOT = Path(__file__).parents[2]
@@ -23,11 +23,12 @@ def asset() -> Asset:
 
 def checkout(folder: Path) -> Path:
     """A copy of what the zip has of a checkout."""
-    handler = folder / "lambda" / HANDLER
-    handler.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)
     (folder / "LICENSE").write_bytes((ROOT / "LICENSE").read_bytes())
-    for source in (ROOT / "lambda" / HANDLER).glob("*.py"):
-        (handler / source.name).write_bytes(source.read_bytes())
+    for package in (HANDLER, MONITOR):
+        (folder / "lambda" / package).mkdir(parents=True)
+        for source in (ROOT / "lambda" / package).glob("*.py"):
+            (folder / "lambda" / package / source.name).write_bytes(source.read_bytes())
     return folder
 
 
@@ -88,9 +89,10 @@ def test_a_release_is_compiled_where_the_runtimes_interpreter_is_at_hand(
     assert released_asset(ROOT, tmp_path / "with").digest == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).digest
 
 
-def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", [f"{HANDLER}/mark.py", f"{MONITOR}/readings.py"], ids=["handler", "monitor"])
+def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path, source: str) -> None:
     copied = checkout(tmp_path)
-    (copied / "lambda" / HANDLER / "mark.py").write_text("# edited\n")
+    (copied / "lambda" / source).write_text("# edited\n")
     assert assemble(copied, tmp_path / "out").digest != asset.digest
 
 
@@ -101,16 +103,27 @@ def test_the_zip_is_small_and_holds_no_other_services_data(asset: Asset) -> None
     assert services == {"cleanrooms", "cloudformation"}
 
 
-def test_the_zip_runs_alone(asset: Asset, tmp_path: Path) -> None:
-    """Everything that the function imports is in the zip: nothing else is on the path but the standard library."""
+HANDLER_STARTS = """
+import privacy_budget_handler.function as function, privacy_budget_handler.events as events, boto3, botocore.session
+assert function.handle is events.handle, 'the function could not start'
+boto3.client('cloudformation', config=events.PATIENCE)
+print(events.rooms._client.meta.endpoint_url)
+"""
+MONITOR_STARTS = """
+import privacy_budget_monitor.function as function, privacy_budget_monitor.readings as readings, sys
+from privacy_budget_handler.budget import Balance
+from privacy_budget_handler.contract import PrivacyBudgetType
+readings.Reading('m', 't', PrivacyBudgetType.ACCESS_BUDGET, [Balance('LIFETIME', 1, 2)]).publish()
+assert 'crhelper' not in sys.modules, 'only the handler needs it'
+print(function.client.meta.endpoint_url)
+"""
+
+
+@pytest.mark.parametrize("script", [HANDLER_STARTS, MONITOR_STARTS], ids=["handler", "monitor"])
+def test_the_zip_runs_alone(asset: Asset, tmp_path: Path, script: str) -> None:
+    """Everything that the functions import is in the zip: nothing else is on the path but the standard library."""
     with zipfile.ZipFile(asset.path) as archive:
         archive.extractall(tmp_path)
-    script = (
-        "import privacy_budget_handler.function as function, privacy_budget_handler.events as events, boto3, botocore.session\n"
-        "assert function.handle is events.handle, 'the function could not start'\n"
-        "boto3.client('cloudformation', config=events.PATIENCE)\n"
-        "print(events.rooms._client.meta.endpoint_url)\n"
-    )
     finished = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{script}"],
         env={"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "PATH": os.environ["PATH"]},
@@ -119,7 +132,7 @@ def test_the_zip_runs_alone(asset: Asset, tmp_path: Path) -> None:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.strip() == "https://cleanrooms.eu-west-1.amazonaws.com"
+    assert finished.stdout.splitlines()[-1] == "https://cleanrooms.eu-west-1.amazonaws.com"
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)

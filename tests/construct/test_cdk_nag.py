@@ -1,4 +1,4 @@
-"""cdk-nag's AwsSolutions: no finding that is not acknowledged one by one, with a reason that the README prints."""
+"""cdk-nag's AwsSolutions: no finding that is not acknowledged one by one, with a reason that README or docs print."""
 
 import json
 import re
@@ -10,11 +10,11 @@ import pytest
 from aws_cdk import aws_ec2 as ec2
 from cdk_nag import AwsSolutionsChecks
 
-from cleanrooms_privacy_budget import PrivacyBudgetProvider
-from cleanrooms_privacy_budget.acknowledgements import WHY_ALL_STACKS, WHY_ALL_TEMPLATES, WHY_VPC_POLICY
+from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
+from cleanrooms_privacy_budget.acknowledgements import WHY_ALL_MEMBERSHIPS, WHY_ALL_STACKS, WHY_ALL_TEMPLATES, WHY_VPC_POLICY
 from synth import ACCESS_BUDGET, MEMBERSHIP, add
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
 def findings(stack: cdk.Stack, folder: Path) -> list[str]:
@@ -59,13 +59,32 @@ def test_no_finding_of_the_providers_in_a_vpc(stack: cdk.Stack, tmp_path: Path) 
     assert findings(stack, tmp_path) == []
 
 
+@pytest.mark.parametrize("env", [None, cdk.Environment(account="111122223333", region="us-east-1")], ids=["any", "literal"])
+@pytest.mark.parametrize("memberships", [1, 51], ids=["named_memberships", "all_memberships"])
+def test_no_finding_of_the_monitors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: cdk.Environment | None, memberships: int) -> None:
+    monkeypatch.setenv("CDK_VALIDATION", "true")
+    stack = cdk.Stack(cdk.App(outdir=str(tmp_path)), "Shop", env=env)
+    arn = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/12345678-1111-4222-8333-{{:012}}/privacybudgettemplate/{MEMBERSHIP}"
+    templates = [
+        PrivacyBudgetTemplate.from_privacy_budget_template_arn(stack, f"Imported{number}", arn.format(number))
+        for number in range(memberships)
+    ]
+    PrivacyBudgetMonitor(stack, "Monitor", templates=templates, alarm_below=0.2)
+    assert findings(stack, tmp_path) == []
+
+
 def test_what_is_not_acknowledged_is_found(stack: cdk.Stack, tmp_path: Path) -> None:
     provider = PrivacyBudgetProvider(stack, "Provider")
     provider.role.add_to_principal_policy(cdk.aws_iam.PolicyStatement(actions=["cleanrooms:*"], resources=["*"]))
     assert findings(stack, tmp_path) == ["AwsSolutions-IAM5[Action::cleanrooms:*]", "AwsSolutions-IAM5[Resource::*]"]
 
 
-def test_the_readme_prints_each_reason() -> None:
-    printed = re.sub(r"\s+", " ", README.read_text())
-    for reason in (WHY_ALL_TEMPLATES, WHY_ALL_STACKS, WHY_VPC_POLICY):
+@pytest.mark.parametrize(
+    ("page", "reasons"),
+    [("README.md", [WHY_ALL_TEMPLATES, WHY_ALL_STACKS, WHY_VPC_POLICY]), ("docs/monitoring.md", [WHY_ALL_MEMBERSHIPS])],
+    ids=["provider", "monitor"],
+)
+def test_each_reason_is_printed(page: str, reasons: list[str]) -> None:
+    printed = re.sub(r"\s+", " ", (ROOT / page).read_text())
+    for reason in reasons:
         assert reason in printed

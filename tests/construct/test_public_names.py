@@ -5,8 +5,9 @@ import inspect
 import aws_cdk as cdk
 
 import cleanrooms_privacy_budget
-from cleanrooms_privacy_budget import PrivacyBudgetProvider, PrivacyBudgetTemplate
+from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
 from privacy_budget_handler import contract, mark
+from privacy_budget_monitor import contract as metrics
 from synth import add
 
 
@@ -16,6 +17,7 @@ def parameters(function: object) -> list[str]:
 
 def test_exported_names() -> None:
     assert cleanrooms_privacy_budget.__all__ == [
+        "AccessBudgetPeriod",
         "AccessLimit",
         "AggregationType",
         "AutoRefresh",
@@ -24,6 +26,7 @@ def test_exported_names() -> None:
         "OnBudgetReset",
         "OnExisting",
         "PrivacyBudget",
+        "PrivacyBudgetMonitor",
         "PrivacyBudgetProvider",
         "PrivacyBudgetTemplate",
     ]
@@ -55,6 +58,7 @@ def test_keywords() -> None:
         "reserved_concurrent_executions",
         "parameter_name",
     ]
+    assert parameters(PrivacyBudgetMonitor.__init__) == ["templates", "interval", "alarm_below", "alarm_actions", "dashboard"]
     assert parameters(PrivacyBudgetProvider.from_function_arn) == ["timeout"]
     assert parameters(PrivacyBudgetProvider.from_parameter_name) == ["timeout"]
 
@@ -98,6 +102,12 @@ def test_logical_ids() -> None:
         "PrivacyBudgetProviderRole1843E271",
         "PrivacyBudgetProviderRoleDefaultPolicyD01C11D0",
     ]
+
+
+def test_metrics_that_users_alarms_and_dashboards_name() -> None:
+    assert metrics.NAMESPACE == "CleanRooms/PrivacyBudget"
+    assert list(metrics.Metric) == ["RemainingFraction", "Remaining", "Maximum"]
+    assert list(metrics.Dimension) == ["MembershipId", "PrivacyBudgetTemplateId", "Aggregation", "Period"]
 
 
 def test_marks_on_templates_that_stand() -> None:

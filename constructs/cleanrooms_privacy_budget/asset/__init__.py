@@ -1,4 +1,4 @@
-"""The function's deployment package: the handler and the installed distributions it needs, in one zip named by its contents.
+"""The functions' deployment package: handler, monitor and the installed distributions they need, in one zip named by its contents.
 
 The build hook of the wheel and the synth of a checkout both call ``assemble``; an installed wheel ships the zip ready-made. Nothing
 here imports anything outside the standard library, since the build hook loads it by its path.
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bytecode import compiled, interpreter_of_the_runtime
-from .contents import DISTRIBUTIONS, HANDLER, contents
+from .contents import DISTRIBUTIONS, HANDLER, MONITOR, contents
 
-__all__ = ["DISTRIBUTIONS", "HANDLER", "Asset", "assemble", "handler_asset", "released_asset"]
+__all__ = ["DISTRIBUTIONS", "HANDLER", "MONITOR", "Asset", "assemble", "handler_asset", "released_asset"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which files the function's zip holds: of the handler all, of the installed distributions what it uses of them."""
+"""Which files the functions' zip holds: of the handler and the monitor all, of the installed distributions what it uses of them."""
 
 import importlib.metadata
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Final
 from .service_data import SERVICES, trimmed
 
 HANDLER: Final = "privacy_budget_handler"
+MONITOR: Final = "privacy_budget_monitor"
 
 DISTRIBUTIONS: Final = (
     "aws-lambda-powertools",
@@ -49,7 +50,7 @@ LEFT_OUT: Final = (
     "aws_lambda_powertools/metrics/provider/datadog/*",
     "aws_lambda_powertools/middleware_factory/*",
 )
-"""Parts that the handler never uses, and what differs from one installation to the next."""
+"""Parts that neither function uses, and what differs from one installation to the next."""
 
 KEPT_UTILITIES: Final = ("aws_lambda_powertools/utilities/__init__.py", "aws_lambda_powertools/utilities/jmespath_utils/*")
 """Of powertools' utilities, what its Logger imports."""
@@ -65,8 +66,9 @@ def contents(checkout: Path) -> dict[str, bytes]:
 
 def _sources(checkout: Path) -> Iterator[tuple[str, bytes]]:
     yield f"{HANDLER}/LICENSE", (checkout / "LICENSE").read_bytes()
-    for path in (checkout / "lambda" / HANDLER).rglob("*.py"):
-        yield path.relative_to(checkout / "lambda").as_posix(), path.read_bytes()
+    for package in (HANDLER, MONITOR):
+        for path in (checkout / "lambda" / package).rglob("*.py"):
+            yield path.relative_to(checkout / "lambda").as_posix(), path.read_bytes()
 
 
 def _installed() -> Iterator[tuple[str, Path]]:

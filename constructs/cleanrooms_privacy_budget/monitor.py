@@ -1,0 +1,327 @@
+"""What is left of privacy budgets, in CloudWatch: metrics, alarms and a dashboard."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from aws_cdk import Duration, Names, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+from privacy_budget_handler import __version__
+from privacy_budget_handler.contract import AccessBudgetPeriod, AggregationType
+from privacy_budget_monitor.contract import NAMESPACE, Dimension, Input, Metric
+
+from .acknowledgements import WHY_ALL_MEMBERSHIPS, acknowledge_wildcards
+from .asset import MONITOR, handler_asset
+from .permissions import LIST_BALANCES, membership_arn
+from .template import IPrivacyBudgetTemplate
+
+TIMEOUT: Final = Duration.minutes(15)
+"""Lambda's longest, enough for thousands of calls; a run that ends earlier costs no more for it."""
+
+LONGEST_INTERVAL: Final = Duration.days(1)
+"""An alarm looks at one interval, and CloudWatch's longest period is a day."""
+
+NAMED_MEMBERSHIPS: Final = 50
+"""How many membership ARNs a policy names at most; all policies of a role may have 10,240 characters together."""
+
+BUDGETS_PER_DASHBOARD: Final = 250
+"""A row has two widgets, a dashboard at most 500."""
+
+_WIDTH: Final = 12
+"""Half of a dashboard's 24 columns."""
+
+_LEAST: Final = "Minimum"
+"""The statistic of what is left."""
+
+
+class PrivacyBudgetMonitor(Construct):
+    """Publishes what is left of privacy budgets to CloudWatch, which otherwise knows nothing of them.
+
+    A schedule runs a function that asks Clean Rooms (ListPrivacyBudgets) and publishes, in the namespace ``CleanRooms/PrivacyBudget``:
+    ``RemainingFraction`` for each template, ``Remaining`` and ``Maximum`` for each aggregation or limit of it. A run that could not
+    read some budget publishes the others, and then fails.
+
+    :param templates: The templates to watch, of this app or imported, of any number of memberships in the stack's account and region.
+        What an import does not tell of its membership, ``from_privacy_budget_template_attributes`` takes.
+    :param interval: How often to look: a whole number of minutes, from 1 minute to 1 day. Default: 1 hour.
+    :param alarm_below: Below which fraction of a budget an alarm goes off: above 0 and at most 1. There is an alarm for each
+        template, and one for runs that failed. Default: no alarms.
+    :param alarm_actions: What these alarms do, such as ``aws_cloudwatch_actions.SnsAction``. Default: nothing but change their state.
+    :param dashboard: Whether to make a dashboard, with a row for each budget. Default: yes.
+    :raises ValueError: Where options contradict each other or break a rule, before anything is added to the tree.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        templates: Sequence[IPrivacyBudgetTemplate],
+        interval: Duration | None = None,
+        alarm_below: float | None = None,
+        alarm_actions: Sequence[cloudwatch.IAlarmAction] = (),
+        dashboard: bool = True,
+    ) -> None:
+        self._interval = interval or Duration.hours(1)
+        _check(scope, id, templates, self._interval, alarm_below, alarm_actions)
+        memberships = list(dict.fromkeys(template.membership_id for template in templates))
+        super().__init__(scope, id)
+        self._errors_alarm: cloudwatch.Alarm | None = None
+        self._errors_actions: list[cloudwatch.IAlarmAction] = []
+        self.log_group = logs.LogGroup(self, "LogGroup", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY)
+        """Where the function writes the metrics, its warnings and one record for each run."""
+        self.function = self._make_function(memberships)
+        """The function itself."""
+        self._make_schedule(templates)
+        if alarm_below is not None:
+            for template in templates:
+                self.alarm(template, below=alarm_below, actions=alarm_actions)
+        self.dashboards = self._make_dashboards(templates, alarm_below) if dashboard else []
+        """The dashboard, or several where a single one cannot hold all budgets."""
+
+    def metric_remaining_fraction(self, template: IPrivacyBudgetTemplate) -> cloudwatch.Metric:
+        """What is left of a template's budget: the least over its aggregations or limits, from 0 to 1.
+
+        Its period is the monitor's interval, its statistic the minimum; ``with_`` changes these.
+        """
+        return self._metric(Metric.REMAINING_FRACTION, template, _LEAST)
+
+    def metric_remaining(
+        self,
+        template: IPrivacyBudgetTemplate,
+        *,
+        aggregation: AggregationType | None = None,
+        period: AccessBudgetPeriod | None = None,
+    ) -> cloudwatch.Metric:
+        """How many aggregations of a type, or uses of a table in a period, are left: a count.
+
+        :param template: One of the monitor's templates.
+        :param aggregation: The type of aggregation, of a differential-privacy budget.
+        :param period: The limit's period, of an access budget.
+        :raises ValueError: Where not exactly one of the two is given.
+        """
+        return self._metric(Metric.REMAINING, template, _LEAST, self._detail(aggregation, period))
+
+    def metric_maximum(
+        self,
+        template: IPrivacyBudgetTemplate,
+        *,
+        aggregation: AggregationType | None = None,
+        period: AccessBudgetPeriod | None = None,
+    ) -> cloudwatch.Metric:
+        """How many aggregations of a type, or uses of a table in a period, the budget allows in all: a count.
+
+        :param template: One of the monitor's templates.
+        :param aggregation: The type of aggregation, of a differential-privacy budget.
+        :param period: The limit's period, of an access budget.
+        :raises ValueError: Where not exactly one of the two is given.
+        """
+        return self._metric(Metric.MAXIMUM, template, "Maximum", self._detail(aggregation, period))
+
+    def alarm(self, template: IPrivacyBudgetTemplate, *, below: float, actions: Sequence[cloudwatch.IAlarmAction] = ()) -> cloudwatch.Alarm:
+        """An alarm that goes off where less than a fraction of a budget is left, or nothing is known of it.
+
+        The first one makes another, for runs that failed, and the actions go to that as well.
+
+        :param template: One of the monitor's templates; each has one such alarm at most.
+        :param below: The fraction: above 0 and at most 1.
+        :param actions: What the alarm does. Default: nothing but change its state.
+        :raises ValueError: ``below`` is no such fraction.
+        """
+        _check_fraction("below", below, self.node.path)
+        made = self.metric_remaining_fraction(template).create_alarm(
+            self,
+            f"Alarm{Names.node_unique_id(_construct(template).node)}",
+            alarm_description=f"Less than {below:g} of the privacy budget {_construct(template).node.path} is left, or it cannot be read.",
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            threshold=below,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        made.add_alarm_action(*actions)
+        self._alarm_on_errors(actions)
+        return made
+
+    def _alarm_on_errors(self, actions: Sequence[cloudwatch.IAlarmAction]) -> None:
+        """Have the alarm on failed runs, of which there is one, do these things too."""
+        if self._errors_alarm is None:
+            self._errors_alarm = self.function.metric_errors(period=self._interval).create_alarm(
+                self,
+                "FailedRuns",
+                alarm_description="A run of the privacy budget monitor could not read some budget; its log names it.",
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+                threshold=1,
+                evaluation_periods=1,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+        new = [action for action in actions if action not in self._errors_actions]
+        self._errors_actions += new
+        self._errors_alarm.add_alarm_action(*new)
+
+    def _make_function(self, memberships: Sequence[str]) -> lambda_.Function:
+        asset = handler_asset()
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Reads what is left of Clean Rooms privacy budgets",
+        )
+        stack = Stack.of(self)
+        arns = [membership_arn(stack, id_) for id_ in memberships]
+        if len(arns) > NAMED_MEMBERSHIPS:
+            arns = [membership_arn(stack, "*")]
+            acknowledge_wildcards(self, arns, WHY_ALL_MEMBERSHIPS)
+        role.add_to_principal_policy(iam.PolicyStatement(actions=[LIST_BALANCES], resources=arns))
+        self.log_group.grant_write(role)
+        return lambda_.Function(
+            self,
+            "Function",
+            description=f"Publishes what is left of privacy budgets (cleanrooms-privacy-budget {__version__})",
+            code=lambda_.Code.from_asset(str(asset.path), asset_hash=asset.digest),
+            handler=f"{MONITOR}.function.handler",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=256,
+            timeout=TIMEOUT,
+            role=role,
+            log_group=self.log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            retry_attempts=0,  # the next run comes by itself
+        )
+
+    def _make_schedule(self, templates: Sequence[IPrivacyBudgetTemplate]) -> None:
+        """Run the function with the list of templates as input, which holds far more of them than an environment's 4 KB."""
+        stack = Stack.of(self)
+        role = iam.Role(
+            self,
+            "ScheduleRole",
+            assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}),
+            description="Runs the privacy budget monitor",
+        )
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]))
+        listed = [
+            {Input.MEMBERSHIP_ID.value: template.membership_id, Input.TEMPLATE_ID.value: template.privacy_budget_template_id}
+            for template in templates
+        ]
+        schedule = scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            description="Has the privacy budget monitor look at what is left",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            schedule_expression=scheduler.ScheduleExpression.rate(self._interval).expression_string,
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=self.function.function_arn,
+                role_arn=role.role_arn,
+                input=stack.to_json_string({Input.TEMPLATES.value: listed}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=self._interval.to_seconds()),
+            ),
+        )
+        schedule.node.add_dependency(role)
+
+    def _make_dashboards(self, templates: Sequence[IPrivacyBudgetTemplate], alarm_below: float | None) -> list[cloudwatch.Dashboard]:
+        made: list[cloudwatch.Dashboard] = []
+        for first in range(0, len(templates), BUDGETS_PER_DASHBOARD):
+            dashboard = cloudwatch.Dashboard(
+                self,
+                f"Dashboard{len(made) + 1}",
+                default_interval=Duration.days(14),
+                period_override=cloudwatch.PeriodOverride.INHERIT,
+            )
+            for template in templates[first : first + BUDGETS_PER_DASHBOARD]:
+                dashboard.add_widgets(self._fraction_widget(template, alarm_below), self._counts_widget(template))
+            made.append(dashboard)
+        return made
+
+    def _fraction_widget(self, template: IPrivacyBudgetTemplate, alarm_below: float | None) -> cloudwatch.GraphWidget:
+        return cloudwatch.GraphWidget(
+            title=f"{_construct(template).node.path}: {Metric.REMAINING_FRACTION}",
+            width=_WIDTH,
+            left=[self.metric_remaining_fraction(template)],
+            left_y_axis=cloudwatch.YAxisProps(min=0, max=1, show_units=False),
+            left_annotations=[] if alarm_below is None else [cloudwatch.HorizontalAnnotation(value=alarm_below, label="alarm")],
+        )
+
+    def _counts_widget(self, template: IPrivacyBudgetTemplate) -> cloudwatch.GraphWidget:
+        """Whatever aggregations or limits there are: an import does not tell of which kind it is."""
+        return cloudwatch.GraphWidget(
+            title=f"{_construct(template).node.path}: {Metric.REMAINING}",
+            width=_WIDTH,
+            left=[self._search(template, detail) for detail in (Dimension.AGGREGATION, Dimension.PERIOD)],
+            left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+        )
+
+    def _search(self, template: IPrivacyBudgetTemplate, detail: Dimension) -> cloudwatch.MathExpression:
+        schema = ",".join((NAMESPACE, Dimension.MEMBERSHIP_ID, Dimension.PRIVACY_BUDGET_TEMPLATE_ID, detail))
+        terms = {"MetricName": Metric.REMAINING, Dimension.PRIVACY_BUDGET_TEMPLATE_ID: template.privacy_budget_template_id}
+        wanted = " ".join(f'{name}="{value}"' for name, value in terms.items())
+        return cloudwatch.MathExpression(
+            expression=f"SEARCH('{{{schema}}} {wanted}', '{_LEAST}')",
+            label=f"${{PROP('Dim.{detail}')}}",
+            period=self._interval,
+        )
+
+    def _metric(
+        self, name: Metric, template: IPrivacyBudgetTemplate, statistic: str, detail: dict[str, str] | None = None
+    ) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name.value,
+            dimensions_map={
+                Dimension.MEMBERSHIP_ID.value: template.membership_id,
+                Dimension.PRIVACY_BUDGET_TEMPLATE_ID.value: template.privacy_budget_template_id,
+                **(detail or {}),
+            },
+            period=self._interval,
+            statistic=statistic,
+        )
+
+    def _detail(self, aggregation: AggregationType | None, period: AccessBudgetPeriod | None) -> dict[str, str]:
+        if aggregation is not None and period is None:
+            return {Dimension.AGGREGATION.value: AggregationType(aggregation).value}
+        if period is not None and aggregation is None:
+            return {Dimension.PERIOD.value: AccessBudgetPeriod(period).value}
+        raise ValueError(
+            f"a metric is of one aggregation or of one period, got aggregation={aggregation} and period={period} [{self.node.path}]"
+        )
+
+
+def _construct(template: IPrivacyBudgetTemplate) -> Construct:
+    """The template as a construct, which each is: of this app, or imported."""
+    return cast(Construct, template)
+
+
+def _check(
+    scope: Construct,
+    id: str,
+    templates: Sequence[IPrivacyBudgetTemplate],
+    interval: Duration,
+    alarm_below: float | None,
+    alarm_actions: Sequence[cloudwatch.IAlarmAction],
+) -> None:
+    """Raise for the first rule that the options break."""
+    path = f"{scope.node.path}/{id}".lstrip("/")
+    names = [_construct(template).node.path for template in templates]
+    seconds = interval.to_seconds()
+    rule = None
+    if not names:
+        rule = "templates must name at least one template, got none"
+    elif repeated := next((name for name in names if names.count(name) > 1), None):
+        rule = f"templates must name each template once, got {repeated} more often"
+    elif seconds % 60 or not 60 <= seconds <= LONGEST_INTERVAL.to_seconds():
+        rule = f"interval must be a whole number of minutes from 1 minute to 1 day, got {seconds:g} seconds"
+    elif alarm_below is None and alarm_actions:
+        rule = "alarm_actions go with alarm_below, got no alarm_below"
+    if rule is not None:
+        raise ValueError(f"{rule} [{path}]")
+    if alarm_below is not None:
+        _check_fraction("alarm_below", alarm_below, path)
+
+
+def _check_fraction(name: str, value: float, path: str) -> None:
+    if not 0 < value <= 1:
+        raise ValueError(f"{name} must be a fraction above 0 and at most 1, got {value:g} [{path}]")

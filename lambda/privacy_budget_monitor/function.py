@@ -1,0 +1,70 @@
+"""Entry point of the Lambda function: one run reads what is left of every budget on the schedule's list, and publishes it."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import botocore.session
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from privacy_budget_handler import __version__
+from privacy_budget_handler.client import CleanRooms, ServiceError
+
+from .contract import CALLS_A_SECOND, Input
+from .pace import pace
+from .readings import read
+
+PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=5, read_timeout=20)
+"""A membership that does not answer holds the others up for three minutes at most; the next run tries it again."""
+
+logger = Logger(service="privacy-budget-monitor", use_rfc3339=True)
+client = botocore.session.get_session().create_client("cleanrooms", config=PATIENCE)
+pace(client, CALLS_A_SECOND)
+rooms = CleanRooms(client)
+
+
+class NotAllRead(Exception):
+    """Something of the list is not known, so the run failed, although all that is known was published."""
+
+
+def handler(event: Mapping[str, Any], _: object) -> None:
+    """Publish what is left of the templates of an event. Raises NotAllRead, after the last one, where any could not be read."""
+    began = time.monotonic()
+    memberships: dict[str, set[str]] = {}
+    for template in event[Input.TEMPLATES]:
+        memberships.setdefault(template[Input.MEMBERSHIP_ID], set()).add(template[Input.TEMPLATE_ID])
+    published = sum(_publish(membership_id, template_ids) for membership_id, template_ids in memberships.items())
+    listed = sum(map(len, memberships.values()))
+    logger.info(
+        f"published what is left of {published} of {listed} privacy budgets",
+        version=__version__,
+        milliseconds=round((time.monotonic() - began) * 1000),
+    )
+    if published < listed:
+        raise NotAllRead(
+            f"{listed - published} of {listed} privacy budgets could not be read, so nothing is published for them."
+            " The warnings before this name each of them."
+        )
+
+
+def _publish(membership_id: str, template_ids: set[str]) -> int:
+    """Publish the templates of one membership, warn of those that cannot be read, and give how many could."""
+    try:
+        readings = read(rooms, membership_id, template_ids)
+    except ServiceError as error:
+        names = ", ".join(sorted(template_ids))
+        logger.warning(
+            f"membership {membership_id} could not be read ({error}), so nothing is published for {names}. It must stand in the"
+            " function's account and region, and the function's role be allowed cleanrooms:ListPrivacyBudgets on it."
+        )
+        return 0
+    for template_id in sorted(template_ids):
+        if template_id in readings:
+            readings[template_id].publish()
+        else:
+            logger.warning(
+                f"Clean Rooms lists no balance for template {template_id} of membership {membership_id}. If it is gone, take it out of"
+                " PrivacyBudgetMonitor(templates=[...]) and deploy."
+            )
+    return len(readings)

@@ -1,0 +1,348 @@
+"""The budget monitor's template: metrics, alarms, dashboards, the schedule's input, and what may be done."""
+
+import json
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Annotations, Match
+
+from cleanrooms_privacy_budget import AccessBudgetPeriod, AggregationType, PrivacyBudgetMonitor, PrivacyBudgetTemplate
+from cleanrooms_privacy_budget.template import IPrivacyBudgetTemplate
+from cloudwatch import resolved, rows
+from synth import ACCESS_BUDGET, MEMBERSHIP, add, new_stack, only, resources
+
+ACCOUNT_ARN = "arn:aws:cleanrooms:us-east-1:111122223333"
+MEMBERSHIPS = "arn:AWS::Partition:cleanrooms:AWS::Region:AWS::AccountId:membership"
+OTHER_MEMBERSHIP = "87654321-1111-4222-8333-444455556666"
+TEMPLATE = "aaaaaaaa-1111-4222-8333-444455556666"
+
+
+class Attributes(dict[tuple[str, str], str]):
+    """What ``Fn::GetAtt`` and ``Fn::ImportValue`` give: an id or ARN that is made of what was asked for."""
+
+    def __missing__(self, key: tuple[str, str]) -> str:
+        name, attribute = key
+        return f"{ACCOUNT_ARN}:membership/{MEMBERSHIP}" if name == "import" else f"{attribute} of {name}"
+
+
+def id_of(template: str) -> str:
+    return f"PrivacyBudgetTemplateIdentifier of {template}"
+
+
+def imported(stack: cdk.Stack, id: str = "Imported", membership: str = OTHER_MEMBERSHIP) -> IPrivacyBudgetTemplate:
+    arn = f"{ACCOUNT_ARN}:membership/{membership}/privacybudgettemplate/{TEMPLATE}"
+    return PrivacyBudgetTemplate.from_privacy_budget_template_arn(stack, id, arn)
+
+
+def monitor(stack: cdk.Stack, *templates: IPrivacyBudgetTemplate, **options: Any) -> PrivacyBudgetMonitor:
+    return PrivacyBudgetMonitor(stack, "Monitor", templates=templates or [add(stack)], **options)
+
+
+def topic(stack: cdk.Stack, id: str = "Topic") -> actions.SnsAction:
+    return actions.SnsAction(sns.Topic.from_topic_arn(stack, id, f"arn:aws:sns:us-east-1:111122223333:{id}"))
+
+
+def properties(stack: cdk.Stack, type_: str, part_of_id: str = "") -> Any:
+    """The properties of the one resource of a type, as CloudFormation would hand them to the service."""
+    (found,) = (resource for id_, resource in resources(stack, type_).items() if part_of_id in id_)
+    return resolved(found["Properties"], Attributes())
+
+
+def policy(stack: cdk.Stack, part_of_id: str) -> list[Any]:
+    statements: list[Any] = properties(stack, "AWS::IAM::Policy", part_of_id)["PolicyDocument"]["Statement"]
+    return statements
+
+
+def alarms(stack: cdk.Stack) -> list[Any]:
+    return [resolved(alarm["Properties"], Attributes()) for alarm in resources(stack, "AWS::CloudWatch::Alarm").values()]
+
+
+def failed_runs(stack: cdk.Stack) -> Any:
+    (alarm,) = (alarm for alarm in alarms(stack) if alarm["Namespace"] == "AWS/Lambda")
+    return alarm
+
+
+def test_the_schedule_hands_over_every_template_in_whatever_membership() -> None:
+    stack = new_stack()
+    attributes = PrivacyBudgetTemplate.from_privacy_budget_template_attributes(
+        stack,
+        "ByAttributes",
+        privacy_budget_template_arn=f"{ACCOUNT_ARN}:privacybudgettemplate/{TEMPLATE}",
+        membership_arn=cdk.Fn.import_value("membership"),
+    )
+    monitor(stack, add(stack), add(stack, "Access", budget=ACCESS_BUDGET), imported(stack), attributes)
+    assert json.loads(properties(stack, "AWS::Scheduler::Schedule")["Target"]["Input"]) == {
+        "templates": [
+            {"membershipId": MEMBERSHIP, "templateId": id_of("Budget")},
+            {"membershipId": MEMBERSHIP, "templateId": id_of("Access")},
+            {"membershipId": OTHER_MEMBERSHIP, "templateId": TEMPLATE},
+            {"membershipId": MEMBERSHIP, "templateId": TEMPLATE},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("interval", "expression", "seconds"),
+    [
+        pytest.param(None, "rate(1 hour)", 3600, id="default"),
+        pytest.param(cdk.Duration.minutes(1), "rate(1 minute)", 60, id="minute"),
+        pytest.param(cdk.Duration.minutes(90), "rate(90 minutes)", 5400, id="minutes"),
+        pytest.param(cdk.Duration.days(1), "rate(1 day)", 86400, id="day"),
+    ],
+)
+def test_the_interval_is_the_schedules_and_the_alarms(interval: cdk.Duration | None, expression: str, seconds: int) -> None:
+    stack = new_stack()
+    monitor(stack, interval=interval, alarm_below=0.2)
+    schedule = properties(stack, "AWS::Scheduler::Schedule")
+    assert schedule["ScheduleExpression"] == expression
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": seconds}
+    assert [alarm["Period"] for alarm in alarms(stack)] == [seconds, seconds]
+
+
+def test_the_function_is_the_zips_other_one_and_is_not_run_again_after_a_failure() -> None:
+    stack = new_stack()
+    monitor(stack)
+    found = {id_: one["Properties"] for id_, one in resources(stack, "AWS::Lambda::Function").items()}
+    (mine,) = (one for id_, one in found.items() if id_.startswith("Monitor"))
+    (providers,) = (one for id_, one in found.items() if not id_.startswith("Monitor"))
+    assert mine["Code"] == providers["Code"]
+    assert (mine["Handler"], mine["Runtime"], mine["Architectures"]) == ("privacy_budget_monitor.function.handler", "python3.14", ["arm64"])
+    assert mine["LoggingConfig"]["LogFormat"] == "JSON"
+    assert properties(stack, "AWS::Lambda::EventInvokeConfig", "Monitor")["MaximumRetryAttempts"] == 0
+    assert properties(stack, "AWS::Logs::LogGroup", "Monitor")["RetentionInDays"] == 365
+
+
+def test_the_function_may_read_balances_of_these_memberships_and_the_schedule_run_this_function_alone() -> None:
+    stack = new_stack()
+    monitor(stack, add(stack), imported(stack), imported(stack, "Second"))
+    balances, log = policy(stack, "MonitorRole")
+    assert (balances["Action"], balances["Resource"]) == (
+        "cleanrooms:ListPrivacyBudgets",
+        [f"{MEMBERSHIPS}/{MEMBERSHIP}", f"{MEMBERSHIPS}/{OTHER_MEMBERSHIP}"],
+    )
+    assert log["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    (run,) = policy(stack, "MonitorScheduleRole")
+    (function,) = (id_ for id_ in resources(stack, "AWS::Lambda::Function") if id_.startswith("Monitor"))
+    assert (run["Action"], run["Resource"]) == ("lambda:InvokeFunction", f"Arn of {function}")
+    trust = properties(stack, "AWS::IAM::Role", "MonitorScheduleRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert [(one["Principal"], one["Condition"]) for one in trust] == [
+        ({"Service": "scheduler.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": "AWS::AccountId"}})
+    ]
+
+
+@pytest.mark.parametrize(("memberships", "named"), [(50, True), (51, False)], ids=["few", "many"])
+def test_a_policy_that_would_outgrow_its_limit_names_all_of_the_accounts_memberships(memberships: int, named: bool) -> None:
+    stack = new_stack()
+    ids = [f"12345678-1111-4222-8333-{number:012}" for number in range(memberships)]
+    monitor(stack, *(imported(stack, f"Imported{id_}", id_) for id_ in ids), dashboard=False)
+    arns = policy(stack, "MonitorRole")[0]["Resource"]
+    assert arns == ([f"{MEMBERSHIPS}/{id_}" for id_ in ids] if named else f"{MEMBERSHIPS}/*")
+    assert len(json.dumps(policy(stack, "MonitorRole"))) < 10_240
+
+
+def test_without_alarm_below_there_is_no_alarm() -> None:
+    stack = new_stack()
+    monitor(stack)
+    assert alarms(stack) == []
+
+
+def test_alarm_below_makes_an_alarm_for_each_template_and_one_for_failed_runs() -> None:
+    stack = new_stack()
+    monitor(stack, add(stack), imported(stack), alarm_below=0.2, alarm_actions=[topic(stack)])
+    of_templates = [alarm for alarm in alarms(stack) if alarm["Namespace"] == "CleanRooms/PrivacyBudget"]
+    assert [{one["Name"]: one["Value"] for one in alarm["Dimensions"]} for alarm in of_templates] == [
+        {"MembershipId": MEMBERSHIP, "PrivacyBudgetTemplateId": id_of("Budget")},
+        {"MembershipId": OTHER_MEMBERSHIP, "PrivacyBudgetTemplateId": TEMPLATE},
+    ]
+    for alarm, name in zip(of_templates, ("Shop/Budget", "Shop/Imported"), strict=True):
+        assert alarm["AlarmDescription"] == f"Less than 0.2 of the privacy budget {name} is left, or it cannot be read."
+        assert (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"]) == (
+            "RemainingFraction",
+            "Minimum",
+            "LessThanThreshold",
+        )
+        assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (0.2, 1, "breaching")
+    errors = failed_runs(stack)
+    assert (errors["MetricName"], errors["Statistic"], errors["Threshold"]) == ("Errors", "Sum", 1)
+    assert errors["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert errors["TreatMissingData"] == "notBreaching"
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms(stack)} == {("arn:aws:sns:us-east-1:111122223333:Topic",)}
+
+
+def test_an_alarm_of_ones_own_brings_the_one_for_failed_runs_with_the_actions_of_all() -> None:
+    stack = new_stack()
+    first, second = add(stack), add(stack, "Access", budget=ACCESS_BUDGET)
+    made = monitor(stack, first, second)
+    shared = topic(stack)
+    made.alarm(first, below=0.5, actions=[shared])
+    made.alarm(second, below=1, actions=[shared, topic(stack, "Pager")])
+    assert sorted(alarm.get("Threshold") for alarm in alarms(stack)) == [0.5, 1, 1]
+    assert [arn.rpartition(":")[2] for arn in failed_runs(stack)["AlarmActions"]] == ["Topic", "Pager"]
+
+
+def described(stack: cdk.Stack, metric: cloudwatch.Metric) -> tuple[str, dict[str, str]]:
+    config = metric.to_metric_config().metric_stat
+    assert config is not None
+    assert config.namespace == "CleanRooms/PrivacyBudget"
+    dimensions = {one.name: resolved(stack.resolve(one.value), Attributes()) for one in config.dimensions or []}
+    return config.metric_name, dimensions
+
+
+def test_metrics() -> None:
+    stack = new_stack()
+    template = add(stack)
+    made = monitor(stack, template)
+    of_template = {"MembershipId": MEMBERSHIP, "PrivacyBudgetTemplateId": id_of("Budget")}
+    assert described(stack, made.metric_remaining_fraction(template)) == ("RemainingFraction", of_template)
+    assert described(stack, made.metric_remaining(template, aggregation=AggregationType.COUNT)) == (
+        "Remaining",
+        {**of_template, "Aggregation": "COUNT"},
+    )
+    assert described(stack, made.metric_maximum(template, period=AccessBudgetPeriod.LIFETIME)) == (
+        "Maximum",
+        {**of_template, "Period": "LIFETIME"},
+    )
+    assert made.metric_maximum(template, period=AccessBudgetPeriod.LIFETIME).statistic == "Maximum"
+    assert made.metric_remaining_fraction(template).statistic == "Minimum"
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [{}, {"aggregation": AggregationType.COUNT, "period": AccessBudgetPeriod.LIFETIME}],
+    ids=["neither", "both"],
+)
+def test_a_count_is_of_an_aggregation_or_of_a_period(detail: dict[str, Any]) -> None:
+    stack = new_stack()
+    template = add(stack)
+    made = monitor(stack, template)
+    for metric in (made.metric_remaining, made.metric_maximum):
+        with pytest.raises(ValueError, match=r"^a metric is of one aggregation or of one period, got aggregation=.* \[Shop/Monitor\]$"):
+            metric(template, **detail)
+
+
+def test_the_dashboard_has_a_row_for_each_budget() -> None:
+    stack = new_stack()
+    monitor(stack, add(stack), imported(stack), alarm_below=0.2)
+    found = rows(properties(stack, "AWS::CloudWatch::Dashboard")["DashboardBody"])
+    for row, (name, membership, template) in zip(
+        found, [("Shop/Budget", MEMBERSHIP, id_of("Budget")), ("Shop/Imported", OTHER_MEMBERSHIP, TEMPLATE)], strict=True
+    ):
+        fraction, counts = (widget["properties"] for widget in row)
+        assert (fraction["title"], counts["title"]) == (f"{name}: RemainingFraction", f"{name}: Remaining")
+        ((*metric, _),) = fraction["metrics"]
+        assert metric == [
+            "CleanRooms/PrivacyBudget",
+            "RemainingFraction",
+            *("MembershipId", membership),
+            *("PrivacyBudgetTemplateId", template),
+        ]
+        assert [annotation["value"] for annotation in fraction["annotations"]["horizontal"]] == [0.2]
+        assert fraction["yAxis"]["left"] == {"min": 0, "max": 1, "showUnits": False}
+        searched = [options["expression"] for (options,) in counts["metrics"]]
+        assert searched == [
+            f"SEARCH('{{CleanRooms/PrivacyBudget,MembershipId,PrivacyBudgetTemplateId,{detail}}}"
+            f' MetricName="Remaining" PrivacyBudgetTemplateId="{template}"\', \'Minimum\')'
+            for detail in ("Aggregation", "Period")
+        ]
+
+
+def test_budgets_that_one_dashboard_cannot_hold_go_to_another() -> None:
+    stack = new_stack()
+    made = monitor(stack, *(imported(stack, f"Imported{number}") for number in range(251)))
+    bodies = [resolved(one["Properties"], Attributes())["DashboardBody"] for one in resources(stack, "AWS::CloudWatch::Dashboard").values()]
+    assert [len(rows(body)) for body in bodies] == [250, 1]
+    assert len(made.dashboards) == 2
+
+
+def test_no_dashboard_where_none_is_wanted() -> None:
+    stack = new_stack()
+    assert monitor(stack, dashboard=False).dashboards == []
+    assert resources(stack, "AWS::CloudWatch::Dashboard") == {}
+
+
+def test_templates_of_another_stack() -> None:
+    app = cdk.App()
+    env = cdk.Environment(account="111122223333", region="us-east-1")
+    budgets, watching = cdk.Stack(app, "Budgets", env=env), cdk.Stack(app, "Watching", env=env)
+    monitor(watching, add(budgets), alarm_below=0.2)
+    (alarm,) = (one for id_, one in resources(watching, "AWS::CloudWatch::Alarm").items() if id_.startswith("MonitorAlarm"))
+    assert "Fn::ImportValue" in json.dumps(alarm)
+
+
+def test_as_many_templates_as_a_stack_can_hold_fit_into_the_schedules_input_and_the_stacks_template() -> None:
+    """With Lambda's 256 KB for an event, and CloudFormation's 1 MB for a template."""
+    stack = new_stack()
+    templates = [add(stack, f"Budget{number}", membership_id=f"12345678-1111-4222-8333-{number:012}") for number in range(480)]
+    monitor(stack, *templates)
+    text = properties(stack, "AWS::Scheduler::Schedule")["Target"]["Input"]
+    assert len(json.loads(text)["templates"]) == 480
+    assert len(text) < 256_000 / 4
+    assert len(json.dumps(cdk.assertions.Template.from_stack(stack).to_json())) < 1_000_000
+
+
+def test_nothing_is_warned_of_at_synth() -> None:
+    stack = new_stack()
+    monitor(stack, alarm_below=0.2)
+    assert Annotations.from_stack(stack).find_warning("*", Match.any_value()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        pytest.param({"templates": []}, "templates must name at least one template, got none", id="no_templates"),
+        pytest.param(
+            {"interval": cdk.Duration.seconds(30)},
+            "interval must be a whole number of minutes from 1 minute to 1 day, got 30 seconds",
+            id="short_interval",
+        ),
+        pytest.param(
+            {"interval": cdk.Duration.seconds(90)},
+            "interval must be a whole number of minutes from 1 minute to 1 day, got 90 seconds",
+            id="broken_interval",
+        ),
+        pytest.param(
+            {"interval": cdk.Duration.days(2)},
+            "interval must be a whole number of minutes from 1 minute to 1 day, got 172800 seconds",
+            id="long_interval",
+        ),
+        pytest.param({"alarm_below": 0}, "alarm_below must be a fraction above 0 and at most 1, got 0", id="nothing"),
+        pytest.param({"alarm_below": 20}, "alarm_below must be a fraction above 0 and at most 1, got 20", id="percent"),
+        pytest.param({"alarm_actions": [object()]}, "alarm_actions go with alarm_below, got no alarm_below", id="actions_alone"),
+    ],
+)
+def test_a_broken_rule_is_told_with_value_and_path(options: dict[str, Any], rule: str) -> None:
+    stack = new_stack()
+    template = add(stack)
+    with pytest.raises(ValueError, match=rf"^{rule} \[Shop/Monitor\]$"):
+        PrivacyBudgetMonitor(stack, "Monitor", **{"templates": [template], **options})
+    assert stack.node.try_find_child("Monitor") is None
+
+
+def test_a_template_that_is_named_twice_is_refused() -> None:
+    stack = new_stack()
+    template = add(stack)
+    with pytest.raises(ValueError, match=r"^templates must name each template once, got Shop/Budget more often \[Shop/Monitor\]$"):
+        monitor(stack, template, template)
+
+
+def test_an_import_that_does_not_tell_its_membership_is_refused_before_anything_is_added() -> None:
+    stack = new_stack()
+    arn = f"{ACCOUNT_ARN}:privacybudgettemplate/{TEMPLATE}"
+    with pytest.raises(ValueError, match=r"^membership_arn is not in the ARN that the template was imported by"):
+        monitor(stack, PrivacyBudgetTemplate.from_privacy_budget_template_arn(stack, "Imported", arn))
+    assert stack.node.try_find_child("Monitor") is None
+
+
+@pytest.mark.parametrize("below", [0, 1.5], ids=["nothing", "more_than_all"])
+def test_an_alarm_of_ones_own_is_below_a_fraction(below: float) -> None:
+    stack = new_stack()
+    template = add(stack)
+    made = monitor(stack, template)
+    with pytest.raises(ValueError, match=rf"^below must be a fraction above 0 and at most 1, got {below:g} \[Shop/Monitor\]$"):
+        made.alarm(template, below=below)
+    assert only(stack, "AWS::CloudWatch::Dashboard")

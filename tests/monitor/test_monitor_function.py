@@ -1,0 +1,250 @@
+"""One run of the monitor's function: what it publishes, what it warns of, and when it fails."""
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from cleanrooms_local_aws.clean_rooms import pages
+from cleanrooms_local_aws.clean_rooms.exceptions import AccessDeniedException, ThrottlingException
+from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
+from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
+from cloudwatch import Values, published
+from privacy_budget_handler.contract import AccessBudgetPeriod, AggregationType
+from privacy_budget_monitor import function, pace, readings
+from privacy_budget_monitor.contract import NAMESPACE
+from stack import Rooms
+
+Template = Mapping[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def sleepless(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses, which nobody makes."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def calls() -> Iterator[list[tuple[str, str]]]:
+    """The membership and the kind of each ListPrivacyBudgets."""
+    sent: list[tuple[str, str]] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sent.append((params["url_path"].split("/")[2], params["query_string"]["privacyBudgetType"]))
+
+    event = "before-call.cleanrooms.ListPrivacyBudgets"
+    function.client.meta.events.register(event, note)
+    yield sent
+    function.client.meta.events.unregister(event, note)
+
+
+def differential_privacy(rooms: Rooms, membership: str | None = None) -> Template:
+    made: Template = rooms.client.create_privacy_budget_template(
+        membershipIdentifier=membership or rooms.membership(),
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        autoRefresh="NONE",
+        parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
+    )["privacyBudgetTemplate"]
+    return made
+
+
+def access_budget(rooms: Rooms, membership: str, name: str = "sales", **limits: int) -> Template:
+    made: Template = rooms.client.create_privacy_budget_template(
+        membershipIdentifier=membership,
+        privacyBudgetType="ACCESS_BUDGET",
+        parameters={
+            "accessBudget": {
+                "resourceArn": rooms.table(membership, name),
+                "budgetParameters": [{"type": type_, "budget": budget} for type_, budget in limits.items()],
+            }
+        },
+    )["privacyBudgetTemplate"]
+    return made
+
+
+def run(*templates: Template) -> None:
+    listed = [{"membershipId": template["membershipId"], "templateId": template["id"]} for template in templates]
+    function.handler({"templates": listed}, None)
+
+
+def of(template: Template, **detail: str) -> tuple[str, ...]:
+    dimensions = {"MembershipId": template["membershipId"], "PrivacyBudgetTemplateId": template["id"], **detail}
+    return tuple(f"{name}={dimensions[name]}" for name in sorted(dimensions))
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Values:
+    """The metrics of a run."""
+    return published(capsys.readouterr().out, NAMESPACE)
+
+
+def warnings(log: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in log.records if record.levelname == "WARNING"]
+
+
+def test_of_differential_privacy_each_aggregation_and_the_least_of_them_are_published(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    template = differential_privacy(rooms)
+    allowed = rooms.client.preview_privacy_impact(
+        membershipIdentifier=template["membershipId"],
+        parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
+    )["privacyImpact"]["differentialPrivacy"]["aggregations"]
+    rooms.spend(template, type="COUNT", count=7)
+    run(template)
+    metrics = printed(capsys)
+    (summary,) = rooms.client.list_privacy_budgets(membershipIdentifier=template["membershipId"], privacyBudgetType="DIFFERENTIAL_PRIVACY")[
+        "privacyBudgetSummaries"
+    ]
+    left = {one["type"]: one["remainingCount"] for one in summary["budget"]["differentialPrivacy"]["aggregations"]}
+    maximum = {one["type"]: one["maxCount"] for one in allowed}
+    assert left["COUNT"] == maximum["COUNT"] - 7
+    assert metrics == {
+        ("RemainingFraction", *of(template)): min(left[type_] / maximum[type_] for type_ in left),
+        **{("Remaining", *of(template, Aggregation=type_)): left[type_] for type_ in AggregationType},
+        **{("Maximum", *of(template, Aggregation=type_)): maximum[type_] for type_ in AggregationType},
+    }
+    assert caplog.messages == ["published what is left of 1 of 1 privacy budgets"]
+
+
+def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+    template = access_budget(rooms, rooms.membership(), CALENDAR_DAY=10, LIFETIME=1000)
+    rooms.spend(template, uses=4)
+    run(template)
+    day, lifetime = of(template, Period=AccessBudgetPeriod.CALENDAR_DAY), of(template, Period=AccessBudgetPeriod.LIFETIME)
+    assert printed(capsys) == {
+        ("RemainingFraction", *of(template)): 0.6,
+        ("Remaining", *day): 6,
+        ("Maximum", *day): 10,
+        ("Remaining", *lifetime): 996,
+        ("Maximum", *lifetime): 1000,
+    }
+
+
+def test_of_a_limit_that_allows_nothing_nothing_is_left(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+    template = access_budget(rooms, rooms.membership(), LIFETIME=0)
+    run(template)
+    assert printed(capsys)["RemainingFraction", *of(template)] == 0
+
+
+def test_many_templates_of_many_memberships_are_published_each_once(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str], calls: list[tuple[str, str]]
+) -> None:
+    memberships = [rooms.membership() for _ in range(40)]
+    templates = [differential_privacy(rooms, membership) for membership in memberships]
+    templates += [access_budget(rooms, memberships[0], f"table{number}", LIFETIME=number + 1) for number in range(25)]
+    run(*templates, templates[0])
+    metrics = printed(capsys)
+    assert {metric for metric in metrics if metric[0] == "RemainingFraction"} == {("RemainingFraction", *of(one)) for one in templates}
+    assert calls == [
+        (memberships[0], "DIFFERENTIAL_PRIVACY"),
+        (memberships[0], "ACCESS_BUDGET"),
+        *((membership, "DIFFERENTIAL_PRIVACY") for membership in memberships[1:]),
+    ]
+
+
+def test_every_page_is_read(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, str]]
+) -> None:
+    membership = rooms.membership()
+    templates = [access_budget(rooms, membership, f"table{number}", LIFETIME=9) for number in range(5)]
+    monkeypatch.setattr(pages, "LARGEST_PAGE", 2)
+    run(*templates)
+    assert sum(metric[0] == "RemainingFraction" for metric in printed(capsys)) == 5
+    assert calls.count((membership, "ACCESS_BUDGET")) == 3
+
+
+def test_templates_that_are_not_on_the_list_are_not_published(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+    watched = differential_privacy(rooms)
+    access_budget(rooms, watched["membershipId"], LIFETIME=9)
+    run(watched)
+    assert {metric[2] for metric in printed(capsys) if metric[0] == "RemainingFraction"} == {f"PrivacyBudgetTemplateId={watched['id']}"}
+
+
+def test_an_unreadable_membership_is_warned_of_and_silences_no_other(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    readable, also_readable = differential_privacy(rooms), differential_privacy(rooms)
+    gone = {"membershipId": str(uuid.uuid4()), "id": str(uuid.uuid4())}
+    with pytest.raises(function.NotAllRead, match=r"^1 of 3 privacy budgets could not be read, so nothing is published for them\."):
+        run(readable, gone, also_readable)
+    metrics = printed(capsys)
+    assert {metric for metric in metrics if metric[0] == "RemainingFraction"} == {
+        ("RemainingFraction", *of(template)) for template in (readable, also_readable)
+    }
+    (warning,) = warnings(caplog)
+    assert warning.startswith(f"membership {gone['membershipId']} could not be read (ResourceNotFoundException from ListPrivacyBudgets: ")
+    assert f"nothing is published for {gone['id']}." in warning
+    assert "allowed cleanrooms:ListPrivacyBudgets on it" in warning
+
+
+def test_a_run_that_can_read_nothing_fails(rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    def denied(operation: str, moment: Moment) -> None:
+        raise AccessDeniedException("not authorized")
+
+    templates = [differential_privacy(rooms), differential_privacy(rooms)]
+    PrivacyBudgetBackend.settings = Settings(faults=denied)
+    with pytest.raises(function.NotAllRead, match=r"^2 of 2 privacy budgets"):
+        run(*templates)
+    metrics = printed(capsys)
+    assert metrics == {}
+    assert len(warnings(caplog)) == 2
+
+
+def test_a_template_that_clean_rooms_does_not_list_is_named_and_fails_the_run(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    standing = differential_privacy(rooms)
+    gone = {**standing, "id": str(uuid.uuid4())}
+    with pytest.raises(function.NotAllRead, match=r"^1 of 2 privacy budgets"):
+        run(standing, gone)
+    metrics = printed(capsys)
+    assert ("RemainingFraction", *of(standing)) in metrics
+    (warning,) = warnings(caplog)
+    assert warning.startswith(f"Clean Rooms lists no balance for template {gone['id']} of membership {standing['membershipId']}.")
+
+
+def test_throttling_is_waited_out(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+    template = differential_privacy(rooms)
+    left = 3
+
+    def throttled(operation: str, moment: Moment) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise ThrottlingException("slow down")
+
+    PrivacyBudgetBackend.settings = Settings(faults=throttled)
+    run(template)
+    assert ("RemainingFraction", *of(template)) in printed(capsys)
+
+
+def test_calls_keep_within_the_quota(rooms: Rooms, sleepless: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that only the pauses move."""
+    now = 0.0
+    sent: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    client = Rooms().client
+    pace.pace(client, 4)
+    client.meta.events.register_last("before-send.cleanrooms", lambda **_: sent.append(now))
+    membership = rooms.membership()
+    for _ in range(12):
+        client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="ACCESS_BUDGET")
+    assert len(sent) == 12
+    assert max(sum(begin <= moment < begin + 1 for moment in sent) for begin in sent) == 4
+
+
+def test_each_kind_of_budget_has_a_dimension_of_its_own() -> None:
+    assert {kind.value: dimension.value for kind, dimension in readings.DETAIL.items()} == {
+        "DIFFERENTIAL_PRIVACY": "Aggregation",
+        "ACCESS_BUDGET": "Period",
+    }
