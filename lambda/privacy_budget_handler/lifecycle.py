@@ -97,15 +97,18 @@ class Disposal(Enum):
     LEAVE = "leave it: it is not this resource's"
     HAND_BACK = "hand it back: this stack did not make it"
     KEEP_IN_ROLLBACK = "keep it in a rollback, delete it otherwise: this resource made it earlier and found it again"
+    KEEP = "keep it, whether or not the rollback has ended since: an earlier delivery of this request did"
 
 
-def disposal(tags: Mapping[str, str], owner: str) -> Disposal:
-    """What becomes of a template with these tags when this resource is deleted."""
+def disposal(tags: Mapping[str, str], owner: str, request_id: str) -> Disposal:
+    """What becomes of a template with these tags when this request deletes this resource."""
     if tags.get(mark.OWNER) != owner:
         return Disposal.LEAVE
     if mark.ADOPTED_FROM not in tags:
         return Disposal.DELETE
-    return Disposal.KEEP_IN_ROLLBACK if tags[mark.ADOPTED_FROM] == owner else Disposal.HAND_BACK
+    if tags[mark.ADOPTED_FROM] != owner:
+        return Disposal.HAND_BACK
+    return Disposal.KEEP if tags.get(mark.REQUEST) == request_id else Disposal.KEEP_IN_ROLLBACK
 
 
 def marks_of_adoption(tags: Mapping[str, str], owner: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from .contract import TAG_VALUE_LENGTH
 OWNER: Final = "cleanrooms-privacy-budget:owner"
 """Stack id and logical id of the resource that the template belongs to."""
 REQUEST: Final = "cleanrooms-privacy-budget:request"
-"""CloudFormation's id of the request that made the template; the same in every delivery of that request."""
+"""CloudFormation's id of the request that made the template, or kept it in a rollback; the same in every delivery of that request."""
 PHYSICAL_ID: Final = "cleanrooms-privacy-budget:physical-id"
 """The physical id that the resource keeps, where the template came after the one that gave it."""
 ADOPTED_FROM: Final = "cleanrooms-privacy-budget:adopted-from"

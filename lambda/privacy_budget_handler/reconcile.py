@@ -105,7 +105,9 @@ class Reconciler:
             if found is None:
                 return
             own = found
-        disposal = lifecycle.disposal(own.tags, self.owner)
+        disposal = lifecycle.disposal(own.tags, self.owner, self.request_id)
+        if disposal is Disposal.DELETE and not own.is_behind(physical_id) and self._is_spent(own, identity):
+            disposal = Disposal.KEEP_IN_ROLLBACK
         if disposal is Disposal.KEEP_IN_ROLLBACK and self.rolling_back() is False:
             disposal = Disposal.DELETE
         self._dispose(own, identity, disposal)
@@ -118,8 +120,8 @@ class Reconciler:
         own = self._find_own(identity)
         if own is None:
             return
-        disposal = lifecycle.disposal(own.tags, self.owner)
-        if disposal is Disposal.DELETE and self._spent(identity.membership_id, identity.kind, own.template_id):
+        disposal = lifecycle.disposal(own.tags, self.owner, self.request_id)
+        if disposal is Disposal.DELETE and self._is_spent(own, identity):
             disposal = Disposal.LEAVE
         self._dispose(own, identity, disposal)
 
@@ -130,7 +132,9 @@ class Reconciler:
             self.story.done.append(f"deleted {own.arn}")
         elif disposal is Disposal.HAND_BACK:
             self._hand_back(own.arn, own.tags)
-        elif disposal is Disposal.KEEP_IN_ROLLBACK:
+        elif disposal in (Disposal.KEEP_IN_ROLLBACK, Disposal.KEEP):
+            if disposal is Disposal.KEEP_IN_ROLLBACK:
+                self.rooms.tag(own.arn, {mark.ADOPTED_FROM: self.owner, mark.REQUEST: self.request_id})
             self.story.warnings.append(f"kept {own.arn}, which this resource had made before the deploy that is rolled back")
         else:
             self.story.warnings.append(f"left {own.arn}, which carries {own.tags.get(mark.OWNER, 'no mark')}")
@@ -166,7 +170,7 @@ class Reconciler:
             self.rooms.tag(existing.arn, lifecycle.marks_of_adoption(tags, self.owner))
             self.story.warnings.append(f"took over {existing.arn}: {standing.value}")
         if physical_id is None:
-            physical_id = existing.arn if standing is Standing.ADOPTABLE else tags.get(mark.PHYSICAL_ID, existing.arn)
+            physical_id = tags.get(mark.PHYSICAL_ID, existing.arn)
         declared = TagChange(set=lifecycle.tag_change(tags, desired.tags).set, remove=frozenset())
         return Outcome(physical_id, self._bring(existing, desired, declared, physical_id, may_reset).attributes)
 
@@ -202,6 +206,10 @@ class Reconciler:
         spent = self._spent(found.membership_id, found.identity.kind, found.id)
         if spent is not None:
             raise lifecycle.refused_reset(change, found.budget, desired, spent)
+
+    def _is_spent(self, own: "_Own", identity: Identity) -> bool:
+        """Whether deleting it would lose something."""
+        return self._spent(identity.membership_id, identity.kind, own.template_id) is not None
 
     def _spent(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> str | None:
         """What has been spent of a template's budget, in words; None where nothing has."""
@@ -295,6 +303,10 @@ class _Own:
     template_id: str
     arn: str
     tags: Mapping[str, str]
+
+    def is_behind(self, physical_id: str) -> bool:
+        """Whether it is the template of a physical id, or came after the one that was."""
+        return self.template_id == _template_id(physical_id) or self.tags.get(mark.PHYSICAL_ID) == physical_id
 
 
 def _allows(desired: DesiredTemplate) -> bool:

@@ -12,8 +12,6 @@ import pytest
 
 import aftermath
 from cleanrooms_local_aws.clean_rooms.settings import Moment
-from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
-from cleanrooms_local_aws.clean_rooms.templates import Kind
 from cloudformation import Back, Course, Declared, Policy, Stack
 from histories import DAY, LIFETIME, MEMBERSHIPS, READS_AND_CHANGES, table
 from quick_rooms import Failure, Trouble
@@ -109,8 +107,7 @@ def destroy(_: World, stack: Stack) -> None:
 def spend(world: World, properties: Properties) -> None:
     template = world.ledger.find(identity_of(properties))
     if template is not None:
-        amount = TableUses(1) if template.kind is Kind.ACCESS_BUDGET else Aggregations("COUNT", 1)
-        world.ledger.spend(template.membership.id, template.id, amount)
+        world.spend(template)
 
 
 ROWS: Final = [

@@ -1,10 +1,10 @@
 """What the histories found, each as the shortest story that shows it."""
 
 from cleanrooms_local_aws.clean_rooms.settings import Moment
-from cloudformation import Course, Declared
-from histories import MEMBERSHIPS
+from cloudformation import Back, Course, Declared, Policy, Stack
+from histories import DAY, MEMBERSHIPS, table
 from quick_rooms import Failure, Trouble
-from stack import differential_privacy, tags
+from stack import access_budget, differential_privacy, tags
 from witness import identity_of
 from world import World
 
@@ -12,6 +12,8 @@ ONE, TWO = MEMBERSHIPS
 HERE = differential_privacy(ONE)
 ADOPTED = {**HERE, "OnExisting": "ADOPT"}
 HERE_IDENTITY = identity_of(HERE)
+THERE = differential_privacy(TWO)
+TABLE = access_budget(ONE, table(ONE, "sales"), [DAY])
 MONTHLY = {**HERE, "AutoRefresh": "CALENDAR_MONTH"}
 
 
@@ -93,3 +95,106 @@ def test_a_swap_whose_create_lost_its_answer_takes_what_the_second_try_finds(wor
     stack.deploy({"A": Declared(MONTHLY)})
     stack.go_on()
     assert stack.status == "UPDATE_COMPLETE"
+
+
+def test_a_first_owner_that_fails_to_move_back_does_not_make_an_adoption_final(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    shop.deploy({"A": Declared(HERE)})
+    shop.go_on()
+    made = world.ledger.find(HERE_IDENTITY)
+    shop.deploy({"A": Declared(THERE, update_replace_policy=Policy.RETAIN)})
+    shop.go_on()
+    lab.deploy({"A": Declared(ADOPTED)}, Course(fails_before=1))
+    lab.go_on(1)
+    shop.deploy({"A": Declared(HERE)})
+    shop.go_on()
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    lab.go_on()
+    assert lab.status == "ROLLBACK_COMPLETE"
+    assert world.ledger.find(HERE_IDENTITY) is made
+
+
+def found_again(world: World) -> Stack:
+    """A stack that kept a template, whose budget is spent, and is about to have the same resource again when something fails."""
+    stack = world.stack("shop")
+    other = Declared(THERE)
+    stack.deploy({"A": Declared(HERE, deletion_policy=Policy.RETAIN_EXCEPT_ON_CREATE), "B": other})
+    stack.go_on()
+    world.spend(world.ledger.standing[0])
+    stack.deploy({"B": other})
+    stack.go_on()
+    stack.deploy({"A": Declared(HERE), "B": other}, Course(fails_before=1))
+    return stack
+
+
+def test_a_delete_that_kept_what_was_there_before_keeps_it_when_it_is_delivered_again(world: World) -> None:
+    stack = found_again(world)
+    kept = world.ledger.standing[0]
+    stack.go_on(1)
+    world.repeated = 1
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.find(HERE_IDENTITY) is kept
+
+
+def test_a_move_back_that_kept_what_was_there_before_keeps_it_through_the_cleanup(world: World) -> None:
+    stack = world.stack("shop")
+    stack.deploy({"A": Declared(HERE)})
+    stack.go_on()
+    kept = world.ledger.standing[0]
+    world.spend(kept)
+    stack.deploy({"A": Declared(THERE, update_replace_policy=Policy.RETAIN)})
+    stack.go_on()
+    stack.deploy({"A": Declared(HERE)}, Course(fails_before=1, back=Back.TO_THE_OLD_ID))
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.find(HERE_IDENTITY) is kept
+
+
+def test_a_delete_that_kept_what_was_there_before_keeps_it_though_it_is_delivered_again_after_the_rollback(world: World) -> None:
+    stack = found_again(world)
+    kept = world.ledger.standing[0]
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    stack.deploy({"B": Declared(differential_privacy(TWO, epsilon=5))})
+    stack.go_on()
+    assert stack.status == "UPDATE_COMPLETE"
+    stack.again("A")
+    assert world.ledger.find(HERE_IDENTITY) is kept
+
+
+def test_the_cleanup_of_one_that_is_gone_keeps_what_the_resource_had_elsewhere_before(world: World) -> None:
+    """Going back, the resource is made anew under another id, and the Delete of the old id has the properties of where it was to go."""
+    stack = world.stack("shop")
+    stack.deploy({"A": Declared(HERE)})
+    stack.go_on()
+    kept = world.ledger.standing[0]
+    world.spend(kept)
+    stack.deploy({"A": Declared(THERE, update_replace_policy=Policy.RETAIN)})
+    stack.go_on()
+    world.remove_by_hand(identity_of(THERE))
+    world.weather.troubles = [Trouble(Failure.DENIED, operation="CreatePrivacyBudgetTemplate")]
+    stack.deploy({"A": Declared(HERE)})
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.find(HERE_IDENTITY) is kept
+
+
+def test_an_adopter_of_a_swapped_template_keeps_its_physical_id_where_it_fails_to_move(world: World) -> None:
+    """With another physical id, the cleanup of the rollback would delete the template, and what was spent of it."""
+    stack = world.stack("shop")
+    stack.deploy({"Old": Declared(HERE)})
+    stack.go_on()
+    stack.deploy({"Old": Declared(MONTHLY)})
+    stack.go_on()
+    stack.deploy({"New": Declared({**MONTHLY, "OnExisting": "ADOPT"})})
+    stack.go_on()
+    stack.deploy({"New": Declared({**MONTHLY, "OnExisting": "ADOPT", "Tags": tags(team="a")})})
+    stack.go_on()
+    adopted = world.ledger.standing[0]
+    world.spend(adopted)
+    world.by_hand(TABLE)
+    stack.deploy({"New": Declared(TABLE)})
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.find(HERE_IDENTITY) is adopted

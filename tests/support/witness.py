@@ -6,6 +6,7 @@ counts, for whose a template is once an adoption is in play.
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,14 +42,32 @@ class Delivery:
         return str(self.event["RequestType"])
 
     @property
+    def names_a_template(self) -> bool:
+        """Whether CloudFormation had the answer of the create, and knows the template by its ARN."""
+        return ":cleanrooms:" in self.event.get("PhysicalResourceId", "")
+
+    @property
     def allows(self) -> bool:
         """Whether ALLOW stands in the new or in the old properties."""
-        both = (self.event["ResourceProperties"], self.event.get("OldResourceProperties", {}))
-        return any(properties.get("OnBudgetReset") == "ALLOW" for properties in both)
+        return self._says("OnBudgetReset", "ALLOW")
+
+    @property
+    def adopts(self) -> bool:
+        """Whether ADOPT stands in the new or in the old properties."""
+        return self._says("OnExisting", "ADOPT")
+
+    @property
+    def undoes(self) -> bool:
+        """Whether a rollback deletes what CloudFormation knows of."""
+        return self.type == "Delete" and self.names_a_template and not self.decided
 
     @property
     def rolling_back(self) -> bool:
         return "ROLLBACK" in self.status
+
+    def _says(self, name: str, value: str) -> bool:
+        both = (self.event["ResourceProperties"], self.event.get("OldResourceProperties", {}))
+        return any(properties.get(name) == value for properties in both)
 
 
 @dataclass(frozen=True)
@@ -64,25 +83,39 @@ class Made:
 
 
 @dataclass
+class Past:
+    """What became of one template so far; its successor in a swap goes on with it."""
+
+    owners: list[str]
+    """Every owner that its mark named, in turn; the empty string is no mark."""
+    made: Made | None = None
+    """Nothing where it was made by hand."""
+    taken_in: int | None = None
+    """The operation in which it came to its present owner."""
+    adopted_in: dict[str, set[int]] = field(default_factory=dict)
+    """By owner, the operations in which that owner took it over, or had it already and was updated."""
+    final: set[str] = field(default_factory=set)
+    """The owners that were updated in a later operation than the one in which they took it over."""
+    kept: set[str] = field(default_factory=set)
+    """The owners whom a rollback left with it, or whom CloudFormation lost sight of while they had it."""
+    let_go: set[str] = field(default_factory=set)
+    """The owners that were deleted while it was somebody else's."""
+    excused: dict[str, str] = field(default_factory=dict)
+    """By owner, why it may outlive that owner's stack."""
+
+
+@dataclass
 class Witness:
     """Keeps what was seen, and lists every rule that was broken."""
 
     broken: list[str] = field(default_factory=list)
-    made: dict[str, Made] = field(default_factory=dict)
-    """By template id; templates made by hand are not in it."""
-    owners: dict[str, list[str]] = field(default_factory=dict)
-    """By template id, every owner that its mark named, in turn; the empty string is no mark."""
-    adopted_in: dict[tuple[str, str], set[int]] = field(default_factory=dict)
-    """By template id and owner, the operations in which that owner took it over, or had it already and was updated."""
-    excused: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By template id and owner, why it may outlive that owner's stack."""
-    let_go: set[tuple[str, str]] = field(default_factory=set)
-    """Template ids, each with an owner that was deleted while the template was somebody else's."""
+    pasts: dict[str, Past] = field(default_factory=dict)
+    """By template id."""
     stood: set[int] = field(default_factory=set)
     """Operations whose every resource succeeded."""
     delivery: Delivery | None = None
     swapped: dict[Identity, str] = field(default_factory=dict)
-    """What this event deleted, by identity: the successor counts as made by the same, and is excused with it."""
+    """The ids of what this event deleted, by identity."""
 
     def begin(self, delivery: Delivery) -> None:
         self.delivery = delivery
@@ -90,9 +123,14 @@ class Witness:
 
     def end(self, standing: Iterable[Template]) -> None:
         assert self.delivery is not None
-        if self.delivery.type == "Delete":
-            owner = self.delivery.owner
-            self.let_go |= {(one.id, owner) for one in standing if owner in self.owners[one.id][:-1]}
+        owner = self.delivery.owner
+        let_go = self.delivery.type == "Delete" and self.delivery.names_a_template
+        updated = self.delivery.type == "Update" and not self.delivery.rolling_back
+        for past in (self.pasts[template.id] for template in standing):
+            if let_go and owner in past.owners[:-1]:
+                past.let_go.add(owner)
+            if updated and owner == past.owners[-1] and past.taken_in != self.delivery.operation:
+                past.final.add(owner)
         self.delivery = None
 
     def fault(self, rule: str) -> None:
@@ -103,34 +141,36 @@ class Witness:
     def created(self, template: Template, ledger: Iterable[Template]) -> None:
         if sum(identity(other) == identity(template) for other in ledger) > 1:
             self.fault(f"two templates of one identity: {identity(template)}")
-        self.owners[template.id] = [template.tags.get(mark.OWNER, "")]
+        owner = template.tags.get(mark.OWNER, "")
+        self.pasts[template.id] = Past([owner])
         if self.delivery is None:
             return
         if self.delivery.type == "Delete":
             self.fault("a Delete made a template")
         before = self.swapped.get(identity(template))
         if before is None:
-            self.made[template.id] = Made(self.delivery.owner, self.delivery.operation)
+            operation = self.delivery.operation
+            self.pasts[template.id] = Past([owner], Made(self.delivery.owner, operation), operation)
             return
-        if before in self.made:
-            self.made[template.id] = self.made[before]
-        owner = self.owners[template.id][0]
-        self.owners[template.id] = self.owners[before] + [owner] * (owner != self.owners[before][-1])
-        self.excused[template.id] = self.excused.get(before, {})
-        self.adopted_in |= {(template.id, owner): set(self.adopted_in.get((before, owner), ())) for owner in self.owners[before]}
+        past = self.pasts[template.id] = deepcopy(self.pasts[before])
+        if owner != past.owners[-1]:
+            past.owners.append(owner)
 
     def deleting(self, template: Template) -> None:
-        made = self.made.get(template.id)
         if self.delivery is None:
             return
         self.swapped[identity(template)] = template.id
-        stack = stack_of(self.delivery.owner)
-        is_own = made is not None and made.stack == stack
-        if not is_own and not self._was_adopted(template) and not self._was_let_go(template):
-            self.fault(f"{template.id} was deleted by {self.delivery.owner}, which did not make it: {made or 'made by hand'} did")
-        if template.tags.get(mark.OWNER, self.delivery.owner) != self.delivery.owner:
-            self.fault(f"{template.id} was deleted by {self.delivery.owner}, though it is {template.tags[mark.OWNER]}'s by now")
-        if spent(template) and not self._may_lose(made) and not self._was_let_go(template):
+        past = self.pasts[template.id]
+        made, owner = past.made, self.delivery.owner
+        is_own = made is not None and made.stack == stack_of(owner)
+        was_let_go = not past.let_go.isdisjoint(past.owners[-2:-1])
+        if not is_own and not was_let_go and not self._may_delete_adopted(past):
+            self.fault(f"{template.id} was deleted by {owner}, which did not make it: {made or 'made by hand'} did")
+        if self.delivery.undoes and (made is None or made.operation != self.delivery.operation) and not was_let_go:
+            self.fault(f"{template.id} was deleted by a rollback, though it was there before the deploy")
+        if template.tags.get(mark.OWNER, owner) != owner:
+            self.fault(f"{template.id} was deleted by {owner}, though it is {template.tags[mark.OWNER]}'s by now")
+        if spent(template) and not was_let_go and not self._may_lose(made):
             self.fault(f"{template.id} was deleted with what was spent of it")
 
     def updating(self, template: Template) -> None:
@@ -144,13 +184,16 @@ class Witness:
     def marked(self, template: Template) -> None:
         """Look at a template's mark after its tags changed."""
         owner = template.tags.get(mark.OWNER, "")
-        owners = self.owners[template.id]
-        if owner == owners[-1]:
+        past = self.pasts[template.id]
+        if owner == past.owners[-1]:
             return
         giving = self.delivery is not None and self.delivery.type == "Delete"
-        if giving and len(set(owners)) == 1 and template.id in self.made and self.made[template.id].owner == owners[0]:
-            self.fault(f"{template.id} was handed back, though {owners[0]} made it")
-        owners.append(owner)
+        if giving and past.made is not None and set(past.owners) == {past.made.owner}:
+            self.fault(f"{template.id} was handed back, though {past.made.owner} made it")
+        past.owners.append(owner)
+        if self.delivery is not None and not giving:
+            past.taken_in = self.delivery.operation
+            past.final.discard(owner)
 
     def answered(self, bodies: list[bytes], died: bool, template: Template | None) -> None:
         """Look at what one delivery answered; ``template`` is the one that its attributes name."""
@@ -184,32 +227,46 @@ class Witness:
         """Let templates of an identity outlive the stack of a resource, whose they are or may become again."""
         for template in templates:
             if identity(template) == of:
-                self.excused.setdefault(template.id, {})[owner] = why
+                self.pasts[template.id].excused[owner] = why
 
-    def acknowledged(self, owner: str, template_id: str | None) -> None:
-        """CloudFormation knows that this resource has this template."""
-        self.excused.get(template_id or "", {}).pop(owner, None)
+    def left_behind(self, templates: Iterable[Template], owner: str, of: Identity, why: str) -> None:
+        """CloudFormation will not speak of this resource again: what it holds stays, whether it made or adopted that."""
+        self.excuse(templates, owner, of, why)
+        for template in templates:
+            past = self.pasts[template.id]
+            if identity(template) == of and past.owners[-1] == owner:
+                past.kept.add(owner)
+
+    def acknowledged(self, delivery: Delivery, template_id: str | None) -> None:
+        """CloudFormation knows that a resource has this template."""
+        past = self.pasts.get(template_id or "")
+        if past is None:
+            return
+        past.excused.pop(delivery.owner, None)
+        if delivery.rolling_back:
+            past.kept.add(delivery.owner)
 
     def check_gone(self, stack: str, templates: Iterable[Template]) -> None:
         """Nothing is left of a stack that is gone."""
         for template in templates:
-            made = self.made.get(template.id)
-            owner = template.tags.get(mark.OWNER, "")
-            is_forgotten = made is not None and made.stack == stack and not owner and len(set(self.owners[template.id])) == 1
+            past = self.pasts[template.id]
+            owner = past.owners[-1]
+            is_forgotten = past.made is not None and past.made.stack == stack and set(past.owners) == {""}
             is_left = is_forgotten or stack_of(owner) == stack
-            if is_left and owner not in self.excused.get(template.id, {}):
-                self.fault(f"{template.id} is left of {stack}: made by {made}, owned in turn by {self.owners[template.id]}")
+            if is_left and owner not in past.excused:
+                self.fault(f"{template.id} is left of {stack}: made by {past.made}, owned in turn by {past.owners}")
 
-    def _was_adopted(self, template: Template) -> bool:
-        """Whether the deploy that took this template over stood, or an adoption is swapped with the user's consent."""
+    def _may_delete_adopted(self, past: Past) -> bool:
+        """Whether this event may delete a template that its stack did not make.
+
+        A Delete may once the adoption is final. A swap, which puts a successor in its place, may where the user says ADOPT, and once the
+        deploy that adopted it stood, or the resource was left with it otherwise.
+        """
         assert self.delivery is not None
-        if self.adopted_in.get((template.id, self.delivery.owner), set()) & self.stood:
-            return True
-        return self.delivery.type != "Delete" and self.delivery.event["ResourceProperties"].get("OnExisting") == "ADOPT"
-
-    def _was_let_go(self, template: Template) -> bool:
-        """Whether the owner before the present one was deleted since."""
-        return any((template.id, owner) in self.let_go for owner in self.owners[template.id][-2:-1])
+        owner = self.delivery.owner
+        if self.delivery.type == "Delete":
+            return owner in past.final
+        return self.delivery.adopts or owner in past.kept or not self.stood.isdisjoint(past.adopted_in.get(owner, ()))
 
     def _may_lose(self, made: Made | None) -> bool:
         assert self.delivery is not None
@@ -225,7 +282,7 @@ class Witness:
             self.fault("a success whose template does not stand")
             return
         if not self.delivery.rolling_back:
-            self.adopted_in.setdefault((template.id, self.delivery.owner), set()).add(self.delivery.operation)
+            self.pasts[template.id].adopted_in.setdefault(self.delivery.owner, set()).add(self.delivery.operation)
         if identity(template) != identity_of(properties):
             self.fault(f"a success with a template of another identity, {identity(template)}")
         elif not self.delivery.rolling_back:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
+from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
 from cloudformation import Answer, Stack
 from privacy_budget_handler import answer, events
@@ -124,20 +125,26 @@ class World:
             self._excuse_earlier(delivery)
         if self.dark:
             self.dark -= 1
-        if delivery.type == "Delete" and ":cleanrooms:" not in delivery.event["PhysicalResourceId"]:
-            self._excuse_spent(delivery, identity_of(delivery.event["ResourceProperties"]))
+        if delivery.type == "Delete" and not delivery.names_a_template:
+            self._excuse_unacknowledged(delivery, identity_of(delivery.event["ResourceProperties"]))
         elif delivery.type == "Update" and delivery.rolling_back:
-            self._excuse_spent(delivery, identity_of(delivery.event["OldResourceProperties"]))
+            self._excuse_unacknowledged(delivery, identity_of(delivery.event["OldResourceProperties"]))
         return json.loads(self._taken[0]) if self._taken else None
 
     def left_behind(self, delivery: Delivery, why: str) -> None:
-        self.witness.excuse(self.ledger.standing, delivery.owner, identity_of(delivery.event["ResourceProperties"]), why)
+        self.witness.left_behind(self.ledger.standing, delivery.owner, identity_of(delivery.event["ResourceProperties"]), why)
 
     def acknowledged(self, delivery: Delivery, answer: Answer) -> None:
-        self.witness.acknowledged(delivery.owner, answer["Data"].get("PrivacyBudgetTemplateIdentifier"))
+        self.witness.acknowledged(delivery, answer["Data"].get("PrivacyBudgetTemplateIdentifier"))
 
     def stood(self, operation: int) -> None:
         self.witness.stood.add(operation)
+
+    def spend(self, template: Template) -> None:
+        """Query once, where something is left."""
+        if all(meter.remaining for meter in template.meters.values()):
+            amount = TableUses(1) if template.kind is Kind.ACCESS_BUDGET else Aggregations("COUNT", 1)
+            self.ledger.spend(template.membership.id, template.id, amount)
 
     def by_hand(self, properties: Mapping[str, Any]) -> Template | None:
         """Make a template as somebody would in the console; None where one stands."""
@@ -220,13 +227,17 @@ class World:
 
     def _excuse_earlier(self, delivery: Delivery) -> None:
         """What a resource made in an earlier operation, and found again in this one, outlives the rollback of this one."""
-        made = self.witness.made
-        earlier = [one for one in self.ledger.standing if one.id in made and made[one.id].operation != delivery.operation]
+        earlier = [one for one in self.ledger.standing if self._made_before(one, delivery.operation)]
         of = identity_of(delivery.event["ResourceProperties"])
         self.witness.excuse(earlier, delivery.owner, of, "there before the deploy that was rolled back")
 
-    def _excuse_spent(self, delivery: Delivery, of: Identity) -> None:
-        """What was spent, or may have been, of a template that CloudFormation never had the answer of is kept."""
+    def _made_before(self, template: Template, operation: int) -> bool:
+        made = self.witness.pasts[template.id].made
+        return made is not None and made.operation != operation
+
+    def _excuse_unacknowledged(self, delivery: Delivery, of: Identity) -> None:
+        """What a create made whose answer CloudFormation never had is kept where it is, or may be, spent, or was adopted since."""
         unread = "ListPrivacyBudgets" in self.client.failures
-        standing = [template for template in self.ledger.standing if unread or spent(template)]
-        self.witness.excuse(standing, delivery.owner, of, "spent, and kept after an unacknowledged create")
+        pasts = self.witness.pasts
+        kept = [one for one in self.ledger.standing if unread or spent(one) or delivery.owner in pasts[one.id].owners[:-1]]
+        self.witness.excuse(kept, delivery.owner, of, "kept after an unacknowledged create")
