@@ -12,7 +12,7 @@ from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 from cloudformation import Course, Declared
 from histories import MEMBERSHIPS, Histories
-from privacy_budget_handler import answer, events, lifecycle, protocol
+from privacy_budget_handler import answer, events, lifecycle, mark, protocol
 from privacy_budget_handler.client import CleanRooms
 from privacy_budget_handler.lifecycle import Disposal, Refusal
 from privacy_budget_handler.protocol import Resource
@@ -39,6 +39,14 @@ def never_looks_for_its_mark(patch: pytest.MonkeyPatch) -> None:
 def marks_nothing(patch: pytest.MonkeyPatch) -> None:
     create = CleanRooms.create
     patch.setattr(CleanRooms, "create", lambda self, desired, _: create(self, desired, desired.tags))
+
+
+def makes_every_adoption_final(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifecycle, "marks_of_adoption", lambda _, owner: {mark.OWNER: owner})
+
+
+def makes_an_adoption_final_in_a_rollback(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reconciler, "_may_keep_for_good", lambda *_: True)
 
 
 def never_asks_whether_the_stack_rolls_back(patch: pytest.MonkeyPatch) -> None:
@@ -93,10 +101,12 @@ def acts_on_events_that_were_given_up(patch: pytest.MonkeyPatch) -> None:
 
 
 CAUGHT: Final[dict[Plant, str]] = {
-    deletes_whatever_it_finds: "which did not make it|by now|with what was spent of it",
+    deletes_whatever_it_finds: "which did not make it|by a rollback|by now|with what was spent of it",
     resets_without_asking: "with what was spent of it|was filled up",
     never_looks_for_its_mark: "is left of",
     marks_nothing: "is left of|a clean deploy of|is stuck",
+    makes_every_adoption_final: "which did not make it|by a rollback|with what was spent of it",
+    makes_an_adoption_final_in_a_rollback: "which did not make it|by a rollback|with what was spent of it",
     never_asks_whether_the_stack_rolls_back: "is stuck|with what was spent of it",
     answers_at_any_length: "an answer of [0-9]+ bytes",
     answers_twice: "2 answers to one event",

@@ -34,16 +34,17 @@ def end(world: World, memberships: tuple[str, ...], otherwise: Declared) -> None
 
 
 def settle(world: World, stack: Stack) -> None:
-    """Bring what is under way to an end. Without faults only somebody else's template may be in a rollback's way."""
+    """Bring what is under way to an end. Without faults only somebody else's template may be in a rollback's way, one after another."""
     stack.go_on()
     if not stack.is_stuck or not world.is_calm:
         return
     if stack.status == "UPDATE_ROLLBACK_FAILED":
         stack.go_on()
-        for logical_id, declared in stack.unsettled if stack.is_stuck else ():
-            if _foreign(world, stack, logical_id, identity_of(declared.sent)) is not None:
-                world.remove_by_hand(identity_of(declared.sent))
-        stack.go_on()
+        for _ in stack.unsettled:
+            for logical_id, declared in stack.unsettled if stack.is_stuck else ():
+                if _foreign(world, stack, logical_id, identity_of(declared.sent)) is not None:
+                    world.remove_by_hand(identity_of(declared.sent))
+            stack.go_on()
     else:
         stack.destroy()
         stack.go_on()

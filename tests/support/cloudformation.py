@@ -174,10 +174,10 @@ class Stack:
                 return
 
     def again(self, logical_id: str, signed_before: timedelta = timedelta()) -> None:
-        """Lambda delivers the latest event of a resource once more; nobody waits for the answer."""
+        """Lambda delivers the latest event of a resource once more; nobody waits for the answer, and a rollback's stays one."""
         latest = self.last[logical_id]
         event = {**latest.event, "ResponseURL": _response_url(datetime.now(UTC) - signed_before)}
-        self._function.deliver(replace(latest, event=event, status=self.status))
+        self._function.deliver(replace(latest, event=event, status=latest.status if latest.rolling_back else self.status))
 
     def _renew(self) -> None:
         self.id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{self.name}/{uuid.uuid4()}"
@@ -316,19 +316,20 @@ class Stack:
 
     def _delete(self) -> Iterator[None]:
         self.status = "DELETE_IN_PROGRESS"
+        unsettled = []
         for change in self._open:
             if change.old is None:
                 self._hold(change)
-            elif change.replaced:
-                yield from self._remove(change.logical_id, change.new, self._id(change), keep=False, decided=True)
-            else:
+            elif not change.replaced:
                 self._function.left_behind(self._delivery(change.logical_id, "Delete", change.new.sent, {}), "its rollback was given up")
-        self._open = []
+            elif not (yield from self._remove(change.logical_id, change.new, self._id(change), keep=False, decided=True)):
+                unsettled.append(change)
+        self._open = unsettled
         for logical_id, held in reversed(list(self.resources.items())):
             keep = held.declared.deletion_policy is not Policy.DELETE
             if (yield from self._remove(logical_id, held.declared, held.physical_id, keep, decided=True)):
                 del self.resources[logical_id]
-        if self.resources:
+        if self.resources or self._open:
             self.status = "DELETE_FAILED"
             return
         self._end("DELETE_COMPLETE")

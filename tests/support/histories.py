@@ -5,7 +5,7 @@ every history the faults are over, and each stack must deploy once more and go w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any, ClassVar, Final
@@ -17,13 +17,11 @@ import aftermath
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.exceptions import ConflictException, ValidationException
 from cleanrooms_local_aws.clean_rooms.settings import Moment
-from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
-from cleanrooms_local_aws.clean_rooms.templates import Kind
-from cloudformation import Back, Course, Declared, Policy, Stack
+from cloudformation import SMOOTH, Back, Course, Declared, Policy, Stack
 from cloudformation import Template as StackTemplate
 from quick_rooms import Failure, Trouble
 from stack import access_budget, differential_privacy, tags
-from witness import Identity, identity_of
+from witness import Identity, identity, identity_of
 from world import Counts, World
 
 MEMBERSHIPS: Final = ("11111111-1111-4222-8333-444444444444", "22222222-1111-4222-8333-444444444444")
@@ -47,11 +45,10 @@ def _variants() -> dict[Identity, list[dict[str, Any]]]:
                 differential_privacy(membership, epsilon=5),
                 differential_privacy(membership, AutoRefresh="CALENDAR_MONTH"),
                 differential_privacy(membership, noise=60, AutoRefresh="CALENDAR_MONTH"),
-                differential_privacy(membership, epsilon=99),
             ]
         )
         for name in ("sales", "costs"):
-            limits = ([DAY], [LESS_A_DAY, LIFETIME], [LIFETIME], [DAY, DAY])
+            limits = ([DAY], [LESS_A_DAY, LIFETIME], [LIFETIME], [{**DAY, "Budget": 7}])
             variants.append([access_budget(membership, table(membership, name), chosen) for chosen in limits])
     return {identity_of(same[0]): same for same in variants}
 
@@ -60,7 +57,7 @@ VARIANTS: Final = _variants()
 IDENTITIES: Final = list(VARIANTS)
 AT_HOME: Final = dict(zip(LOGICAL_IDS, IDENTITIES, strict=False))
 """The identity that a resource has unless it moves."""
-NO_MEMBERSHIP: Final = differential_privacy("no-membership")
+WRONG: Final = [differential_privacy("no-membership"), differential_privacy(MEMBERSHIPS[0], epsilon=99)]
 OPTIONS: Final[list[dict[str, Any]]] = [
     {},
     {"Tags": tags(team="a")},
@@ -79,17 +76,19 @@ POLICIES: Final = [
 
 
 def _declare(of: Identity, variant: int, options: Mapping[str, Any], policies: tuple[Policy, Policy]) -> Declared:
-    same = VARIANTS[of]
-    budget = NO_MEMBERSHIP if variant == WRONG else same[variant % len(same)]
+    """Every twelfth resource or so is wrong."""
+    budget = VARIANTS[of][variant % 4] if variant < 23 else WRONG[variant % 2]
     return Declared({**budget, **options}, *policies)
 
 
-WRONG: Final = 11
+VARIANT: Final = st.integers(0, 24)
+OPTION: Final = st.sampled_from(OPTIONS)
+POLICY: Final = st.sampled_from(POLICIES)
 
 
 def _resource(logical_id: str) -> st.SearchStrategy[Declared]:
-    of = st.sampled_from([AT_HOME[logical_id], AT_HOME[logical_id], *IDENTITIES])
-    return st.builds(_declare, of, st.integers(0, WRONG), st.sampled_from(OPTIONS), st.sampled_from(POLICIES))
+    of = st.sampled_from([AT_HOME[logical_id]] * len(IDENTITIES) + IDENTITIES)
+    return st.builds(_declare, of, VARIANT, OPTION, POLICY)
 
 
 TEMPLATES: Final = st.one_of(
@@ -98,17 +97,15 @@ TEMPLATES: Final = st.one_of(
     st.fixed_dictionaries({logical_id: _resource(logical_id) for logical_id in LOGICAL_IDS}),
 )
 CHANGES: Final = st.one_of([st.tuples(st.just(logical_id), _resource(logical_id)) for logical_id in LOGICAL_IDS])
-COURSES: Final = st.one_of(
-    st.just(Course()),
-    st.builds(
-        Course,
-        fails_before=st.sampled_from([None, 0, 1, 2, 3]),
-        cancelled=st.integers(0, 2),
-        cancelled_arrive=st.booleans(),
-        reverse=st.booleans(),
-        back=st.sampled_from(Back),
-    ),
+ROUGH: Final = st.builds(
+    Course,
+    fails_before=st.sampled_from([None, 0, 1, 2, 3]),
+    cancelled=st.integers(0, 2),
+    cancelled_arrive=st.booleans(),
+    reverse=st.booleans(),
+    back=st.sampled_from(Back),
 )
+COURSES: Final = st.one_of(st.just(SMOOTH), st.just(SMOOTH), ROUGH)
 
 
 class Edit(Enum):
@@ -136,7 +133,7 @@ TROUBLES: Final = st.builds(
     st.sampled_from(Failure),
     st.sampled_from(Moment),
     st.integers(0, 8),
-    st.sampled_from([1, 1, 1, 2, 4, 12]),
+    st.sampled_from([1, 1, 1, 1, 2, 8]),
     st.booleans(),
     st.sampled_from(READS_AND_CHANGES),
 )
@@ -144,14 +141,44 @@ TROUBLES: Final = st.builds(
 
 LOWERED_EPSILON: Final[list[type[ValidationException] | type[ConflictException]]] = [ValidationException, ConflictException]
 WHICH: Final = st.integers(0, 1)
-EVENTS: Final = st.sampled_from([None, None, 1, 2, 3])
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How far an operation goes at first, and whether everybody queries then."""
+
+    events: int | None = None
+    spent: bool = False
+
+
+PACES: Final = st.sampled_from([Pace(), Pace(), Pace(), Pace(1), Pace(2), Pace(1, True), Pace(2, True), Pace(3, True)])
+
+
+@dataclass(frozen=True)
+class Sequel:
+    """What the owner of a template does, while another stack adopts it: changes, moves, removes or renames its own resource."""
+
+    edit: Edit
+    elsewhere: Identity | None
+    variant: int
+    options: Mapping[str, Any]
+    policies: tuple[Policy, Policy]
+
+    def declared(self, of: Identity) -> Declared:
+        return _declare(self.elsewhere or of, self.variant, self.options, self.policies)
+
+
+SEQUELS: Final = st.one_of(
+    st.none(),
+    st.builds(Sequel, st.sampled_from([Edit.SET, *Edit]), st.sampled_from([None, None, *IDENTITIES]), VARIANT, OPTION, POLICY),
+)
 
 
 def _edited(present: dict[str, Declared], edit: Edit, logical_id: str, declared: Declared) -> StackTemplate:
-    if edit is Edit.SET:
+    if edit is Edit.SET or logical_id not in present:
         return {**present, logical_id: declared}
     rest = {other: held for other, held in present.items() if other != logical_id}
-    if edit is Edit.RENAME and logical_id in present:
+    if edit is Edit.RENAME:
         free = next((other for other in LOGICAL_IDS if other not in present), None)
         before = present[logical_id]
         return {**rest, free: replace(before, properties={**before.properties, "OnExisting": "ADOPT"})} if free else present
@@ -159,7 +186,7 @@ def _edited(present: dict[str, Declared], edit: Edit, logical_id: str, declared:
 
 
 def _budget_edited(present: dict[str, Declared], of: Identity, variant: int) -> StackTemplate:
-    budget = VARIANTS[of][variant % len(VARIANTS[of])]
+    budget = VARIANTS[of][variant]
     return {
         logical_id: replace(held, properties={**held.properties, **budget}) if identity_of(held.sent) == of else held
         for logical_id, held in present.items()
@@ -176,30 +203,66 @@ class Histories(RuleBasedStateMachine):
         self.counts.histories += 1
         self.world = World(counts=self.counts)
 
-    @initialize(arn_form=st.sampled_from(ArnForm), lowered=st.sampled_from(LOWERED_EPSILON))
-    def begin(self, arn_form: ArnForm, lowered: type[ValidationException] | type[ConflictException]) -> None:
+    @initialize(arn_form=st.sampled_from(ArnForm), lowered=st.sampled_from(LOWERED_EPSILON), shop=TEMPLATES)
+    def begin(self, arn_form: ArnForm, lowered: type[ValidationException] | type[ConflictException], shop: StackTemplate) -> None:
         self.world.ledger._arn_form = arn_form
         self.world.ledger.LOWERED_EPSILON = lowered  # type: ignore[misc]
         for membership in MEMBERSHIPS:
             self.world.membership(membership)
         for name in ("shop", "lab"):
             self.world.stack(name)
+        self._deploy(self.world.stacks[0], lambda _: shop, SMOOTH, Pace())
 
-    @rule(which=WHICH, template=TEMPLATES, course=COURSES, events=EVENTS)
-    def deploy(self, which: int, template: dict[str, Declared], course: Course, events: int | None) -> None:
+    @rule(which=WHICH, template=TEMPLATES, course=COURSES, pace=PACES)
+    def deploy(self, which: int, template: dict[str, Declared], course: Course, pace: Pace) -> None:
         """A whole template is deployed."""
-        self._deploy(self.world.stacks[which], lambda _: template, course, events)
+        self._deploy(self.world.stacks[which], lambda _: template, course, pace)
 
-    @rule(which=WHICH, change=CHANGES, edit=st.sampled_from([Edit.SET, *Edit]), course=COURSES, events=EVENTS)
-    def change(self, which: int, change: tuple[str, Declared], edit: Edit, course: Course, events: int | None) -> None:
+    @rule(which=WHICH, change=CHANGES, edit=st.sampled_from([Edit.SET, *Edit]), course=COURSES, pace=PACES)
+    def change(self, which: int, change: tuple[str, Declared], edit: Edit, course: Course, pace: Pace) -> None:
         """One resource of the template is changed, and deployed."""
         logical_id, declared = change
-        self._deploy(self.world.stacks[which], lambda present: _edited(present, edit, logical_id, declared), course, events)
+        self._deploy(self.world.stacks[which], lambda present: _edited(present, edit, logical_id, declared), course, pace)
 
-    @rule(which=WHICH, of=st.sampled_from(IDENTITIES), variant=st.integers(0, 3), course=COURSES, events=EVENTS)
-    def edit(self, which: int, of: Identity, variant: int, course: Course, events: int | None) -> None:
+    @rule(which=WHICH, of=st.sampled_from(IDENTITIES), variant=st.integers(0, 3), course=COURSES, pace=PACES)
+    def edit(self, which: int, of: Identity, variant: int, course: Course, pace: Pace) -> None:
         """The budget of one identity is changed where the stack has one, and deployed."""
-        self._deploy(self.world.stacks[which], lambda present: _budget_edited(present, of, variant), course, events)
+        self._deploy(self.world.stacks[which], lambda present: _budget_edited(present, of, variant), course, pace)
+
+    @rule(
+        which=WHICH,
+        number=st.integers(0, 5),
+        adopter=st.sampled_from(LOGICAL_IDS),
+        variant=VARIANT,
+        policies=POLICY,
+        course=st.one_of(COURSES, ROUGH),
+        sequel=SEQUELS,
+        ends=st.booleans(),
+    )
+    def adopt(
+        self,
+        which: int,
+        number: int,
+        adopter: str,
+        variant: int,
+        policies: tuple[Policy, Policy],
+        course: Course,
+        sequel: Sequel | None,
+        ends: bool,
+    ) -> None:
+        """A stack adopts what stands; its owner in the other stack goes on meanwhile, and the deploy ends as it may."""
+        stack, other = self.world.stacks[which], self.world.stacks[1 - which]
+        standing = self.world.ledger.standing
+        if not standing:
+            return
+        of = identity(standing[number % len(standing)])
+        taken = _declare(of, variant, {"OnExisting": "ADOPT"}, policies)
+        self._deploy(stack, lambda present: {**present, adopter: taken}, course, Pace(1))
+        owner = next((logical_id for logical_id, held in other.resources.items() if identity_of(held.declared.sent) == of), None)
+        if sequel is not None and owner is not None:
+            self._deploy(other, lambda present: _edited(present, sequel.edit, owner, sequel.declared(of)), SMOOTH, Pace())
+        if ends:
+            self._go_on(stack)
 
     @rule(which=WHICH, events=st.sampled_from([None, 1, 2]))
     def go_on(self, which: int, events: int | None) -> None:
@@ -222,13 +285,12 @@ class Histories(RuleBasedStateMachine):
             self.world.witness.fault("a request for an event that CloudFormation had given up on")
         self.world.check()
 
-    @rule(of=st.sampled_from(IDENTITIES))
-    def query(self, of: Identity) -> None:
+    @rule(number=st.integers(0, 5))
+    def query(self, number: int) -> None:
         """A budget gets spent."""
-        template = self.world.ledger.find(of)
-        if template is not None and all(meter.remaining for meter in template.meters.values()):
-            amount = TableUses(1) if template.kind is Kind.ACCESS_BUDGET else Aggregations("COUNT", 1)
-            self.world.ledger.spend(template.membership.id, template.id, amount)
+        standing = self.world.ledger.standing
+        if standing:
+            self.world.spend(standing[number % len(standing)])
 
     @rule(trouble=TROUBLES)
     def trouble(self, trouble: Trouble) -> None:
@@ -245,7 +307,7 @@ class Histories(RuleBasedStateMachine):
         """Somebody works in the console, deletes a stack, or things fail around the function."""
         world = self.world
         if what == "make":
-            world.by_hand(VARIANTS[of][number % 3])
+            world.by_hand(VARIANTS[of][number])
         elif what == "remove":
             world.remove_by_hand(of)
         elif what == "leave":
@@ -270,13 +332,19 @@ class Histories(RuleBasedStateMachine):
         finally:
             self.world.close()
 
-    def _deploy(self, stack: Stack, edit: Callable[[dict[str, Declared]], StackTemplate], course: Course, events: int | None) -> None:
+    def _deploy(self, stack: Stack, edit: Callable[[dict[str, Declared]], StackTemplate], course: Course, pace: Pace) -> None:
         aftermath.settle(self.world, stack)
+        if stack.is_stuck:
+            self.world.calm(MEMBERSHIPS)
+            aftermath.settle(self.world, stack)
         template = edit({logical_id: held.declared for logical_id, held in stack.resources.items()})
         if template and not stack.is_busy and not stack.is_stuck:
             self.counts.operations += 1
             stack.deploy(template, course)
-            self._go_on(stack, events)
+            self._go_on(stack, pace.events)
+            if pace.spent:
+                for one in self.world.ledger.standing:
+                    self.world.spend(one)
 
     def _destroy(self, stack: Stack, events: int | None = None) -> None:
         self.counts.operations += 1
