@@ -33,6 +33,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "columns": "customer,amount",
         "role": "arn:aws:iam::111122223333:role/reader",
     },
+    "monitoring": {"membership": ROOM, "sales": table(ROOM, "sales"), "mail": "privacy@example.com"},
     "nested_stack": {"sales": ROOM, "research": OTHER_ROOM},
     "reset_on_purpose": {"membership": ROOM},
     "shared_provider": {"sales": ROOM, "research": OTHER_ROOM},
@@ -181,6 +182,19 @@ def test_memberships(assemblies: dict[str, list[Assembly]]) -> None:
         assert [member["AccountId"] for member in collaboration["Properties"]["Members"]] == [PARTNER]
     (configured,) = resources(template, "AWS::CleanRooms::ConfiguredTable").values()
     assert configured["Properties"]["AllowedColumns"] == ["customer", "amount"]
+
+
+def test_monitoring(assemblies: dict[str, list[Assembly]]) -> None:
+    template = assemblies["monitoring"][0].templates["Monitoring"]
+    assert resources(template).keys() == {"Privacy", "Sales"}
+    assert functions(template) == 2
+    (schedule,) = resources(template, "AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(30 minutes)"
+    (topic,) = resources(template, "AWS::SNS::Topic")
+    alarms = [alarm["Properties"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values()]
+    assert sorted(alarm["MetricName"] for alarm in alarms) == ["Errors", "RemainingFraction", "RemainingFraction"]
+    assert [alarm["AlarmActions"] for alarm in alarms] == [[{"Ref": topic}]] * 3
+    assert len(resources(template, "AWS::CloudWatch::Dashboard")) == 1
 
 
 def test_nested_stack(assemblies: dict[str, list[Assembly]]) -> None:

@@ -1,0 +1,55 @@
+"""Knowing what is left of budgets before somebody's query fails: metrics, a dashboard, and alarms that send an e-mail.
+
+Use it wherever somebody cares how fast a budget is used up: CloudWatch hears nothing of budgets by itself. The alarms go off where less
+than a fifth of a budget is left, and where nobody can tell what is left. A template that another stack made is watched as well: import
+it, and put it on the list.
+
+Deploy with the id of your membership, the ARN of one of its configured table associations, and an address, which gets a mail that asks
+whether it wants these:
+
+    cdk deploy --app "python examples/monitoring.py" -c membership=<membership id> -c sales=<association ARN> -c mail=<address>
+
+The dashboard is in CloudWatch's console, under the name that the output gives.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+
+from cleanrooms_privacy_budget import AccessLimit, PrivacyBudget, PrivacyBudgetMonitor, PrivacyBudgetTemplate
+
+app = cdk.App()
+stack = cdk.Stack(app, "Monitoring")
+membership_id = app.node.get_context("membership")
+
+privacy = PrivacyBudgetTemplate(
+    stack,
+    "Privacy",
+    membership_id=membership_id,
+    budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30),
+)
+sales = PrivacyBudgetTemplate(
+    stack,
+    "Sales",
+    membership_id=membership_id,
+    budget=PrivacyBudget.access_budget(
+        resource_arn=app.node.get_context("sales"), limits=[AccessLimit.per_day(100), AccessLimit.lifetime(1000)]
+    ),
+)
+
+topic = sns.Topic(stack, "LittleIsLeft", enforce_ssl=True)
+topic.add_subscription(subscriptions.EmailSubscription(app.node.get_context("mail")))
+
+monitor = PrivacyBudgetMonitor(
+    stack,
+    "Monitor",
+    templates=[privacy, sales],
+    interval=cdk.Duration.minutes(30),
+    alarm_below=0.2,
+    alarm_actions=[actions.SnsAction(topic)],
+)
+
+cdk.CfnOutput(stack, "Dashboard", value=monitor.dashboards[0].dashboard_name)
+
+app.synth()
