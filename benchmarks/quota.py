@@ -1,8 +1,8 @@
 """How many creates at once the service's quota takes before events run out of time: simulated, in no time of the clock's.
 
-``python benchmarks/quota.py``. Every event sends its one create call at once, as the functions of one deployment would, and again after
-botocore's own backoff where the service throttles it. The service is the local AWS's quota of 5 calls a second, which AWS documents. An
-event fails where the handler would give it up: after its last attempt, or 30 seconds before the function's timeout.
+Every event sends its one create call at once, as the functions of one deployment would, and again after botocore's own backoff where
+the service throttles it. The service is the local AWS's quota of 5 calls a second, which AWS documents. An event fails where the
+handler would give it up: after its last attempt, or 30 seconds before the function's timeout.
 """
 
 import heapq
@@ -13,17 +13,16 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from botocore.retries.standard import ExponentialBackoff
-from rich.console import Console
-from rich.table import Table
 
 from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.quota import Quota
 from cleanrooms_privacy_budget.provider import TIMEOUT
 from privacy_budget_handler.protocol import SECONDS_TO_ANSWER
 
-COUNTS: Final = (50, 200, 490, 700, 850, 1000, 1500)
+from .measure import Result, Table, spread
+
+COUNTS: Final = (50, 100, 200, 490, 700, 850, 1000, 1500)
 REQUESTS_PER_SECOND: Final = 5
-RUNS: Final = 20
 
 
 def attempts_allowed() -> int:
@@ -33,8 +32,8 @@ def attempts_allowed() -> int:
     return int(patience.retries["total_max_attempts"])
 
 
-def drain(count: int, attempts: int) -> tuple[float, float, int, int]:
-    """Seconds until the last of so many creates was done, and of all their functions; how many failed; how many requests were sent."""
+def drain(count: int, attempts: int) -> dict[str, float]:
+    """Of so many creates at once: seconds until the last was done, the seconds and requests of each, how many failed."""
     backoff: Any = ExponentialBackoff()
     seconds_left = TIMEOUT.to_seconds() - SECONDS_TO_ANSWER
     now, done, waited, failed, requests = 0.0, 0.0, 0.0, 0, 0
@@ -54,26 +53,35 @@ def drain(count: int, attempts: int) -> tuple[float, float, int, int]:
                 waited += now
             else:
                 heapq.heappush(waiting, (again, number, attempt + 1))
-    return done, waited, failed, requests
+    return {"seconds": done, "failed": failed, "requests for each": requests / count, "seconds for each": waited / count}
 
 
-def main() -> None:
-    """Print one row a count."""
-    table = Table("creates at once", "at best, s", "the last done after, s", "failed", "requests for each", "seconds for each")
-    table.title = f"Medians of {RUNS} runs (worst)"
+def run(quick: bool = False) -> Result:
+    """Drain every number of creates."""
     attempts = attempts_allowed()
-    for count in COUNTS:
-        done, waited, failed, requests = zip(*(drain(count, attempts) for _ in range(RUNS)), strict=True)
-        table.add_row(
-            str(count),
-            f"{count / REQUESTS_PER_SECOND:.0f}",
-            f"{median(done):.0f} ({max(done):.0f})",
-            f"{median(failed):.0f} ({max(failed)})",
-            f"{median(requests) / count:.1f}",
-            f"{median(waited) / count:.0f}",
+    samples: dict[str, dict[str, list[float]]] = {}
+    for count in COUNTS[:2] if quick else COUNTS:
+        drained = [drain(count, attempts) for _ in range(1 if quick else 20)]
+        samples[str(count)] = {quantity: [one[quantity] for one in drained] for quantity in drained[0]}
+    rows = [
+        (
+            f"{int(count):,}",
+            f"{int(count) / REQUESTS_PER_SECOND:.0f}",
+            spread(one["seconds"]),
+            f"{(int(count) - median(one['failed'])) / median(one['seconds']):.1f}",
+            spread(one["failed"]),
+            spread(one["requests for each"], 1),
+            spread(one["seconds for each"]),
         )
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+        for count, one in samples.items()
+    ]
+    headings = (
+        "creates at once",
+        "at the quota, s",
+        "the last done after, s",
+        "a second",
+        "failed",
+        "requests for each",
+        "seconds for each",
+    )
+    return Result(Table("Creates at once against the quota, simulated", headings, rows), samples)
