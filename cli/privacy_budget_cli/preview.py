@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.columns import Columns
 from rich.console import Console, RenderableType
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from privacy_budget_handler.budget import DifferentialPrivacy
@@ -22,7 +22,7 @@ from .session import CALLS_A_SECOND, clean_rooms
 
 DESCRIPTION: Final = "Show how many aggregations a differential-privacy budget would allow, for each pair of epsilon and noise."
 
-_WIDEST: Final = 120
+_WIDEST: Final = 140
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ def run(options: Namespace, console: Console) -> int:
     rooms = CleanRooms(clean_rooms(options.session, options.endpoint_url))
     pairs = list(product(options.noise, options.epsilon))
     errors = Console(stderr=True)
-    asked = track(pairs, f"{CALLS_A_SECOND} calls a second", console=errors, transient=True, disable=not errors.is_terminal)
-    impacts = [
-        Impact(epsilon, noise, rooms.preview(options.membership, DifferentialPrivacy(epsilon, noise, AutoRefresh.NONE)))
-        for noise, epsilon in asked
-    ]
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        impacts = [
+            Impact(epsilon, noise, rooms.preview(options.membership, DifferentialPrivacy(epsilon, noise, AutoRefresh.NONE)))
+            for noise, epsilon in progress.track(pairs, description=f"{CALLS_A_SECOND} calls a second")
+        ]
     if options.json:
         console.out(json.dumps(_as_json(options.membership, impacts), indent=2))
     else:

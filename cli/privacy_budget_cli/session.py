@@ -35,7 +35,7 @@ class Pace:
 
 def session(profile: str | None, region: str | None) -> boto3.Session:
     """The session for what the user chose. boto3 itself knows AWS_DEFAULT_REGION only. Raises BotoCoreError."""
-    return boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
+    return boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
 
 
 def clean_rooms(session: boto3.Session, endpoint_url: str | None = None) -> Any:

@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,8 +105,8 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("subcommand", ["status", "preview"])
-def test_an_incomplete_configuration(command: Command, membership: str, subcommand: str, options: list[str], told: str) -> None:
-    ended = command(subcommand, membership, *options)
+def test_an_incomplete_configuration(command: Command, subcommand: str, options: list[str], told: str) -> None:
+    ended = command(subcommand, "00000000-0000-0000-0000-000000000000", *options)
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith(f"privacy-budget: {told}")
     assert ended.err.count("\n") == 1
@@ -116,6 +118,12 @@ def test_the_region_of_the_environment(monkeypatch: pytest.MonkeyPatch, variable
     monkeypatch.setenv(variable, "eu-west-1")
     assert session(None, None).region_name == "eu-west-1"
     assert session(None, "us-east-2").region_name == "us-east-2"
+
+
+@pytest.mark.usefixtures("nobody")
+def test_an_empty_variable_is_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "")
+    assert session(None, None).region_name is None
 
 
 @pytest.mark.parametrize("subcommand", ["status", "preview"])
@@ -265,3 +273,13 @@ def test_an_encoding_without_bars_gets_plain_ones(command: Command, rooms: Rooms
 def test_a_bar_is_full_or_empty_only_where_all_or_nothing_is_left(fraction: float, bar: str) -> None:
     console: Any = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), width=10)
     assert "".join(segment.text for segment in console.render(terminal.Bar(fraction))) == bar
+
+
+PICTURES = sorted((ROOT / "docs" / "assets" / "command").glob("*.svg"))
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=[picture.stem for picture in PICTURES])
+def test_the_pictures_of_the_documentation_fetch_nothing(picture: Path) -> None:
+    text = picture.read_text()
+    assert "privacy-budget" in text
+    assert re.findall(r"url\((?!#)|(?:href|src)=|@import|@font-face", text) == []
