@@ -109,9 +109,8 @@ docs: setup ## Build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: bench
-bench: setup ## Measure what a template costs at synth, and how many fit the service's quota
-	@$(BIN)/python benchmarks/synth.py
-	@$(BIN)/python benchmarks/quota.py
+bench: setup ## Measure this construct beside its peers, and write docs/performance.md (QUICK=1 only tries each)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 .PHONY: clean
 clean: ## Remove what was built; the embedded local AWS is stopped first

@@ -4,6 +4,7 @@ Source: "Custom resource response objects" in the CloudFormation user guide. The
 and no log.
 """
 
+import functools
 import hashlib
 import http.client
 import json
@@ -79,18 +80,23 @@ def _length(text: str) -> int:
     return len(json.dumps(text)) - len('""')
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The system's certificates: reading them takes longer than the answer, so it is done once an execution environment."""
+    return ssl.create_default_context()
+
+
 def deliver(url: str, answer: bytes, seconds_left: Callable[[], float]) -> None:
     """PUT the answer to the pre-signed URL, as often as there is time. Raises NotDelivered."""
     parts = urlsplit(url)
     target = urlunsplit(("", "", parts.path, parts.query, ""))
-    context = ssl.create_default_context()
     outcome = "there was no time left"
     for attempt in range(ATTEMPTS):
         time.sleep(max(0.0, min(0.2 * 2**attempt - 0.2, seconds_left() - SECONDS_KEPT_BACK)))
         left = seconds_left() - SECONDS_KEPT_BACK
         if left <= 0:
             break
-        connection = http.client.HTTPSConnection(parts.netloc, context=context, timeout=min(SECONDS_PER_ATTEMPT, left))
+        connection = http.client.HTTPSConnection(parts.netloc, context=_trusted(), timeout=min(SECONDS_PER_ATTEMPT, left))
         try:
             connection.request("PUT", target, answer, {"content-type": "", "content-length": str(len(answer))})
             response = connection.getresponse()

@@ -35,7 +35,9 @@ def url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResponseUrl]:
     monkeypatch.setattr(answer, "ATTEMPTS", 3)
     with serving(folder) as told:
         monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+        answer._trusted.cache_clear()
         yield told
+    answer._trusted.cache_clear()
 
 
 def event(url: ResponseUrl, request_type: str = "Create", **more: Any) -> dict[str, Any]:
