@@ -14,8 +14,8 @@ from typing import Any, Final
 import boto3
 
 from privacy_budget_cli.assembly import stacks
-from privacy_budget_cli.deployed import deployed
-from privacy_budget_cli.plan import steps
+from privacy_budget_cli.deployed import Accounts
+from privacy_budget_cli.plan import plan
 
 SECONDS_TO_WAIT: Final = 60
 """For the approval to begin, which CodePipeline starts at the same time as this check."""
@@ -27,17 +27,17 @@ class ApprovalNotFound(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Plan the stage's deployment, print it, and accept it where it needs nobody. Raises ApprovalNotFound and ClientError."""
+    """Plan the stage's deployment, print it, and accept it where it needs nobody. Raises ApprovalNotFound, Unreadable and ClientError."""
     parser = argparse.ArgumentParser(prog="python -m stacks.gate", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the stage's folder in the synthesized app")
     for name in ("pipeline", "stage", "action", "execution"):
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args(arguments)
-    planned = [step for stack in stacks(options.assembly) for step in steps(stack, deployed(stack))]
+    planned = list(plan(stacks(options.assembly), Accounts(boto3.Session())))
     for step in planned:
         _say(str(step))
     if any(step.effect.needs_a_person for step in planned):
-        _say(f"A budget would be lost or replaced: {options.action} waits for a person.")
+        _say(f"Somebody should look at the plan above: {options.action} waits for a person.")
         return 0
     waiting = Approval(boto3.client("codepipeline"), options.pipeline, options.stage, options.action, options.execution)
     waiting.give("No budget would be lost or replaced.")

@@ -9,9 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cleanrooms_privacy_budget import AutoRefresh, PrivacyBudget, PrivacyBudgetTemplate
-from privacy_budget_cli.assembly import Declared, stacks
-from privacy_budget_cli.deployed import Deployed
+from cleanrooms_privacy_budget import AutoRefresh, OnBudgetReset, PrivacyBudget, PrivacyBudgetTemplate
+from planned_account import PlannedAccount
 from stacks import gate
 
 EXECUTION = "11111111-2222-4333-8444-555555555555"
@@ -19,10 +18,11 @@ MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 ASKED = ["--pipeline", "main", "--stage", "prod", "--action", "Accept", "--execution", EXECUTION]
 
 
-def assembly(folder: Path, **budget: Any) -> str:
+def assembly(folder: Path, on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE, **budget: Any) -> str:
     app = cdk.App(outdir=str(folder))
     declared = PrivacyBudget.differential_privacy(**{"epsilon": 3, "users_noise_per_query": 30, **budget})
-    PrivacyBudgetTemplate(cdk.Stack(app, "Shop"), "Budget", membership_id=MEMBERSHIP, budget=declared)
+    shop = cdk.Stack(app, "Shop")
+    PrivacyBudgetTemplate(shop, "Budget", membership_id=MEMBERSHIP, budget=declared, on_budget_reset=on_budget_reset)
     app.synth()
     return str(folder)
 
@@ -53,14 +53,13 @@ def codepipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stack with epsilon 3 stands."""
-    (stands,) = stacks(Path(assembly(tmp_path / "deployed")))
-
-    def read(_: Declared) -> Deployed:
-        return Deployed(stands.template, {})
-
-    monkeypatch.setattr(gate, "deployed", read)
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlannedAccount:
+    """A stack with epsilon 3 stands, of which something is spent."""
+    account = PlannedAccount((MEMBERSHIP,))
+    account.deploy(Path(assembly(tmp_path / "deployed")))
+    account.spend(account.only(), 7)
+    monkeypatch.setattr(gate, "Accounts", account.of_session)
+    return account
 
 
 def approves(codepipeline: Stubber, token: str) -> None:
@@ -82,9 +81,18 @@ def test_an_edit_is_accepted_once_the_approval_waits(codepipeline: Stubber, tmp_
 
 @pytest.mark.usefixtures("deployed")
 def test_a_swap_waits_for_a_person(codepipeline: Stubber, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gate.main([*ASKED, assembly(tmp_path / "new", auto_refresh=AutoRefresh.CALENDAR_MONTH)]) == 0
+    assert gate.main([*ASKED, assembly(tmp_path / "new", OnBudgetReset.ALLOW, auto_refresh=AutoRefresh.CALENDAR_MONTH)]) == 0
     told = capsys.readouterr().out
     assert "Shop/Budget: deleted and created, which gives a fresh budget" in told
+    assert "7 of 99 COUNT spent, which is lost" in told
+    assert "Accept waits for a person" in told
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gate.main([*ASKED, assembly(tmp_path / "new", epsilon=2)]) == 0
+    told = capsys.readouterr().out
+    assert "Shop/Budget: refused" in told
     assert "Accept waits for a person" in told
 
 

@@ -5,14 +5,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from cdk import ROOT, run_cli
 from cleanrooms_local_aws import LocalAws
 from deployed_rooms import held
 from privacy_budget_cli.assembly import stacks
-from privacy_budget_cli.deployed import deployed
-from privacy_budget_cli.plan import Effect, steps
+from privacy_budget_cli.deployed import Accounts
+from privacy_budget_cli.plan import plan
+from privacy_budget_cli.plan_effect import Effect
 
 DP = {"epsilon": 3, "usersNoisePerQuery": 30}
 
@@ -31,7 +33,7 @@ def synthesize(local_aws: LocalAws, folder: Path, **environments: Any) -> Path:
 
 
 def effects(assembly: Path) -> list[Effect]:
-    return [step.effect for stack in stacks(assembly) for step in steps(stack, deployed(stack))]
+    return [step.effect for step in plan(stacks(assembly), Accounts(boto3.Session()))]
 
 
 def test_each_stage_deploys_from_the_pipelines_assembly(
@@ -54,7 +56,7 @@ def test_each_stage_deploys_from_the_pipelines_assembly(
 
     for name, value in bootstrapped.environment.items():
         monkeypatch.setenv(name, value)
-    assert effects(assembly) == [Effect.NONE, Effect.NONE]
+    assert effects(assembly) == [Effect.UNCHANGED, Effect.UNCHANGED]
     environments["test"]["budget"] = {**DP, "epsilon": 5}
     environments["prod"]["budget"] = {**DP, "epsilon": 2, "autoRefresh": "CALENDAR_MONTH"}
     assert effects(synthesize(bootstrapped, tmp_path / "second", **environments)) == [Effect.EDITED, Effect.SWAPPED]

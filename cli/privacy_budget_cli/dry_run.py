@@ -1,0 +1,232 @@
+"""The handler's own code on a Clean Rooms that is read and never written: what an event would change stays in memory."""
+
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from privacy_budget_handler import lifecycle
+from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
+from privacy_budget_handler.client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
+from privacy_budget_handler.contract import PrivacyBudgetType
+from privacy_budget_handler.lifecycle import Refusal
+from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity, parse_previous
+from privacy_budget_handler.reconcile import Reconciler, Story
+
+from .plan_events import Create, Delete, Event, Update
+
+NOT_MADE_YET: Final = "not made yet"
+"""In place of what Clean Rooms will give a template that the dry run made."""
+
+
+class Operation(StrEnum):
+    """What the handler changes Clean Rooms by."""
+
+    CREATE = "CreatePrivacyBudgetTemplate"
+    UPDATE = "UpdatePrivacyBudgetTemplate"
+    DELETE = "DeletePrivacyBudgetTemplate"
+    TAG = "TagResource"
+    UNTAG = "UntagResource"
+
+
+@dataclass(frozen=True)
+class Write:
+    """A call that changes something: which, on which template, and what it sets or removes."""
+
+    operation: Operation
+    arn: str
+    budget: Budget | None = None
+    """Of a create and an update: the budget from then on."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+
+
+class Unreadable(Exception):
+    """Clean Rooms did not answer a question of the plan's, which then knows nothing: the service's own error."""
+
+    def __init__(self, error: ServiceError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class DryRun(CleanRooms):
+    """Clean Rooms as it would be after the writes so far. Every read is asked of the service once, no write is sent."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self.writes: list[Write] = []
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._templates: dict[str, Template | None] = {}
+        """What the writes left of a template, by its id; None where they deleted it."""
+        self._tags: dict[str, Mapping[str, str] | None] = {}
+        """The same of its tags, by its ARN."""
+        self._fresh: dict[str, list[Balance]] = {}
+        """Balances of which nothing is spent any more, by the template's id."""
+
+    def create(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
+        """Make a template in memory. Raises Conflict where one of this identity stands, NotFound for an unknown membership."""
+        membership_id, identity = desired.membership_id, desired.identity
+        try:
+            standing = self.templates(membership_id, identity.kind)
+        except NotFound as error:
+            unknown = f"there is no membership {membership_id} in this account and region"
+            raise NotFound(Operation.CREATE, error.code, unknown) from None
+        if any(template.identity == identity for template in standing):
+            raise Conflict(Operation.CREATE, "ConflictException", f"{identity} stands already")
+        id_ = str(uuid.uuid4())
+        membership_arn = f"arn:aws:cleanrooms:::membership/{membership_id}"
+        arn = f"{membership_arn}/privacybudgettemplate/{id_}"
+        made = Template(id_, arn, membership_id, membership_arn, NOT_MADE_YET, NOT_MADE_YET, desired.budget)
+        self._templates[id_], self._tags[arn], self._fresh[id_] = made, dict(tags), _nothing_spent(desired.budget)
+        self.writes.append(Write(Operation.CREATE, arn, desired.budget, dict(tags)))
+        return made
+
+    def get(self, membership_id: str, template_id: str) -> Template:
+        """The template as the writes left it. Raises NotFound."""
+        if template_id not in self._templates:
+            return super().get(membership_id, template_id)
+        template = self._templates[template_id]
+        if template is None or template.membership_id != membership_id:
+            raise NotFound("GetPrivacyBudgetTemplate", "ResourceNotFoundException", f"there is no template {template_id}")
+        return template
+
+    def templates(self, membership_id: str, kind: PrivacyBudgetType | None = None) -> list[Template]:
+        """The membership's templates as the writes left them. Raises NotFound."""
+        found = super().templates(membership_id, kind)
+        listed = {template.id for template in found}
+        made = [template for template in self._templates.values() if template and template.id not in listed]
+        return found + [one for one in made if one.membership_id == membership_id and kind in (None, one.identity.kind)]
+
+    def search(self, template_id: str) -> Template | None:
+        """The template of this id in whichever active membership holds it, by ListMemberships."""
+        for membership in self._pages("list_memberships", "membershipSummaries", status="ACTIVE"):
+            with suppress(NotFound):
+                return self.get(membership["id"], template_id)
+        return None
+
+    def update(self, template: Template, budget: Budget) -> Template:
+        """Edit a template in memory. Raises Refused for what the service never does: lower epsilon once querying began."""
+        before = template.budget
+        if (
+            isinstance(before, DifferentialPrivacy)
+            and isinstance(budget, DifferentialPrivacy)
+            and budget.epsilon < before.epsilon
+            and lifecycle.spent(self.balances(template.membership_id, template.identity.kind, template.id))
+        ):
+            lowered = f"epsilon cannot be lowered from {before.epsilon} to {budget.epsilon} once querying began"
+            raise Refused(Operation.UPDATE, "ValidationException", lowered)
+        edited = replace(template, budget=budget)
+        self._templates[template.id] = edited
+        if isinstance(budget, AccessBudget):
+            self._fresh[template.id] = _nothing_spent(budget)
+        self.writes.append(Write(Operation.UPDATE, template.arn, budget))
+        return edited
+
+    def delete(self, membership_id: str, template_id: str) -> None:
+        """Delete a template in memory; one that is gone already is no error."""
+        try:
+            template = self.get(membership_id, template_id)
+        except NotFound:
+            return
+        self._templates[template_id] = self._tags[template.arn] = None
+        self.writes.append(Write(Operation.DELETE, template.arn))
+
+    def balances(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> list[Balance]:
+        """What is left of a template's budget. Raises Unreadable: the handler would take it for spent, a plan must not guess."""
+        if template_id in self._fresh:
+            return self._fresh[template_id]
+        try:
+            return super().balances(membership_id, kind, template_id)
+        except ServiceError as error:
+            raise Unreadable(error) from error
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """The template's tags as the writes left them. Raises NotFound."""
+        if arn not in self._tags:
+            return super().tags(arn)
+        tags = self._tags[arn]
+        if tags is None:
+            raise NotFound("ListTagsForResource", "ResourceNotFoundException", f"there is no {arn}")
+        return dict(tags)
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Set tags in memory."""
+        if tags:
+            self._tags[arn] = {**self.tags(arn), **tags}
+            self.writes.append(Write(Operation.TAG, arn, tags=dict(tags)))
+
+    def untag(self, arn: str, keys: frozenset[str]) -> None:
+        """Remove tags in memory."""
+        if keys:
+            self._tags[arn] = {key: value for key, value in self.tags(arn).items() if key not in keys}
+            self.writes.append(Write(Operation.UNTAG, arn, removed=keys))
+
+    def _call(self, operation: str, **request: Any) -> dict[str, Any]:
+        if not operation.startswith(("get_", "list_")):
+            raise AssertionError(f"a dry run only reads, got {operation}")
+        asked = f"{operation} {sorted(request.items())}"
+        if asked not in self._answers:
+            self._answers[asked] = super()._call(operation, **request)
+        return self._answers[asked]
+
+
+def _nothing_spent(budget: Budget) -> list[Balance]:
+    """A fresh budget's balances; how many aggregations it allows is the service's secret, so that only the zeros are known."""
+    if isinstance(budget, AccessBudget):
+        return [Balance(limit.period, limit.budget, limit.budget) for limit in budget.limits]
+    return [Balance("aggregations", 0, 0)]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What the handler would do about an event."""
+
+    writes: tuple[Write, ...]
+    physical_id: str | None = None
+    """What it would answer with; None where it would refuse."""
+    refusal: Exception | None = None
+    """Why it would answer that it failed, in the handler's own words or those of the service."""
+    found: bool = False
+    """Whether there was a template to do something about."""
+
+
+def foresee(rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Foreseen:
+    """Run the handler for an event. Raises Unreadable where Clean Rooms does not answer.
+
+    :param owner: The mark of the event's resource.
+    :param request_id: CloudFormation's id of the request; by default one that no other event had.
+    """
+    story, first = Story(), len(rooms.writes)
+    reconciler = Reconciler(rooms, owner, request_id or str(uuid.uuid4()), _not_rolling_back, story)
+    physical_id: str | None = None
+    refusal: Exception | None = None
+    try:
+        match event:
+            case Create(properties):
+                physical_id = reconciler.create(parse(properties)).physical_id
+            case Update(present, properties, old):
+                physical_id = reconciler.update(present, parse(properties), parse_previous(old)).physical_id
+            case Delete(present, properties):
+                reconciler.delete(present, parse_identity(properties))
+                physical_id = present
+    except (InvalidProperty, Refusal) as error:
+        refusal = error
+    except ServiceError as error:
+        if error.operation not in set(Operation):
+            raise Unreadable(error) from error
+        refusal = error
+    return Foreseen(tuple(rooms.writes[first:]), physical_id, refusal, story.found != Story.found)
+
+
+def find(rooms: DryRun, owner: str, physical_id: str, identity: Identity) -> Template | None:
+    """The template that the handler would find for a resource. Raises Unreadable."""
+    try:
+        return Reconciler(rooms, owner, "", _not_rolling_back).find(physical_id, identity)
+    except ServiceError as error:
+        raise Unreadable(error) from error
+
+
+def _not_rolling_back() -> bool:
+    return False

@@ -1,0 +1,185 @@
+"""Each row of the lifecycle table once more: every event is planned, then delivered, and both must agree in all that they do."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+
+from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
+from privacy_budget_cli.dry_run import DryRun, Foreseen, Operation, Write, foresee
+from privacy_budget_cli.plan_effect import Effect, effect
+from privacy_budget_cli.plan_events import Create, Delete, Event, Update
+from privacy_budget_handler import events, mark
+from privacy_budget_handler.budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
+from privacy_budget_handler.client import CleanRooms, NotFound, ServiceError, Template
+from privacy_budget_handler.properties import parse_identity
+from stack import REGION, Context, Stack, serve
+from tests.handler import test_lifecycle_table
+from tests.handler.test_lifecycle_table import *  # noqa: F403 - the rows, which are collected here as well
+
+
+def only_reads(model: Any, **_: object) -> None:
+    assert model.name.startswith(("Get", "List")), f"a plan must not send {model.name}"
+
+
+CLIENT = boto3.client("cleanrooms", region_name=REGION)
+CLIENT.meta.events.register("before-call.cleanrooms", only_reads)
+serve(CLIENT)
+
+
+class PlannedStack(Stack):
+    """A stack that plans each event before it delivers it, but for a rollback, and where the test has arranged a fault."""
+
+    def deliver(self, event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:
+        arranged = getattr(PrivacyBudgetBackend.settings.faults, "planned", {})
+        if "ROLLBACK" in self.status or any(arranged.values()):
+            return super().deliver(event, context)
+        before = Held.by(CleanRooms(CLIENT), event)
+        planned, asked = DryRun(CLIENT), planned_event(event)
+        foreseen = foresee(planned, mark.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
+        expected = Held.by(planned, event)
+        with recorded(events.rooms) as written:
+            answered = super().deliver(event, context)
+        after = Held.by(CleanRooms(CLIENT), event)
+        assert [same_everywhere(write) for write in foreseen.writes] == [same_everywhere(write) for write in written]
+        assert_same_answer(foreseen, written, answered)
+        assert after == expected
+        assert effect(asked, foreseen) is seen(asked, answered, before, after)
+        return answered
+
+
+@pytest.fixture(autouse=True)
+def rows_make_planned_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_lifecycle_table, "Stack", PlannedStack)
+
+
+@pytest.fixture
+def stack() -> Stack:
+    return PlannedStack()
+
+
+def planned_event(event: Mapping[str, Any]) -> Event:
+    match event["RequestType"]:
+        case "Create":
+            return Create(event["ResourceProperties"])
+        case "Update":
+            return Update(event["PhysicalResourceId"], event["ResourceProperties"], event["OldResourceProperties"])
+    return Delete(event["PhysicalResourceId"], event["ResourceProperties"])
+
+
+@dataclass(frozen=True)
+class One:
+    """A template that stands; two are equal whatever their ids, which only the service can give."""
+
+    identity: Identity
+    budget: Budget
+    tags: Mapping[str, str]
+    spent: int
+    id: str = field(compare=False)
+
+    @property
+    def owner(self) -> str | None:
+        return self.tags.get(mark.OWNER)
+
+
+@dataclass
+class Held:
+    """What stands in the memberships that an event names."""
+
+    templates: list[One]
+
+    @classmethod
+    def by(cls, rooms: CleanRooms, event: Mapping[str, Any]) -> "Held":
+        named = {event[name].get("MembershipIdentifier") for name in ("ResourceProperties", "OldResourceProperties") if name in event}
+        held = cls([])
+        for membership in sorted(named):
+            with suppress(NotFound):
+                for template in rooms.templates(membership):
+                    balances = rooms.balances(membership, template.identity.kind, template.id)
+                    spent = sum(balance.maximum - balance.remaining for balance in balances)
+                    tags = rooms.tags(template.arn)
+                    held.templates.append(One(template.identity, as_answered(template.budget), tags, spent, template.id))
+        return held
+
+
+def as_answered(budget: Budget) -> Budget:
+    """A budget less what the service fills in by itself."""
+    if isinstance(budget, AccessBudget):
+        return replace(budget, limits=tuple(AccessLimit(limit.period, limit.budget) for limit in budget.limits))
+    return budget
+
+
+@contextmanager
+def recorded(rooms: CleanRooms) -> Iterator[list[Write]]:
+    """What the handler changes by its client, in the plan's terms."""
+    written: list[Write] = []
+
+    def recording(name: str, write: Callable[..., Write]) -> None:
+        method = getattr(rooms, name)
+
+        def call(*arguments: Any) -> Any:
+            answer = method(*arguments)
+            if arguments[-1]:
+                written.append(write(answer, *arguments))
+            return answer
+
+        patched.setattr(rooms, name, call)
+
+    def created(answer: Template, desired: DesiredTemplate, tags: Mapping[str, str]) -> Write:
+        return Write(Operation.CREATE, answer.arn, desired.budget, tags)
+
+    with pytest.MonkeyPatch.context() as patched:
+        recording("create", created)
+        recording("update", lambda _, template, budget: Write(Operation.UPDATE, template.arn, budget))
+        recording("delete", lambda _, membership, id_: Write(Operation.DELETE, f"membership/{membership}/privacybudgettemplate/{id_}"))
+        recording("tag", lambda _, arn, tags: Write(Operation.TAG, arn, tags=tags))
+        recording("untag", lambda _, arn, keys: Write(Operation.UNTAG, arn, removed=keys))
+        yield written
+
+
+def same_everywhere(write: Write) -> Write:
+    """A call less what only the service can give: the ARN of what is created, of which the others have the id in common."""
+    return replace(write, arn="" if write.operation == Operation.CREATE else write.arn.rpartition("/")[2])
+
+
+def assert_same_answer(foreseen: Foreseen, written: list[Write], answered: Mapping[str, Any]) -> None:
+    if isinstance(foreseen.refusal, ServiceError):
+        assert answered["Reason"].startswith(f"{foreseen.refusal.code} from {foreseen.refusal.operation}: ")
+    else:
+        assert answered.get("Reason") == (str(foreseen.refusal) if foreseen.refusal else None)
+    assert (answered["Status"] == "FAILED") == (foreseen.refusal is not None)
+    if foreseen.refusal is None:
+        made = {mine.arn: theirs.arn for mine, theirs in zip(foreseen.writes, written, strict=True) if mine.operation == Operation.CREATE}
+        assert made.get(foreseen.physical_id or "", foreseen.physical_id) == answered["PhysicalResourceId"]
+
+
+def seen(asked: Event, answered: Mapping[str, Any], before: Held, after: Held) -> Effect:
+    """The effect of a delivered event, by what stood before and what stands after it."""
+    if answered["Status"] == "FAILED":
+        return Effect.OCCUPIED if " exists already: " in answered["Reason"] else Effect.REFUSED
+    if isinstance(asked, Update) and answered["PhysicalResourceId"] != asked.physical_id:
+        return Effect.REPLACED
+    identity = parse_identity(asked.properties)
+    old, new = (next((one for one in held.templates if one.identity == identity), None) for held in (before, after))
+    if isinstance(asked, Delete):
+        if old is None:
+            return Effect.GONE
+        if new is None:
+            return Effect.DELETED
+        return Effect.HANDED_BACK if old.owner != new.owner else Effect.LEFT
+    assert new is not None
+    if old is None:
+        return Effect.CREATED
+    if old.id != new.id:
+        return Effect.SWAPPED
+    edited = old.budget != new.budget
+    if edited and isinstance(new.budget, AccessBudget):
+        return Effect.REFILLED
+    if old.owner != new.owner:
+        return Effect.ADOPTED
+    if old.tags.get(mark.ADOPTED_FROM) != new.tags.get(mark.ADOPTED_FROM) == new.owner:
+        return Effect.RESUMED
+    return Effect.EDITED if edited else Effect.TAGGED
