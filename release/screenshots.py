@@ -44,18 +44,20 @@ def main() -> None:
             _take("status-narrow", local_aws, ["status", membership], 40)
             _take("preview", local_aws, ["preview", membership, "--epsilon", "1,3,5,10,20", "--noise", "10,30,100"], 132)
             _take("unknown", local_aws, ["preview", membership.replace("4", "5"), "--region", "eu-west-1"], 110)
+            _take("plan", local_aws, ["plan"], 110, folder=_changed(local_aws, Path(scratch)))
             chart = ["preview", membership, "--plot", str(PICTURES / "preview.png"), "--json"]
             subprocess.run([*COMMAND, *chart], env=local_aws.environment, stdout=subprocess.DEVNULL, check=True)
         finally:
             local_aws.destroy()
 
 
-def in_terminal(command: list[str], environment: Mapping[str, str], columns: int) -> tuple[int, str]:
+def in_terminal(command: list[str], environment: Mapping[str, str], columns: int, folder: Path = ROOT) -> tuple[int, str]:
     """Run a command in a terminal that is so wide, and give its exit status and all that it wrote there."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, columns))
     kept = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES", "FORCE_COLOR")}
-    running = subprocess.Popen(command, env={**kept, "TERM": "xterm-256color"}, stdin=theirs, stdout=theirs, stderr=theirs)
+    kept["TERM"] = "xterm-256color"
+    running = subprocess.Popen(command, cwd=folder, env=kept, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     written = b""
     try:
@@ -87,9 +89,17 @@ def _prepare(local_aws: LocalAws, scratch: Path) -> None:
     local_aws.spend(membership, access["id"], 87)
 
 
-def _take(name: str, local_aws: LocalAws, arguments: list[str], columns: int) -> None:
+def _changed(local_aws: LocalAws, scratch: Path) -> Path:
+    """A folder whose cdk.out declares a refresh that would forget what was spent."""
+    changed = scratch / "changed"
+    synth = [*CDK, "synth", "--quiet", "-c", "autoRefresh=CALENDAR_MONTH", "--output", str(changed / "cdk.out")]
+    subprocess.run(synth, cwd=ROOT, env=local_aws.environment, check=True, capture_output=True)
+    return changed
+
+
+def _take(name: str, local_aws: LocalAws, arguments: list[str], columns: int, folder: Path = ROOT) -> None:
     """Write a picture of the command's run, below the line that the user typed."""
-    _, written = in_terminal([*COMMAND, *arguments], local_aws.environment, columns)
+    _, written = in_terminal([*COMMAND, *arguments], local_aws.environment, columns, folder)
     last_frame = re.split(r"\x1b\[2K(?:\x1b\[1A\x1b\[2K)*", written)[-1]  # without the progress bar, which was wiped away
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=columns, file=nowhere, force_terminal=True, color_system="256", legacy_windows=False)

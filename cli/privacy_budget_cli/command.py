@@ -8,13 +8,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from privacy_budget_handler import __version__
 from privacy_budget_handler.client import ServiceError
 
-from . import preview, status, terminal
+from . import plan_command, preview, status, terminal
 from .arguments import add_account_arguments
 from .errors import Problem, explain
 from .messages import say
 from .session import session
 
-_SUBCOMMANDS = {"status": status, "preview": preview}
+_SUBCOMMANDS = {"status": status, "preview": preview, "plan": plan_command}
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -185,6 +185,17 @@ def test_wrong_arguments(command: Command, arguments: list[str], told: str) -> N
     assert ended.err.endswith(f"error: {told}\n")
 
 
+def test_a_plan_of_an_app_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    ended = command("plan", str(tmp_path / "cdk.out"))
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err == f"privacy-budget: {tmp_path / 'cdk.out'} does not exist; write it by cdk synth, or name what it was written to\n"
+
+
+def test_the_help_names_every_subcommand_that_the_documentation_has(command: Command) -> None:
+    documented = re.findall(r"^## `(\w+)`", (ROOT / "docs" / "command.md").read_text(), re.MULTILINE)
+    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "preview", "plan"]
+
+
 def test_the_version(command: Command) -> None:
     assert command("--version").out == f"{__version__}\n"
 
