@@ -47,7 +47,7 @@ def run(options: Namespace, console: Console) -> int:
     try:
         steps = list(plan(declared, Accounts(options.session, options.endpoint_url)))
     except Unreadable as error:
-        raise error.error from error
+        raise error.error from error.error.__cause__
     if options.json:
         console.out(json.dumps({"templates": [_as_json(step) for step in steps]}, indent=2))
     elif options.markdown:
