@@ -72,6 +72,11 @@ endif
 status: setup ## Show what Clean Rooms holds since the last deploy
 	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
+.PHONY: plan
+plan: setup ## Say what a deploy would do to each budget, and to what was spent of it
+	@$(CDK) --no-notices $(CONTEXT) synth --quiet
+	@$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out
+
 .PHONY: spend
 spend: setup ## Use up part of the local budget, as queries would (COUNT=5)
 	@$(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5)

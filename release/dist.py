@@ -99,7 +99,8 @@ def check_contents(wheel: Path) -> None:
     packages = [ROOT / package for package in _project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
     expected = {path.relative_to(package.parent).as_posix() for package in packages for path in package.rglob("*.py")}
     expected |= {f"{package.name}/py.typed" for package in packages}
-    expected |= {f"{NAME}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")} | {BILL, ARCHIVE}
+    metadata = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    expected |= {f"{NAME}.dist-info/{name}" for name in metadata} | {BILL, ARCHIVE}
     with zipfile.ZipFile(wheel) as opened:
         held = set(opened.namelist())
     if expected - held:
