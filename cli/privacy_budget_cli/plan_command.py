@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from .assembly import Declared, NotAnAssembly, stack, stacks
@@ -89,22 +88,18 @@ def _show(steps: list[Step], console: Console) -> None:
     for name, of_stack in groupby(steps, lambda step: step.stack):
         console.print(Text(f"Stack {name}", style="bold"))
         for step in of_stack:
-            console.print(Padding(_table(step), (0, 0, 0, 2), expand=False))
+            _indented(console, 2, Text.assemble((f"{step.logical_id}: ", "bold"), (step.action, _style(step))))
+            for told in (step.detail, step.drift):
+                if told:
+                    _indented(console, 4, Text(told))
+            if step.ledger:
+                _indented(console, 4, Text(step.ledger, style="red" if step.loses and step.spent else ""))
     console.print(summary(steps))
 
 
-def _table(step: Step) -> Table:
-    """A template's name beside what is done to it, why, and what becomes of what was spent."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row(step.logical_id, Text(step.action, style=_style(step)))
-    for told in (step.detail, step.drift):
-        if told:
-            table.add_row("", told)
-    if step.ledger:
-        table.add_row("", Text(step.ledger, style="red" if step.loses and step.spent else ""))
-    return table
+def _indented(console: Console, columns: int, text: Text) -> None:
+    """Print a text that stays indented where it is folded."""
+    console.print(Padding(text, (0, 0, 0, columns), expand=False))
 
 
 def _style(step: Step) -> str:

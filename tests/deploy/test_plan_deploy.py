@@ -181,11 +181,11 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, rooms: An
     cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
     status, printed = plan(cdk)
     assert status == 2
-    assert [line.rstrip() for line in printed.splitlines()] == [
+    assert printed.splitlines() == [
         "Stack Shop",
-        "  Budget  deleted and created, which gives a fresh budget",
-        "          epsilon 3, noise 30, auto refresh NONE to epsilon 3, noise 30, auto refresh CALENDAR_MONTH",
-        "          7 of 99 COUNT spent, which is lost",
+        "  Budget: deleted and created, which gives a fresh budget",
+        "    epsilon 3, noise 30, auto refresh NONE to epsilon 3, noise 30, auto refresh CALENDAR_MONTH",
+        "    7 of 99 COUNT spent, which is lost",
         "Somebody should look before the deployment: a budget would be lost or replaced, or that cannot be told.",
     ]
     _, printed = plan(cdk, "--markdown")
