@@ -20,7 +20,7 @@ from .plan_effect import Effect, Step
 
 DESCRIPTION: Final = "Show what a deployment would do to each privacy budget template, and what it costs the ledger."
 
-FINE, LOOK = 0, 2
+FINE, LOOK = 0, 3
 """Exit statuses: nobody needs to look; a budget would be lost, replaced or refused, or that cannot be told."""
 
 

@@ -34,8 +34,8 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     [
         ([], 0, "There is no privacy budget template, neither in the app nor in what is deployed of it."),
         ([FINE], 0, "No budget would be lost or replaced."),
-        ([FINE, LOST], 2, "Somebody should look before the deployment: a budget would be lost or replaced, or that cannot be told."),
-        ([LOST, REFUSED], 2, "The deployment would fail and be rolled back."),
+        ([FINE, LOST], 3, "Somebody should look before the deployment: a budget would be lost or replaced, or that cannot be told."),
+        ([LOST, REFUSED], 3, "The deployment would fail and be rolled back."),
     ],
     ids=["nothing", "fine", "lost", "refused"],
 )
@@ -46,7 +46,7 @@ def test_the_status_and_the_summary(planned: Any, steps: list[Step], status: int
 
 def test_markdown_has_a_row_for_each_template_and_takes_no_text_for_markup(planned: Any) -> None:
     status, printed = planned([FINE, LOST], "--markdown")
-    assert status == 2
+    assert status == 3
     assert printed.splitlines()[-2:] == [
         "| ✅ | `Shop/Budget` | edited in place<br>epsilon 3 to epsilon 5 | 7 of 99 COUNT spent, which stays spent |",
         "| ⚠️ | `Shop/Budget` | deleted and created, which gives a fresh budget<br>from \\| to &lt;b> next"

@@ -121,7 +121,7 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
         "Gone": Effect.DELETED,
         "Drifted": Effect.DRIFTED,
     }
-    assert status == 2
+    assert status == 3
     assert (planned["Moved"]["old"], planned["Followed"]["old"]) == ("DELETED", "KEPT")
     assert planned["Drifted"]["drift"].startswith("Clean Rooms holds epsilon 9")
     assert {name: step["spent"][0]["spent"] for name, step in planned.items() if step["spent"]} == spent_of
@@ -159,7 +159,7 @@ def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(cdk: C
         cdk.declare(shop(declares))
         status, planned = steps(cdk)
         (refused,) = (step for step in planned.values() if step["effect"] == effect)
-        assert status == 2
+        assert status == 3
         assert update(cdk) == "UPDATE_ROLLBACK_COMPLETE"
         events = cdk.local_aws.client("cloudformation").describe_stack_events(StackName="Shop")["StackEvents"]
         assert any(refused["detail"] in event.get("ResourceStatusReason", "") for event in events)
@@ -180,7 +180,7 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, rooms: An
     use(cdk, rooms, membership, 7)
     cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
     status, printed = plan(cdk)
-    assert status == 2
+    assert status == 3
     assert printed.splitlines() == [
         "Stack Shop",
         "  Budget: deleted and created, which gives a fresh budget",
@@ -201,7 +201,7 @@ def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, rooms
     with pytest.raises(Problem, match="does not tell the stack's name; give it by --stack"):
         plan(cdk, app=template)
     status, printed = plan(cdk, "--stack", "Any", app=template)
-    assert status == 2
+    assert status == 3
     assert printed.startswith("Stack Any\n")
     assert "fails, since somebody else's template stands there" in printed
 
