@@ -45,7 +45,7 @@ def state(execution: str = EXECUTION, **latest: str) -> dict[str, Any]:
 def codepipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     """CodePipeline as the service model has it: each request and response is checked by its shapes."""
     client = boto3.client("codepipeline", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
-    monkeypatch.setattr(boto3, "client", lambda _: client)
+    monkeypatch.setattr("stacks.gate.boto3.client", lambda _: client)
     monkeypatch.setattr(gate, "SECONDS_BETWEEN", 0)
     with Stubber(client) as stubber:
         yield stubber
