@@ -106,7 +106,7 @@ class Reconciler:
                 return
             own = found
         disposal = lifecycle.disposal(own.tags, self.owner, self.request_id)
-        if disposal is Disposal.DELETE and not own.is_behind(physical_id):
+        if disposal is Disposal.DELETE and not own.is_behind(physical_id) and self._is_spent(own, identity):
             disposal = Disposal.KEEP_IN_ROLLBACK
         if disposal is Disposal.KEEP_IN_ROLLBACK and self.rolling_back() is False:
             disposal = Disposal.DELETE
