@@ -13,7 +13,7 @@ from typing import Final
 from . import peers
 from .execution import Execution, Handled
 from .measure import Result, Table, in_rounds
-from .quota import attempts_allowed, drain
+from .quota import drain
 from .service import serving
 
 SETTINGS: Final = (128, 256, 512, 1024, 1769)
@@ -41,7 +41,7 @@ def run(quick: bool = False) -> Result:
         "start": [first.start for first, _ in taken],
         "first event": [first.processor for first, _ in taken],
         "second event": [second.processor for _, second in taken],
-        "waiting for the quota": [drain(AT_ONCE, attempts_allowed())["seconds for each"] for _ in range(1 if quick else 20)],
+        "waiting for the quota": [drain(AT_ONCE)["seconds for each"] for _ in range(1 if quick else 20)],
     }
     start, first, second, waiting = (median(one) for one in samples.values())
     rows = []

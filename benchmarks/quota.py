@@ -1,67 +1,55 @@
 """How many creates at once the service's quota takes before events run out of time: simulated, in no time of the clock's.
 
-Every event sends its one create call at once, as the functions of one deployment would, and again after botocore's own backoff where
+Every event sends its one create call at once, as the functions of one deployment would, and again after the handler's own pauses where
 the service throttles it. The service is the local AWS's quota of 5 calls a second, which AWS documents. An event fails where the
-handler would give it up: after its last attempt, or 30 seconds before the function's timeout.
+handler would give it up: 30 seconds before the function's timeout.
 """
 
 import heapq
-import importlib
-import os
 from statistics import median
-from types import SimpleNamespace
-from typing import Any, Final
-
-from botocore.retries.standard import ExponentialBackoff
+from typing import Final
 
 from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.quota import Quota
 from cleanrooms_privacy_budget.provider import TIMEOUT
+from privacy_budget_handler.attempts import Requests
 from privacy_budget_handler.protocol import SECONDS_TO_ANSWER
 
 from .measure import Result, Table, spread
 
 COUNTS: Final = (50, 100, 200, 490, 700, 850, 1000, 1500)
 REQUESTS_PER_SECOND: Final = 5
+OPERATION: Final = "CreatePrivacyBudgetTemplate"
 
 
-def attempts_allowed() -> int:
-    """How often the handler's client sends a request at most; its module makes a client, which wants a region."""
-    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    patience: Any = importlib.import_module("privacy_budget_handler.events").PATIENCE
-    return int(patience.retries["total_max_attempts"])
-
-
-def drain(count: int, attempts: int) -> dict[str, float]:
+def drain(count: int) -> dict[str, float]:
     """Of so many creates at once: seconds until the last was done, the seconds and requests of each, how many failed."""
-    backoff: Any = ExponentialBackoff()
     seconds_left = TIMEOUT.to_seconds() - SECONDS_TO_ANSWER
     now, done, waited, failed, requests = 0.0, 0.0, 0.0, 0, 0
     quota = Quota(REQUESTS_PER_SECOND, lambda: now)
-    waiting = [(0.0, number, 1) for number in range(count)]
+    waiting = [(0.0, number, 1, Requests()) for number in range(count)]
     while waiting:
-        now, number, attempt = heapq.heappop(waiting)
+        now, number, attempt, event = heapq.heappop(waiting)
         requests += 1
         try:
-            quota.take("CreatePrivacyBudgetTemplate")
+            quota.take(OPERATION)
             done = now
             waited += now
-        except ThrottlingException:
-            again = now + backoff.delay_amount(SimpleNamespace(attempt_number=attempt))
-            if attempt == attempts or again > seconds_left:
+        except ThrottlingException as error:
+            pause = event.pause(OPERATION, attempt, error.status, {"Code": error.code}, None)
+            if pause is None or now + pause > seconds_left:
                 failed += 1
                 waited += now
             else:
-                heapq.heappush(waiting, (again, number, attempt + 1))
+                heapq.heappush(waiting, (now + pause, number, attempt + 1, event))
     return {"seconds": done, "failed": failed, "requests for each": requests / count, "seconds for each": waited / count}
 
 
 def run(quick: bool = False) -> Result:
     """Drain every number of creates."""
-    attempts = attempts_allowed()
     samples: dict[str, dict[str, list[float]]] = {}
     for count in COUNTS[:2] if quick else COUNTS:
-        drained = [drain(count, attempts) for _ in range(1 if quick else 20)]
+        drained = [drain(count) for _ in range(1 if quick else 20)]
         samples[str(count)] = {quantity: [one[quantity] for one in drained] for quantity in drained[0]}
     rows = [
         (

@@ -10,10 +10,9 @@ from typing import Any, Final
 from privacy_budget_handler import lifecycle
 from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from privacy_budget_handler.client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
-from privacy_budget_handler.contract import PrivacyBudgetType
 from privacy_budget_handler.lifecycle import Refusal
 from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity, parse_previous
-from privacy_budget_handler.reconcile import Reconciler, Story
+from privacy_budget_handler.reconciler import EventRecord, Reconciler
 
 from .plan_events import Create, Delete, Event, Update
 
@@ -92,7 +91,7 @@ class DryRun(CleanRooms):
             raise NotFound("GetPrivacyBudgetTemplate", "ResourceNotFoundException", f"there is no template {template_id}")
         return template
 
-    def templates(self, membership_id: str, kind: PrivacyBudgetType | None = None) -> list[Template]:
+    def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
         """The membership's templates as the writes left them. Raises NotFound."""
         found = super().templates(membership_id, kind)
         listed = {template.id for template in found}
@@ -113,7 +112,7 @@ class DryRun(CleanRooms):
             isinstance(before, DifferentialPrivacy)
             and isinstance(budget, DifferentialPrivacy)
             and budget.epsilon < before.epsilon
-            and lifecycle.spent(self.balances(template.membership_id, template.identity.kind, template.id))
+            and lifecycle.consumed(self.balances(template.identity, template.id))
         ):
             lowered = f"epsilon cannot be lowered from {before.epsilon} to {budget.epsilon} once querying began"
             raise Refused(Operation.UPDATE, "ValidationException", lowered)
@@ -133,12 +132,12 @@ class DryRun(CleanRooms):
         self._templates[template_id] = self._tags[template.arn] = None
         self.writes.append(Write(Operation.DELETE, template.arn))
 
-    def balances(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> list[Balance]:
+    def balances(self, identity: Identity, template_id: str) -> list[Balance]:
         """What is left of a template's budget. Raises Unreadable: the handler would take it for spent, a plan must not guess."""
         if template_id in self._fresh:
             return self._fresh[template_id]
         try:
-            return super().balances(membership_id, kind, template_id)
+            return super().balances(identity, template_id)
         except ServiceError as error:
             raise Unreadable(error) from error
 
@@ -172,10 +171,18 @@ class DryRun(CleanRooms):
         return self._answers[asked]
 
 
+class GoingForward:
+    """A stack that is not rolling back."""
+
+    def is_rolling_back(self) -> bool:
+        """A plan is of what a deployment does when all goes well."""
+        return False
+
+
 def _nothing_spent(budget: Budget) -> list[Balance]:
     """A fresh budget's balances; how many aggregations it allows is the service's secret, so that only the zeros are known."""
     if isinstance(budget, AccessBudget):
-        return [Balance(limit.period, limit.budget, limit.budget) for limit in budget.limits]
+        return [Balance(str(limit.period), limit.budget, limit.budget) for limit in budget.limits]
     return [Balance("aggregations", 0, 0)]
 
 
@@ -195,11 +202,11 @@ class Foreseen:
 def foresee(rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Foreseen:
     """Run the handler for an event. Raises Unreadable where Clean Rooms does not answer.
 
-    :param owner: The mark of the event's resource.
+    :param owner: The owner tag of the event's resource.
     :param request_id: CloudFormation's id of the request; by default one that no other event had.
     """
-    story, first = Story(), len(rooms.writes)
-    reconciler = Reconciler(rooms, owner, request_id or str(uuid.uuid4()), _not_rolling_back, story)
+    record, first = EventRecord(), len(rooms.writes)
+    reconciler = Reconciler(rooms, owner, request_id or str(uuid.uuid4()), GoingForward(), record=record)
     physical_id: str | None = None
     refusal: Exception | None = None
     try:
@@ -217,16 +224,13 @@ def foresee(rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Fo
         if error.operation not in set(Operation):
             raise Unreadable(error) from error
         refusal = error
-    return Foreseen(tuple(rooms.writes[first:]), physical_id, refusal, story.found != Story.found)
+    return Foreseen(tuple(rooms.writes[first:]), physical_id, refusal, record.found != EventRecord.found)
 
 
 def find(rooms: DryRun, owner: str, physical_id: str, identity: Identity) -> Template | None:
     """The template that the handler would find for a resource. Raises Unreadable."""
     try:
-        return Reconciler(rooms, owner, "", _not_rolling_back).find(physical_id, identity)
+        found = Reconciler(rooms, owner, "", GoingForward()).find(physical_id, identity)
     except ServiceError as error:
         raise Unreadable(error) from error
-
-
-def _not_rolling_back() -> bool:
-    return False
+    return found[0] if found else None

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from privacy_budget_handler import mark
-from privacy_budget_handler.budget import Balance, DifferentialPrivacy
+from privacy_budget_handler import ownership
+from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DifferentialPrivacy
 from privacy_budget_handler.client import CleanRooms, Template, call
 
 
@@ -20,12 +20,12 @@ class Holding:
     @property
     def tags(self) -> dict[str, str]:
         """Its tags but those that the handler keeps for itself."""
-        return {key: value for key, value in sorted(self.all_tags.items()) if key not in mark.KEYS}
+        return {key: value for key, value in sorted(self.all_tags.items()) if key not in ownership.KEYS}
 
     @property
     def owner(self) -> str | None:
-        """The stack and resource that it belongs to, as its mark tells."""
-        return self.all_tags.get(mark.OWNER)
+        """The stack and resource that it belongs to, as its owner tag tells."""
+        return self.all_tags.get(ownership.OWNER)
 
     @property
     def remaining_fraction(self) -> float | None:
@@ -34,26 +34,26 @@ class Holding:
 
     def as_json(self) -> dict[str, Any]:
         """All of it, in the service's own names."""
-        budget = self.template.budget
         return {
             "arn": self.template.arn,
             "id": self.template.id,
             "privacyBudgetType": self.template.identity.kind,
-            **(
-                {"epsilon": budget.epsilon, "usersNoisePerQuery": budget.users_noise_per_query, "autoRefresh": budget.auto_refresh}
-                if isinstance(budget, DifferentialPrivacy)
-                else {
-                    "resourceArn": budget.resource_arn,
-                    "limits": [
-                        {"type": limit.period, "budget": limit.budget, "autoRefresh": limit.auto_refresh} for limit in budget.limits
-                    ],
-                }
-            ),
+            **_parameters(self.template.budget),
             "tags": self.tags,
             "owner": self.owner,
             "balances": [{"type": left.name, "remaining": left.remaining, "maximum": left.maximum} for left in self.balances],
             "remainingFraction": self.remaining_fraction,
         }
+
+
+def _parameters(budget: Budget) -> dict[str, Any]:
+    """A budget in the service's own names; nothing of a type that this version does not know."""
+    if isinstance(budget, DifferentialPrivacy):
+        return {"epsilon": budget.epsilon, "usersNoisePerQuery": budget.users_noise_per_query, "autoRefresh": budget.auto_refresh}
+    if isinstance(budget, AccessBudget):
+        limits = [{"type": limit.period, "budget": limit.budget, "autoRefresh": limit.auto_refresh} for limit in budget.limits]
+        return {"resourceArn": budget.resource_arn, "limits": limits}
+    return {}
 
 
 def fraction(balance: Balance) -> float:

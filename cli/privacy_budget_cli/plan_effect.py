@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from privacy_budget_handler import mark
+from privacy_budget_handler import ownership
 from privacy_budget_handler.budget import AccessBudget, Balance
 from privacy_budget_handler.lifecycle import Occupied
 
@@ -104,7 +104,7 @@ def effect(event: object, foreseen: Foreseen) -> Effect:
     if isinstance(event, Delete):
         if Operation.DELETE in writes:
             return Effect.DELETED
-        if any(mark.OWNER in write.tags or mark.OWNER in write.removed for write in tags):
+        if any(ownership.OWNER in write.tags or ownership.OWNER in write.removed for write in tags):
             return Effect.HANDED_BACK
         return Effect.LEFT if foreseen.found else Effect.GONE
     if isinstance(event, Update) and foreseen.physical_id != event.physical_id:
@@ -117,6 +117,6 @@ def effect(event: object, foreseen: Foreseen) -> Effect:
     if edit and isinstance(edit.budget, AccessBudget):
         return Effect.REFILLED
     for taken in tags:
-        if mark.OWNER in taken.tags:
-            return Effect.RESUMED if taken.tags[mark.ADOPTED_FROM] == taken.tags[mark.OWNER] else Effect.ADOPTED
+        if ownership.ADOPTED_FROM in taken.tags:
+            return Effect.ADOPTED if ownership.OWNER in taken.tags else Effect.RESUMED
     return Effect.EDITED if edit else Effect.TAGGED

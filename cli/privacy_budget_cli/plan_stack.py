@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from privacy_budget_handler import lifecycle, mark
+from privacy_budget_handler import lifecycle, ownership
 from privacy_budget_handler.budget import Balance
 from privacy_budget_handler.client import ServiceError, Template
 from privacy_budget_handler.contract import ADDED_BY_CLOUDFORMATION, Property
@@ -102,7 +102,7 @@ class StackPlan:
         return replace(step, effect=effect(event, foresee(self._rooms, self._owner(id_), event)))
 
     def _owner(self, id_: str) -> str:
-        return mark.owner(self._id, id_)
+        return ownership.owner(self._id, id_)
 
     def _present(self, id_: str, before: Resource) -> Template | None:
         """The template that the handler would find for a resource."""
@@ -112,7 +112,7 @@ class StackPlan:
     def _balances(self, template: Template | None) -> tuple[Balance, ...] | None:
         if template is None:
             return None
-        return tuple(self._rooms.balances(template.membership_id, template.identity.kind, template.id))
+        return tuple(self._rooms.balances(template.identity, template.id))
 
     def _known_of(self, before: Resource) -> dict[Unresolved, str]:
         """What the physical id tells of the values of an identity, which stays the same behind one id."""

@@ -5,7 +5,6 @@ and no log.
 """
 
 import functools
-import hashlib
 import http.client
 import json
 import ssl
@@ -13,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
+
+from . import physical_id
 
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
@@ -31,22 +32,19 @@ class NotDelivered(Exception):
     """CloudFormation did not take the answer; the message names the last status or error, never the URL."""
 
 
-def physical_id(event: Mapping[str, Any]) -> str:
-    """The id to answer with where the handler gave none: the event's own or, for a create, one that no template can have.
-
-    It depends on the request alone, so that every delivery of one request answers with the same id.
-    """
+def failed_id(event: Mapping[str, Any], may_have_written: bool) -> str:
+    """The id to answer a failed event with: the event's own or, for a create, one that says what became of it."""
     if event.get("PhysicalResourceId"):
         return str(event["PhysicalResourceId"])
-    digest = hashlib.sha256(str(event.get("RequestId", "")).encode()).hexdigest()[:12]
-    return f"{event.get('LogicalResourceId', 'resource')}-not-created-{digest}"
+    outcome = physical_id.OUTCOME_UNKNOWN if may_have_written else physical_id.NOT_CREATED
+    return physical_id.of_failed_create(str(event.get("LogicalResourceId", "resource")), str(event.get("RequestId", "")), outcome)
 
 
 def body(event: Mapping[str, Any], status: str, reason: str = "", id_: str = "", data: Mapping[str, str] | None = None) -> bytes:
     """The answer's bytes, at most MAX_BYTES: a reason that is too long loses its end, never its beginning."""
     answer = {
         "Status": status,
-        "PhysicalResourceId": id_ or physical_id(event),
+        "PhysicalResourceId": id_ or failed_id(event, may_have_written=False),
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
@@ -55,13 +53,18 @@ def body(event: Mapping[str, Any], status: str, reason: str = "", id_: str = "",
     }
     if status == FAILED:
         answer["Data"] = {}
-        answer["Reason"] = reason or "no reason was given"
+        answer["Reason"] = printable(reason) or "no reason was given"
     room = MAX_BYTES - len(json.dumps({**answer, "Reason": ""}))
     if room < 0:
         return body(event, FAILED, f"the answer is longer than the {MAX_BYTES} bytes that CloudFormation takes")
     if status == FAILED:
         answer["Reason"] = _shortened(answer["Reason"], room)
     return json.dumps(answer).encode()
+
+
+def printable(text: str) -> str:
+    """A text on one line, without the control characters that make a stack's events unreadable in some tools."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _shortened(reason: str, room: int) -> str:

@@ -12,7 +12,7 @@ class DifferentialPrivacy:
 
     epsilon: int
     users_noise_per_query: int
-    auto_refresh: AutoRefresh
+    auto_refresh: AutoRefresh | str
 
     def __str__(self) -> str:
         return f"epsilon {self.epsilon}, noise {self.users_noise_per_query}, auto refresh {self.auto_refresh}"
@@ -22,7 +22,7 @@ class DifferentialPrivacy:
 class AccessLimit:
     """How many uses of a table one period allows; ``auto_refresh`` is None where the author left it to the service."""
 
-    period: AccessBudgetPeriod
+    period: AccessBudgetPeriod | str
     budget: int
     auto_refresh: AutoRefreshMode | None = None
 
@@ -44,7 +44,17 @@ class AccessBudget:
         return ", ".join(str(limit) for limit in self.limits)
 
 
-Budget = DifferentialPrivacy | AccessBudget
+@dataclass(frozen=True)
+class UnknownBudget:
+    """A budget of a type that the service added after this version: found, but never changed."""
+
+    kind: str
+
+    def __str__(self) -> str:
+        return f"a budget of type {self.kind}"
+
+
+Budget = DifferentialPrivacy | AccessBudget | UnknownBudget
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class Identity:
     """What Clean Rooms allows one template of: a membership, a kind and, for an access budget, a table."""
 
     membership_id: str
-    kind: PrivacyBudgetType
+    kind: PrivacyBudgetType | str
     resource_arn: str | None = None
 
     def __str__(self) -> str:
@@ -81,6 +91,8 @@ def identity_of(membership_id: str, budget: Budget) -> Identity:
     """The identity of a template that holds this budget in this membership."""
     if isinstance(budget, AccessBudget):
         return Identity(membership_id, PrivacyBudgetType.ACCESS_BUDGET, budget.resource_arn)
+    if isinstance(budget, UnknownBudget):
+        return Identity(membership_id, budget.kind)
     return Identity(membership_id, PrivacyBudgetType.DIFFERENTIAL_PRIVACY)
 
 

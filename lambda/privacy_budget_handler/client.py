@@ -1,20 +1,29 @@
-"""How to call Clean Rooms: requests, answers and errors in this package's own terms, and how long to try.
+"""How to call Clean Rooms: requests, answers and errors in this package's own terms.
 
 Signing, retries and parsing are botocore's. Source of every operation: the Clean Rooms API reference.
 """
 
-from collections.abc import Callable, Mapping
+import socket
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity, identity_of
-from .contract import AccessBudgetPeriod, Attribute, AutoRefresh, AutoRefreshMode, PrivacyBudgetType
+from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity, UnknownBudget, identity_of
+from .contract import REGIONS, RESERVED_TAG_PREFIXES, AccessBudgetPeriod, Attribute, AutoRefresh, AutoRefreshMode, PrivacyBudgetType
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+
+E = TypeVar("E", bound=StrEnum)
+
+LIST_LAG: Final = (1.0, 2.0, 4.0)
+"""Seconds to wait, one after another, for a list to show what must exist."""
 
 
 class ServiceError(Exception):
@@ -42,8 +51,16 @@ class Denied(ServiceError):
     """The caller may not do this, or the service does not say whether there is such a thing."""
 
 
-class OutOfTime(Exception):
-    """The invocation's time is over, so no further request may be sent."""
+class NotInRegion(ServiceError):
+    """Clean Rooms is not available in the client's region."""
+
+    def __init__(self, region: str) -> None:
+        Exception.__init__(
+            self,
+            f"AWS Clean Rooms is not available in {region}: deploy the stack in one of {', '.join(sorted(REGIONS))}. Nothing was sent.",
+        )
+        self.operation = ""
+        self.code = type(self).__name__
 
 
 _ERRORS: Mapping[str, type[ServiceError]] = {
@@ -83,33 +100,22 @@ class Template:
         }
 
 
-@dataclass
-class Calls:
-    """What one event asked of the service: how often, until when it may, and what last went wrong."""
-
-    may_send: Callable[[], bool] = lambda: True
-    count: int = 0
-    last: str = "nothing yet"
-
-
 class CleanRooms:
     """Clean Rooms as the lifecycle sees it; one object serves every event of an execution environment."""
 
     def __init__(self, client: "BaseClient") -> None:
-        self._client = client
-        self.calls = Calls()
-        watch(client, lambda: self.calls)
+        self.client = client
 
     def create(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
         """CreatePrivacyBudgetTemplate. Raises Conflict where a template of this identity stands."""
         request: dict[str, Any] = {
             "membershipIdentifier": desired.membership_id,
-            "privacyBudgetType": desired.identity.kind.value,
+            "privacyBudgetType": str(desired.identity.kind),
             "parameters": _create_parameters(desired.budget),
             "tags": dict(tags),
         }
         if isinstance(desired.budget, DifferentialPrivacy):
-            request["autoRefresh"] = desired.budget.auto_refresh.value
+            request["autoRefresh"] = str(desired.budget.auto_refresh)
         return _template(self._call("create_privacy_budget_template", **request)["privacyBudgetTemplate"])
 
     def get(self, membership_id: str, template_id: str) -> Template:
@@ -121,15 +127,23 @@ class CleanRooms:
         )
         return _template(answer["privacyBudgetTemplate"])
 
-    def find(self, identity: Identity) -> Template | None:
-        """The template of this identity, by ListPrivacyBudgetTemplates and Get; None also where the membership is gone."""
-        try:
-            templates = self.templates(identity.membership_id, identity.kind)
-        except NotFound:
-            return None
-        return next((template for template in templates if template.identity == identity), None)
+    def find(self, identity: Identity, is_expected: bool = False) -> Template | None:
+        """The template of this identity, by ListPrivacyBudgetTemplates and Get; None also where the membership is gone.
 
-    def templates(self, membership_id: str, kind: PrivacyBudgetType | None = None) -> list[Template]:
+        One that is expected is waited for, as a list may lag behind.
+        """
+        for pause in (0.0, *LIST_LAG) if is_expected else (0.0,):
+            time.sleep(pause)
+            try:
+                templates = self.templates(identity.membership_id, identity.kind)
+            except NotFound:
+                return None
+            for template in templates:
+                if template.identity == identity:
+                    return template
+        return None
+
+    def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
         """The templates of a membership, of one kind or all, by ListPrivacyBudgetTemplates and Get. Raises NotFound."""
         summaries = self._pages("list_privacy_budget_templates", "privacyBudgetTemplateSummaries", membershipIdentifier=membership_id)
         templates = []
@@ -145,7 +159,7 @@ class CleanRooms:
             "update_privacy_budget_template",
             membershipIdentifier=template.membership_id,
             privacyBudgetTemplateIdentifier=template.id,
-            privacyBudgetType=template.identity.kind.value,
+            privacyBudgetType=str(template.identity.kind),
             parameters=_update_parameters(budget),
         )
         return _template(answer["privacyBudgetTemplate"])
@@ -159,17 +173,19 @@ class CleanRooms:
                 privacyBudgetTemplateIdentifier=template_id,
             )
 
-    def balances(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> list[Balance]:
+    def balances(self, identity: Identity, template_id: str) -> list[Balance]:
         """What is left of a template's budget, by ListPrivacyBudgets; empty where the service lists none."""
-        return self.balances_by_template(membership_id, kind).get(template_id, [])
+        by_template = self.balances_by_template(identity.membership_id, identity.kind, identity.resource_arn)
+        return by_template.get(template_id, [])
 
-    def balances_by_template(self, membership_id: str, kind: PrivacyBudgetType) -> dict[str, list[Balance]]:
-        """ListPrivacyBudgets: what is left of each of a membership's budgets of a kind, by template. Raises NotFound."""
+    def balances_by_template(self, membership_id: str, kind: str, resource_arn: str | None = None) -> dict[str, list[Balance]]:
+        """ListPrivacyBudgets: what is left of a membership's budgets of a type, or of one table's, by template. Raises NotFound."""
         budgets = self._pages(
             "list_privacy_budgets",
             "privacyBudgetSummaries",
             membershipIdentifier=membership_id,
-            privacyBudgetType=kind.value,
+            privacyBudgetType=kind,
+            **({"accessBudgetResourceArn": resource_arn} if resource_arn else {}),
         )
         by_template: dict[str, list[Balance]] = {}
         for budget in budgets:
@@ -207,11 +223,22 @@ class CleanRooms:
             token = {"nextToken": page["nextToken"]}
 
     def _call(self, operation: str, **request: Any) -> dict[str, Any]:
-        return call(self._client, operation, request)
+        region = self.client.meta.region_name
+        if region not in REGIONS and not _has_address(self.client.meta.endpoint_url):
+            raise NotInRegion(region)
+        return call(self.client, operation, request)
+
+
+def _has_address(endpoint_url: str) -> bool:
+    """Whether there is such an endpoint: a region that got Clean Rooms after this version has one."""
+    try:
+        return bool(socket.getaddrinfo(urlsplit(endpoint_url).hostname, None))
+    except OSError:
+        return False
 
 
 def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One operation of an AWS client, its errors in this package's terms. Raises ServiceError and OutOfTime."""
+    """One operation of an AWS client, its errors in this package's terms. Raises ServiceError, OutOfTime and Superseded."""
     name = client.meta.method_to_api_mapping[operation]
     try:
         answer: dict[str, Any] = getattr(client, operation)(**request)
@@ -219,32 +246,17 @@ def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> di
     except ClientError as error:
         code = error.response["Error"]["Code"]
         message = error.response["Error"].get("Message") or "(the service gave no message)"
-        raise _ERRORS.get(code, ServiceError)(name, code, message) from error
+        raise _ERRORS.get(code, ServiceError)(name, code, _without_tag_values(message, request)) from error
     except BotoCoreError as error:
-        raise ServiceError(name, type(error).__name__, str(error)) from error
+        raise ServiceError(name, type(error).__name__, _without_tag_values(str(error), request)) from error
 
 
-def watch(client: "BaseClient", calls: Callable[[], Calls]) -> None:
-    """Have a client count its requests, remember what went wrong, and send none once the event's time is over."""
-
-    def before_send(event_name: str, **_: object) -> None:
-        if not calls().may_send():
-            raise OutOfTime
-        calls().count += 1
-        calls().last = f"{event_name.rpartition('.')[2]} → no answer yet"
-
-    def after_attempt(
-        operation: Any, response: tuple[object, dict[str, Any]] | None, caught_exception: Exception | None, **_: object
-    ) -> None:
-        error = response[1].get("Error") if response else None
-        outcome = error.get("Code", "an error") if error else repr(caught_exception) if caught_exception else "answered"
-        calls().last = f"{operation.name} → {outcome}"
-        if outcome != "answered" and not calls().may_send():
-            raise OutOfTime
-
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register(f"before-send.{service}", before_send)
-    client.meta.events.register_first(f"needs-retry.{service}", after_attempt)
+def _without_tag_values(message: str, request: Mapping[str, Any]) -> str:
+    """A message that does not show the user's tag values, which may be secrets; names of two or three letters are none."""
+    for key, value in request.get("tags", {}).items():
+        if len(value) > 3 and not key.startswith(RESERVED_TAG_PREFIXES):
+            message = message.replace(value, f"(the value of tag {key})")
+    return message
 
 
 def _create_parameters(budget: Budget) -> dict[str, Any]:
@@ -257,12 +269,14 @@ def _create_parameters(budget: Budget) -> dict[str, Any]:
 def _update_parameters(budget: Budget) -> dict[str, Any]:
     if isinstance(budget, DifferentialPrivacy):
         return {"differentialPrivacy": {"epsilon": budget.epsilon, "usersNoisePerQuery": budget.users_noise_per_query}}
-    return {"accessBudget": {"budgetParameters": [_limit_parameter(limit) for limit in budget.limits]}}
+    if isinstance(budget, AccessBudget):
+        return {"accessBudget": {"budgetParameters": [_limit_parameter(limit) for limit in budget.limits]}}
+    raise TypeError(f"{budget} is found, never created or changed")
 
 
 def _limit_parameter(limit: AccessLimit) -> dict[str, Any]:
     refresh = {"autoRefresh": limit.auto_refresh.value} if limit.auto_refresh else {}
-    return {"type": limit.period.value, "budget": limit.budget, **refresh}
+    return {"type": str(limit.period), "budget": limit.budget, **refresh}
 
 
 def _template(answer: Mapping[str, Any]) -> Template:
@@ -277,6 +291,11 @@ def _template(answer: Mapping[str, Any]) -> Template:
     )
 
 
+def _known(values: type[E], answered: str) -> E | str:
+    """A value of the service; one that this version does not know stays text, and equals none that it does."""
+    return values(answered) if answered in set(values) else answered
+
+
 def _refresh_mode(answered: str | None) -> AutoRefreshMode | None:
     """A limit's refresh, None where the service says neither way."""
     return AutoRefreshMode(answered) if answered in set(AutoRefreshMode) else None
@@ -286,24 +305,24 @@ def _balances(budget: Mapping[str, Any]) -> list[Balance]:
     if "differentialPrivacy" in budget:
         aggregations = budget["differentialPrivacy"]["aggregations"]
         return [Balance(entry["type"], entry["remainingCount"], entry["maxCount"]) for entry in aggregations]
-    return [Balance(entry["budgetType"], entry["remainingBudget"], entry["budget"]) for entry in budget["accessBudget"]["details"]]
+    details = budget["accessBudget"]["details"] if "accessBudget" in budget else []
+    return [Balance(entry["budgetType"], entry["remainingBudget"], entry["budget"]) for entry in details]
 
 
 def _budget(answer: Mapping[str, Any]) -> Budget:
-    if PrivacyBudgetType(answer["privacyBudgetType"]) is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
+    kind = answer["privacyBudgetType"]
+    if kind == PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
         parameters = answer["parameters"]["differentialPrivacy"]
         return DifferentialPrivacy(
             epsilon=parameters["epsilon"],
             users_noise_per_query=parameters["usersNoisePerQuery"],
-            auto_refresh=AutoRefresh(answer["autoRefresh"]),
+            auto_refresh=_known(AutoRefresh, answer["autoRefresh"]),
         )
-    parameters = answer["parameters"]["accessBudget"]
-    limits = [
-        AccessLimit(
-            AccessBudgetPeriod(limit["type"]),
-            limit["budget"],
-            _refresh_mode(limit.get("autoRefresh")),
-        )
-        for limit in parameters["budgetParameters"]
-    ]
-    return AccessBudget(resource_arn=parameters["resourceArn"], limits=tuple(limits))
+    if kind == PrivacyBudgetType.ACCESS_BUDGET:
+        parameters = answer["parameters"]["accessBudget"]
+        limits = [
+            AccessLimit(_known(AccessBudgetPeriod, limit["type"]), limit["budget"], _refresh_mode(limit.get("autoRefresh")))
+            for limit in parameters["budgetParameters"]
+        ]
+        return AccessBudget(resource_arn=parameters["resourceArn"], limits=tuple(limits))
+    return UnknownBudget(kind)

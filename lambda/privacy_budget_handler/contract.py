@@ -4,11 +4,29 @@ The ranges are those of the Clean Rooms service model (CreatePrivacyBudgetTempla
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 RESOURCE_TYPE: Final = "Custom::CleanRoomsPrivacyBudgetTemplate"
+
+REGIONS: Final = frozenset(
+    {
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-west-1",
+        "eu-west-2",
+        "us-east-1",
+        "us-east-2",
+        "us-west-2",
+    }
+)
+"""The regions of Clean Rooms, all in the partition aws; a test compares them with botocore's."""
 
 ADDED_BY_CLOUDFORMATION: Final = frozenset({"ServiceToken", "ServiceTimeout"})
 
@@ -171,7 +189,7 @@ def is_resource_arn(value: str) -> bool:
     return len(value) <= RESOURCE_ARN_LENGTH and _RESOURCE_ARN.fullmatch(value) is not None
 
 
-def wrong_limits(periods: list[AccessBudgetPeriod]) -> str | None:
+def wrong_limits(periods: Sequence[str]) -> str | None:
     """The rule that a template's access limits break together, or None.
 
     Source: the Clean Rooms user guide, "Access budgets": one calendar period, or a lifetime, or one of each.

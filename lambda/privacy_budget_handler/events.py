@@ -1,67 +1,72 @@
 """One event from CloudFormation: its properties parsed, its resource reconciled, one log record that tells what was done."""
 
-import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import botocore.session
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 
-from . import __version__, mark, properties
+from . import __version__, ownership, properties, protocol
+from .answer import printable
+from .attempts import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
 from .budget import DesiredTemplate, DifferentialPrivacy
-from .client import Calls, CleanRooms, OutOfTime, ServiceError, call
+from .client import CleanRooms, ServiceError, call
 from .contract import MAX_AGGREGATIONS, UNKNOWN
 from .lifecycle import Refusal
 from .properties import InvalidProperty
 from .protocol import Resource, TooLate
-from .reconcile import Outcome, Reconciler, Story
-
-PATIENCE = Config(
-    retries={"mode": "standard", "total_max_attempts": 120},
-    connect_timeout=5,
-    read_timeout=20,
-)
-"""More attempts than fit into the longest timeout, so that the event's time alone ends them: full jitter, doubling up to 20 s between
-two of them. Against the quota of 5 calls a second that drains hundreds of functions at once; a hang costs one read timeout and is
-tried again."""
+from .reconciler import EventRecord, Outcome, Reconciler
+from .stack_status import StackStatus
 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
 session = botocore.session.get_session()
-rooms = CleanRooms(session.create_client("cleanrooms", config=PATIENCE))
-story = Story()
+clean_rooms = CleanRooms(session.create_client("cleanrooms", config=ONE_ATTEMPT))
+
+
+@dataclass
+class Invocation:
+    """All that is known of the event at hand."""
+
+    event: Mapping[str, Any] = field(default_factory=dict)
+    record: EventRecord = field(default_factory=EventRecord)
+    requests: Requests = field(default_factory=Requests)
+    began: float = field(default_factory=time.monotonic)
+
+
+invocation = Invocation()
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Handle and answer one event. Raises NotDelivered where CloudFormation did not take the answer."""
-    global story  # noqa: PLW0603 - of the event at hand: an execution environment handles one at a time
-    story = Story(event)
-    rooms.calls = Calls(may_send=resource.may_act)
+    global invocation  # noqa: PLW0603 - an execution environment handles one event at a time
+    invocation = Invocation(event, requests=Requests(may_send=resource.may_act))
     resource(event, context)
 
 
 def tell(status: str, reason: str) -> None:
     """Write the event's one record, and a warning for everything kept, adopted, handed back or put back."""
     names = {
-        "stack": story.event["StackId"],
-        "logical_id": story.event["LogicalResourceId"],
-        "request_id": story.event["RequestId"],
-        "template": resource.PhysicalResourceId or story.event.get("PhysicalResourceId"),
+        "stack": invocation.event["StackId"],
+        "logical_id": invocation.event["LogicalResourceId"],
+        "request_id": invocation.event["RequestId"],
+        "template": resource.PhysicalResourceId or invocation.event.get("PhysicalResourceId"),
     }
-    for warning in story.warnings:
-        logger.warning(warning, **names)
+    record = invocation.record
+    for warning in record.warnings:
+        logger.warning(printable(warning), **names)
     logger.info(
-        f"{story.event['RequestType']} answered with {status}",
+        f"{invocation.event['RequestType']} answered with {status}",
         **names,
-        found=story.found,
-        budget_before=story.before,
-        budget_after=story.after,
-        done=story.done,
-        reason=reason,
-        calls=rooms.calls.count,
+        found=record.found,
+        budget_before=record.before,
+        budget_after=record.after,
+        done=record.done,
+        reason=printable(reason),
+        calls=invocation.requests.count,
         version=__version__,
-        milliseconds=round((time.monotonic() - story.began) * 1000),
+        milliseconds=round((time.monotonic() - invocation.began) * 1000),
     )
 
 
@@ -71,6 +76,8 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, ServiceError):
         return " ".join([str(error), *getattr(error, "__notes__", [])])
+    if isinstance(error, Superseded):
+        return "The stack no longer expects this event, which was delivered late: nothing was done"
     if isinstance(error, OutOfTime):
         return unfinished()
     logger.exception("the handler met an error that it does not know")
@@ -79,48 +86,58 @@ def explain(error: Exception) -> str:
 
 def unfinished() -> str:
     """What was going on when the time ran out."""
-    done = f" Done so far: {'; '.join(story.done)}." if story.done else ""
+    done = f" Done so far: {'; '.join(invocation.record.done)}." if invocation.record.done else ""
+    requests = invocation.requests
     return (
-        f"The function's time ran out after {rooms.calls.count} requests to Clean Rooms, the last: {rooms.calls.last}.{done}"
+        f"The function's time ran out after {requests.count} requests to Clean Rooms, the last: {requests.last}.{done}"
         " The next deployment goes on from what stands."
     )
 
 
-resource = Resource(explain, unfinished, tell)
+resource = Resource(explain, unfinished, tell, lambda: invocation.requests.may_have_written)
+watch(clean_rooms.client, lambda: invocation.requests)
 
 
 @resource.create
 def create(event: Mapping[str, Any], _: Any) -> str:
-    """Create: the desired template, or one that an earlier delivery of the event made."""
-    reconciler = _reconciler(event)
+    """Create: the desired template, or one that an earlier delivery of the event created."""
     desired = properties.parse(event["ResourceProperties"])
-    return _stands(reconciler.create(desired), desired)
+    return _succeed(_reconciler(event).create(desired), desired)
 
 
 @resource.update
 def update(event: Mapping[str, Any], _: Any) -> str:
     """Update: in place, or another template where the identity changed."""
-    reconciler = _reconciler(event)
-    desired = properties.parse(event["ResourceProperties"])
+    reconciler, physical_id, declared = _reconciler(event), event["PhysicalResourceId"], event["ResourceProperties"]
+    try:
+        desired = properties.parse(declared)
+    except InvalidProperty as error:
+        identity = properties.parse_identity(declared)
+        kept = reconciler.keep(physical_id, identity.membership_id if identity else UNKNOWN, "what is declared", error)
+        return _succeed(kept)
     previous = properties.parse_previous(event.get("OldResourceProperties", {}))
-    return _stands(reconciler.update(event["PhysicalResourceId"], desired, previous), desired)
+    return _succeed(reconciler.update(physical_id, desired, previous), desired)
 
 
 @resource.delete
 def delete(event: Mapping[str, Any], _: Any) -> str:
-    """Delete: what this resource made, and nothing else."""
-    reconciler = _reconciler(event)
-    reconciler.delete(event["PhysicalResourceId"], properties.parse_identity(event["ResourceProperties"]))
+    """Delete: what the physical id stands for, and nothing else."""
+    try:
+        _reconciler(event).delete(event["PhysicalResourceId"], properties.parse_identity(event["ResourceProperties"]))
+    except Superseded as error:
+        invocation.record.warnings.append(explain(error))
     return str(event["PhysicalResourceId"])
 
 
 def _reconciler(event: Mapping[str, Any]) -> Reconciler:
-    owner = mark.owner(event["StackId"], event["LogicalResourceId"])
-    return Reconciler(rooms, owner, event["RequestId"], _rolling_back(event["StackId"]), story)
+    owner = ownership.owner(event["StackId"], event["LogicalResourceId"])
+    stack = StackStatus(lambda: describe_stack(event["StackId"]), event["RequestType"], protocol.sent_at(event))
+    invocation.requests.may_write = stack.expects_the_event
+    return Reconciler(clean_rooms, owner, event["RequestId"], stack, invocation.requests, invocation.record)
 
 
-def _stands(outcome: Outcome, desired: DesiredTemplate) -> str:
-    resource.Data = {**outcome.attributes, **_privacy_impact(desired)}
+def _succeed(outcome: Outcome, desired: DesiredTemplate | None = None) -> str:
+    resource.Data = {**outcome.attributes, **(_privacy_impact(desired) if desired else {})}
     return outcome.physical_id
 
 
@@ -130,23 +147,20 @@ def _privacy_impact(desired: DesiredTemplate) -> dict[str, str]:
         return {}
     allowed: Mapping[str, int] = {}
     try:
-        allowed = rooms.preview(desired.membership_id, desired.budget)
+        allowed = clean_rooms.preview(desired.membership_id, desired.budget)
     except ServiceError as error:
-        story.warnings.append(f"could not tell how many aggregations the budget allows: {error}")
+        invocation.record.warnings.append(f"could not tell how many aggregations the budget allows: {error}")
     return {name: str(allowed.get(type_, UNKNOWN)) for type_, name in MAX_AGGREGATIONS.items()}
 
 
-def _rolling_back(stack_id: str) -> Callable[[], bool | None]:
-    """Whether the stack is on its way back, asked of DescribeStacks once, where it matters; None where that cannot be told."""
-
-    @functools.cache
-    def ask() -> bool | None:
-        client = session.create_client("cloudformation", config=PATIENCE)
-        try:
-            stacks = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
-        except ServiceError as error:
-            story.warnings.append(f"could not tell whether the stack is rolling back: {error}")
-            return None
-        return "ROLLBACK" in stacks[0]["StackStatus"]
-
-    return ask
+def describe_stack(stack_id: str) -> Mapping[str, Any] | None:
+    """The stack's entry in DescribeStacks; None where that cannot be told."""
+    client = session.create_client("cloudformation", config=ONE_ATTEMPT)
+    requests = Requests(may_send=resource.may_act)
+    watch(client, lambda: requests)
+    try:
+        stack: Mapping[str, Any] = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"][0]
+    except ServiceError as error:
+        invocation.record.warnings.append(f"could not tell what the stack is doing: {error}")
+        return None
+    return stack

@@ -1,23 +1,24 @@
-"""What to do about an event, given what stands in Clean Rooms: decisions alone, no calls.
+"""What to do about an event, given what Clean Rooms holds: decisions alone, no calls.
 
 The rules come from the Clean Rooms user guide on privacy budget templates; docs/lifecycle.md gives them in a user's words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 
-from . import mark
+from . import physical_id as physical_ids
 from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .contract import OnBudgetReset, OnExisting
+from .ownership import NOBODY, OwnershipTags, is_same
 
 
 class Refusal(Exception):
-    """The handler will not do this: the rule, what stands there, and the way out."""
+    """The handler will not do this: the rule, the existing template, and the remedy."""
 
 
 class Occupied(Refusal):
-    """Somebody else's template of the same identity stands there already."""
+    """Another owner's template of the same identity exists already."""
 
 
 class Change(Enum):
@@ -25,113 +26,135 @@ class Change(Enum):
 
     NONE = "nothing to change"
     EDIT = "edit in place"
-    REFILL = "edit in place, which refills the balance"
-    SWAP = "delete and create, which gives a fresh budget"
+    EDIT_WITH_RESET = "edit in place, which refills the balance"
+    RECREATE = "delete and create, which gives a fresh budget"
 
     @property
     def resets_the_budget(self) -> bool:
-        """Whether what was spent so far is forgotten."""
-        return self in (Change.REFILL, Change.SWAP)
+        """Whether the consumed part of the budget is forgotten."""
+        return self in (Change.EDIT_WITH_RESET, Change.RECREATE)
 
 
 def change(actual: Budget, desired: Budget) -> Change:
     """How far a template is from the desired budget; a member that its author left to the service is no difference."""
     if isinstance(actual, DifferentialPrivacy) and isinstance(desired, DifferentialPrivacy):
         if actual.auto_refresh != desired.auto_refresh:
-            return Change.SWAP
+            return Change.RECREATE
         return Change.NONE if actual == desired else Change.EDIT
     if isinstance(actual, AccessBudget) and isinstance(desired, AccessBudget):
-        same = len(actual.limits) == len(desired.limits) and all(map(_same_limit, actual.limits, desired.limits))
-        return Change.NONE if same else Change.REFILL
-    raise TypeError(f"a template's kind is part of its identity: {actual} cannot become {desired}")
+        same = len(actual.limits) == len(desired.limits) and all(map(_is_same_limit, actual.limits, desired.limits))
+        return Change.NONE if same else Change.EDIT_WITH_RESET
+    raise TypeError(f"a template's budget type is part of its identity: {actual} cannot become {desired}")
 
 
-def _same_limit(actual: AccessLimit, desired: AccessLimit) -> bool:
-    return (actual.period, actual.budget) == (desired.period, desired.budget) and desired.auto_refresh in (
-        None,
-        actual.auto_refresh,
-    )
+def _is_same_limit(actual: AccessLimit, desired: AccessLimit) -> bool:
+    return (actual.period, actual.budget) == (desired.period, desired.budget) and desired.auto_refresh in (None, actual.auto_refresh)
+
+
+def lowers_epsilon(actual: Budget, desired: Budget) -> bool:
+    """Whether this is the edit that Clean Rooms refuses once querying began."""
+    return isinstance(actual, DifferentialPrivacy) and isinstance(desired, DifferentialPrivacy) and desired.epsilon < actual.epsilon
 
 
 @dataclass(frozen=True)
 class TagChange:
-    """The tags to set and the keys to remove so that one declaration becomes the other; foreign tags are in neither."""
+    """The tags to set and the keys to remove; foreign tags are in neither."""
 
     set: Mapping[str, str]
     remove: frozenset[str]
 
 
-def tag_change(before: Mapping[str, str], after: Mapping[str, str]) -> TagChange:
-    """The difference between two declarations of tags."""
+def tag_change(present: Mapping[str, str], wanted: Mapping[str, str], ours: Set[str]) -> TagChange:
+    """The difference between the tags that are there and the wanted ones; of the others, only ``ours`` are removed."""
     return TagChange(
-        set={key: value for key, value in after.items() if before.get(key) != value},
-        remove=frozenset(before.keys() - after.keys()),
+        set={key: value for key, value in wanted.items() if present.get(key) != value},
+        remove=frozenset((ours & present.keys()) - wanted.keys()),
     )
 
 
-class Standing(Enum):
-    """Whose a template is that stands where a create wants to put one."""
+class Ownership(Enum):
+    """Whose an existing template is that a create meets."""
 
-    THIS_REQUEST = "made by an earlier delivery of this request"
-    THIS_RESOURCE = "made by this resource before, and kept"
-    ADOPTABLE = "someone else's, to be adopted"
-
-
-def standing(tags: Mapping[str, str], owner: str, request_id: str, desired: DesiredTemplate, arn: str) -> Standing:
-    """Whose the template in a create's way is. Raises Occupied where it is someone else's and is not to be adopted."""
-    if tags.get(mark.OWNER) == owner:
-        return Standing.THIS_REQUEST if tags.get(mark.REQUEST) == request_id else Standing.THIS_RESOURCE
-    if desired.on_existing is OnExisting.ADOPT:
-        return Standing.ADOPTABLE
-    whose = tags.get(mark.OWNER, "nobody's mark")
-    raise Occupied(
-        f"{_sentence(desired.identity)} exists already: {arn}, which carries {whose}. Clean Rooms allows one of each. To take it"
-        " over with what is left of its budget, set on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
-    )
+    THIS_REQUEST = "created by an earlier delivery of this request"
+    THIS_RESOURCE = "created by this resource before, and kept"
+    ANOTHER = "another owner's, to be adopted"
 
 
-class Disposal(Enum):
-    """What a delete does with the template that it finds."""
+def ownership(tags: OwnershipTags, owner: str, request_id: str, desired: DesiredTemplate, arn: str) -> Ownership:
+    """Whose the template is. Raises Occupied where it is another owner's and is not to be adopted."""
+    if is_same(tags.owner, owner):
+        return Ownership.THIS_REQUEST if tags.request == request_id else Ownership.THIS_RESOURCE
+    if desired.on_existing is not OnExisting.ADOPT:
+        raise Occupied(
+            f"{_sentence(desired.identity)} exists already: {arn}, which {_belongs_to(tags.owner)}. Clean Rooms allows one of each."
+            " To take it over with what is left of its budget, set on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
+        )
+    return Ownership.ANOTHER
+
+
+class DeleteAction(Enum):
+    """What a Delete does with the template that its physical id stands for."""
 
     DELETE = "delete it"
-    LEAVE = "leave it: it is not this resource's"
-    HAND_BACK = "hand it back: this stack did not make it"
-    KEEP_IN_ROLLBACK = "keep it in a rollback, delete it otherwise: this resource made it earlier and found it again"
-    KEEP = "keep it, whether or not the rollback has ended since: an earlier delivery of this request did"
+    DELETE_UNLESS_CONSUMED = "delete it unless something of its budget is consumed: it may have existed before the create"
+    HAND_BACK = "hand it back to its previous owner"
+    KEEP = "keep it, and note that this request did"
+    LEAVE = "leave it as it is"
 
 
-def disposal(tags: Mapping[str, str], owner: str, request_id: str) -> Disposal:
-    """What becomes of a template with these tags when this request deletes this resource."""
-    if tags.get(mark.OWNER) != owner:
-        return Disposal.LEAVE
-    if mark.ADOPTED_FROM not in tags:
-        return Disposal.DELETE
-    if tags[mark.ADOPTED_FROM] != owner:
-        return Disposal.HAND_BACK
-    return Disposal.KEEP if tags.get(mark.REQUEST) == request_id else Disposal.KEEP_IN_ROLLBACK
+def delete_action(tags: OwnershipTags, owner: str, request_id: str, physical_id: str, rolling_back: bool | None) -> DeleteAction:
+    """What becomes of the template that a physical id stands for when this request deletes this resource.
+
+    An ARN stands for its template, the id of a failed create for what that very request did. For an id that CloudFormation
+    invented the tags and the ledger decide.
+    """
+    is_arn = physical_ids.template_id(physical_id) is not None
+    digest = physical_ids.request_digest(physical_id)
+    of_another_request = digest is not None and digest != physical_ids.digest(tags.request or "")
+    if not is_same(tags.owner, owner) or of_another_request:
+        return DeleteAction.LEAVE
+    if was_found_again(tags, owner):
+        if not is_arn or tags.request == request_id:
+            return DeleteAction.LEAVE
+        if rolling_back is not False:
+            return DeleteAction.KEEP
+    if previous_owners_but(tags, owner):
+        return DeleteAction.HAND_BACK
+    return DeleteAction.DELETE if is_arn or digest else DeleteAction.DELETE_UNLESS_CONSUMED
 
 
-def marks_of_adoption(tags: Mapping[str, str], owner: str) -> dict[str, str]:
-    """The marks that take a template over, noting whose it was: nobody's where that was an adoption not final either."""
-    if tags.get(mark.OWNER) != owner and mark.ADOPTED_FROM in tags:
-        return {mark.OWNER: owner, mark.ADOPTED_FROM: ""}
-    return {mark.OWNER: owner, mark.ADOPTED_FROM: tags.get(mark.ADOPTED_FROM, tags.get(mark.OWNER, ""))}
+def was_found_again(tags: OwnershipTags, owner: str) -> bool:
+    """Whether a deployment met a template that this resource had kept, and is not final yet."""
+    return bool(tags.previous_owners) and is_same(tags.previous_owners[0], owner)
 
 
-def spent(balances: Sequence[Balance]) -> str | None:
-    """What has been spent, in words; None where nothing has. A budget without balances counts as spent."""
+def previous_owners_but(tags: OwnershipTags, owner: str) -> tuple[str, ...]:
+    """The previous owners without this one."""
+    return tuple(name for name in tags.previous_owners if not is_same(name, owner))
+
+
+def consumed(balances: Sequence[Balance]) -> str | None:
+    """What has been consumed, in words; None where nothing has. A budget without balances counts as consumed."""
     if not balances:
         return "what was spent of it (Clean Rooms lists no balance for it)"
     used = [str(balance) for balance in balances if balance.remaining < balance.maximum]
     return f"what was spent of it ({', '.join(used)})" if used else None
 
 
-def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, spent: str) -> Refusal:
-    """Why a change that throws away a spent budget is refused, what would be lost, and which option accepts it."""
+def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, consumed: str) -> Refusal:
+    """Why a change that forgets a consumed budget is refused, what would be lost, and which option accepts it."""
     return Refusal(
-        f"Changing {desired.identity} from {_reset_by(actual)} to {_reset_by(desired.budget)} needs a reset ({change.value}): {spent}"
+        f"Changing {desired.identity} from {_reset_by(actual)} to {_reset_by(desired.budget)} needs a reset ({change.value}): {consumed}"
         f" would be forgotten. To accept that, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW});"
         " otherwise put the old value back."
+    )
+
+
+def lowered_epsilon_remedy(consumed: str) -> str:
+    """How a smaller budget is started on purpose, which the service's own refusal does not say."""
+    return (
+        f"To start a smaller budget on purpose, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW}): the"
+        f" template is deleted and created, and {consumed} is forgotten. Otherwise put the old value back."
     )
 
 
@@ -141,11 +164,15 @@ def _reset_by(budget: Budget) -> str:
 
 
 def refused_for_owner(arn: str, owner: str) -> Refusal:
-    """Why a template that somebody else has adopted is not deleted to make room for another one."""
+    """Why a template that another resource has adopted is not changed by its previous owner."""
     return Refusal(
-        f"{arn} belongs to {owner} by now, and a changed refresh would delete it. Change it there, or adopt it back with"
-        " on_existing=OnExisting.ADOPT under a new logical id."
+        f"{arn} belongs to {owner} by now, so this resource does not change it. Change it there, or take it back with"
+        " on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
     )
+
+
+def _belongs_to(owner: str | None) -> str:
+    return f"belongs to {owner}" if owner not in (None, NOBODY) else "carries no owner tag"
 
 
 def _sentence(identity: Identity) -> str:

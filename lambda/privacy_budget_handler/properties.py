@@ -101,10 +101,10 @@ def _budget(top: "_Fields") -> Budget:
             auto_refresh=top.choice(Property.AUTO_REFRESH, AutoRefresh, AutoRefresh.NONE),
         )
     else:
-        if Property.AUTO_REFRESH in top:
+        if top.choice(Property.AUTO_REFRESH, AutoRefresh, AutoRefresh.NONE) is not AutoRefresh.NONE:
             raise InvalidProperty(
-                f"{Property.AUTO_REFRESH} goes with {PrivacyBudgetType.DIFFERENTIAL_PRIVACY} only; for {kind}"
-                " set AutoRefresh in each of Parameters.BudgetParameters"
+                f"{Property.AUTO_REFRESH} must be {AutoRefresh.NONE} or left out for {kind}, got {AutoRefresh.CALENDAR_MONTH.value!r}:"
+                " an access budget refreshes by the AutoRefresh of each of Parameters.BudgetParameters"
             )
         budget = AccessBudget(resource_arn=_resource_arn(parameters), limits=_limits(parameters))
     parameters.refuse_the_rest()
@@ -128,7 +128,7 @@ def _limits(parameters: "_Fields") -> tuple[AccessLimit, ...]:
             refresh = None
         limits.append(AccessLimit(period, budget, refresh))
     if rule := contract.wrong_limits([limit.period for limit in limits]):
-        raise InvalidProperty(f"Parameters.BudgetParameters {rule}, got {[limit.period.value for limit in limits]}")
+        raise InvalidProperty(f"Parameters.BudgetParameters {rule}, got {[str(limit.period) for limit in limits]}")
     return tuple(limits)
 
 
@@ -160,12 +160,19 @@ def _length_rule(length: Range) -> str:
     return f"a text of {length.minimum} to {length.maximum} characters"
 
 
+def _shown(path: str, value: object) -> str:
+    """A wrong value as a message shows it; of a tag only its size, as it may be a secret."""
+    if not path.startswith(Property.TAGS) or path.endswith("Key"):
+        return repr(value)
+    return f"a text of {len(value)} characters" if isinstance(value, str) else f"a value of type {type(value).__name__}"
+
+
 class _Fields:
     """The members of one object in the properties, each taken once by its name; what nobody takes is refused."""
 
     def __init__(self, members: object, path: str) -> None:
         if not isinstance(members, Mapping):
-            raise InvalidProperty(f"{path.rstrip('.')} must be an object, got {members!r}")
+            raise InvalidProperty(f"{path.rstrip('.')} must be an object, got {_shown(path, members)}")
         self.path = path
         self._members = dict(members)
         self._known: set[str] = set()
@@ -181,7 +188,7 @@ class _Fields:
     def text(self, name: str, valid: Callable[[str], bool], rule: str) -> str:
         value = self._take(name, rule)
         if not isinstance(value, str) or not valid(value):
-            raise InvalidProperty(f"{self.path}{name} must be {rule}, got {value!r}")
+            raise InvalidProperty(f"{self.path}{name} must be {rule}, got {_shown(self.path + name, value)}")
         return value
 
     def number(self, name: str, allowed: Range) -> int:
@@ -206,7 +213,7 @@ class _Fields:
     def list_of_fields(self, name: str) -> list["_Fields"]:
         value = self._take(name, "a list")
         if not isinstance(value, list):
-            raise InvalidProperty(f"{self.path}{name} must be a list, got {value!r}")
+            raise InvalidProperty(f"{self.path}{name} must be a list, got {_shown(self.path + name, value)}")
         return [_Fields(entry, f"{self.path}{name}[{index}].") for index, entry in enumerate(value)]
 
     def refuse_the_rest(self) -> None:

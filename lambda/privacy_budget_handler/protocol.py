@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -39,33 +39,49 @@ class TooLate(Exception):
     """The event was delivered after CloudFormation had given up on it."""
 
 
-def given_up_at(event: Mapping[str, Any]) -> float:
-    """When CloudFormation stops waiting, in seconds since the epoch: ServiceTimeout after it signed the response URL.
+def sent_at(event: Mapping[str, Any]) -> float | None:
+    """When CloudFormation sent an event and signed its response URL, in seconds since the epoch; None where the URL does not tell."""
+    signed = parse_qs(urlsplit(event["ResponseURL"]).query).get("X-Amz-Date", [""])
+    with suppress(ValueError):
+        return datetime.strptime(signed[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    return None
 
-    A URL that does not tell when it was signed sets no end: the function's maximum event age does.
+
+def given_up_at(event: Mapping[str, Any]) -> float:
+    """When CloudFormation stops waiting, in seconds since the epoch: ServiceTimeout after it sent the event.
+
+    An event that does not tell when it was sent has no end: the function's maximum event age has.
     """
-    signed = parse_qs(urlsplit(event["ResponseURL"]).query).get("X-Amz-Date")
     try:
-        began = datetime.strptime(signed[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() if signed else math.inf
-        return began + float(event["ResourceProperties"].get("ServiceTimeout", LONGEST_SERVICE_TIMEOUT))
+        timeout = float(event["ResourceProperties"].get("ServiceTimeout", LONGEST_SERVICE_TIMEOUT))
     except (KeyError, TypeError, ValueError):
         return math.inf
+    began = sent_at(event)
+    return math.inf if began is None else began + timeout
 
 
 class Resource(CfnResource):
     """A custom resource whose handlers are given by crhelper's ``create``, ``update`` and ``delete`` decorators.
 
     ``explain`` puts an exception into the words that CloudFormation shows; ``unfinished`` says what was going on when the time
-    ran out; ``tell`` is told status and reason of each event's one answer.
+    ran out; ``tell`` is told status and reason of each event's one answer; ``may_have_written`` says whether an event that fails
+    may have changed something all the same.
     """
 
     _event: Mapping[str, Any]
     _context: Any
 
-    def __init__(self, explain: Callable[[Exception], str], unfinished: Callable[[], str], tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        explain: Callable[[Exception], str],
+        unfinished: Callable[[], str],
+        tell: Callable[[str, str], None],
+        may_have_written: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._explain = explain
         self._unfinished = unfinished
         self._tell = tell
+        self._may_have_written = may_have_written
         self._lock = threading.Lock()
         self._invocation: object = None
         self._answered = True
@@ -118,7 +134,7 @@ class Resource(CfnResource):
     def _send(self, status: str | None = None, reason: str = "", **_: object) -> None:
         """Answer, unless this event has its answer already. A failure never changes the physical id, nor has it attributes."""
         status, reason = (status, reason) if status else (self.Status, self.Reason)
-        id_ = self.PhysicalResourceId if status == answer.SUCCESS else ""
+        id_ = self.PhysicalResourceId if status == answer.SUCCESS else answer.failed_id(self._event, self._may_have_written())
         body = answer.body(self._event, status, reason, id_, self.Data)
         with self._lock:
             if self._answered:

@@ -15,7 +15,7 @@ from privacy_budget_cli.assembly import NotAnAssembly, stack, stacks, templates_
 from privacy_budget_cli.deployed import Deployed
 from privacy_budget_cli.dry_run import Unreadable
 from privacy_budget_cli.plan_effect import Effect, Step
-from privacy_budget_handler import mark
+from privacy_budget_handler import ownership
 from privacy_budget_handler.budget import Balance, DifferentialPrivacy
 from quick_rooms import Failure, Trouble
 from stack import differential_privacy
@@ -179,13 +179,13 @@ class TestWhoseItIs:
 
     def test_one_that_another_stack_has_adopted_is_left_alone(self, account: PlannedAccount, tmp_path: Path) -> None:
         account.deploy(app(tmp_path / "old", Budget=DESTROY))
-        account.held.tag(account.only().arn, {mark.OWNER: "another stack's"})
+        account.held.tag(account.only().arn, {ownership.OWNER: "another stack's"})
         (step,) = account.plan(app(tmp_path / "new"))
         assert step.effect is Effect.LEFT
 
     def test_an_adoption_that_is_not_final_is_handed_back(self, account: PlannedAccount, tmp_path: Path) -> None:
         account.deploy(app(tmp_path / "old", Budget=DESTROY))
-        account.held.tag(account.only().arn, {mark.ADOPTED_FROM: ""})
+        account.held.tag(account.only().arn, {ownership.ADOPTED_FROM: ""})
         (step,) = account.plan(app(tmp_path / "new"))
         assert step.effect is Effect.HANDED_BACK
 

@@ -10,7 +10,7 @@ import pytest
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from command import Command, access_budget, spent_budget
-from privacy_budget_handler import mark
+from privacy_budget_handler import ownership
 from privacy_budget_handler.client import CleanRooms
 from stack import Rooms
 
@@ -24,7 +24,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_a_differential_privacy_budget(command: Command, rooms: Rooms, membership: str) -> None:
-    template = spent_budget(rooms, membership, 90, team="é", **{mark.OWNER: "arn:aws:cloudformation:stack/shop Budget"})
+    template = spent_budget(rooms, membership, 90, team="é", **{ownership.OWNER: "arn:aws:cloudformation:stack/shop Budget"})
     ended = command("status", membership)
     assert (ended.status, ended.err) == (0, "")
     assert lines(ended.out) == [

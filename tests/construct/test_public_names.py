@@ -6,7 +6,7 @@ import aws_cdk as cdk
 
 import cleanrooms_privacy_budget
 from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
-from privacy_budget_handler import contract, mark
+from privacy_budget_handler import contract, ownership
 from privacy_budget_monitor import contract as metrics
 from synth import add
 
@@ -111,7 +111,7 @@ def test_metrics_that_users_alarms_and_dashboards_name() -> None:
 
 
 def test_marks_on_templates_that_stand() -> None:
-    assert (mark.OWNER, mark.REQUEST, mark.PHYSICAL_ID, mark.ADOPTED_FROM) == (
+    assert (ownership.OWNER, ownership.REQUEST, ownership.PHYSICAL_ID, ownership.ADOPTED_FROM) == (
         "cleanrooms-privacy-budget:owner",
         "cleanrooms-privacy-budget:request",
         "cleanrooms-privacy-budget:physical-id",

@@ -11,7 +11,7 @@ from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_handler import answer, events
 from stack import Rooms, Stack, serve
 
-serve(events.rooms._client)
+serve(events.clean_rooms.client)
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def settings() -> Iterator[Settings]:
 def restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put back what a stack replaces when it delivers an event."""
     monkeypatch.setattr(answer, "deliver", answer.deliver)
-    monkeypatch.setattr(events, "_rolling_back", events._rolling_back)
+    monkeypatch.setattr(events, "describe_stack", events.describe_stack)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from privacy_budget_cli.dry_run import DryRun, Foreseen, Operation, Write, foresee
 from privacy_budget_cli.plan_effect import Effect, effect
 from privacy_budget_cli.plan_events import Create, Delete, Event, Update
-from privacy_budget_handler import events, mark
+from privacy_budget_handler import events, ownership
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
 from privacy_budget_handler.client import CleanRooms, NotFound, ServiceError, Template
 from privacy_budget_handler.properties import parse_identity
@@ -39,9 +39,9 @@ class PlannedStack(Stack):
             return super().deliver(event, context)
         before = Held.by(CleanRooms(CLIENT), event)
         planned, asked = DryRun(CLIENT), planned_event(event)
-        foreseen = foresee(planned, mark.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
+        foreseen = foresee(planned, ownership.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
         expected = Held.by(planned, event)
-        with recorded(events.rooms) as written:
+        with recorded(events.clean_rooms) as written:
             answered = super().deliver(event, context)
         after = Held.by(CleanRooms(CLIENT), event)
         assert [same_everywhere(write) for write in foreseen.writes] == [same_everywhere(write) for write in written]
@@ -82,7 +82,7 @@ class One:
 
     @property
     def owner(self) -> str | None:
-        return self.tags.get(mark.OWNER)
+        return self.tags.get(ownership.OWNER)
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Held:
         for membership in sorted(named):
             with suppress(NotFound):
                 for template in rooms.templates(membership):
-                    balances = rooms.balances(membership, template.identity.kind, template.id)
+                    balances = rooms.balances(template.identity, template.id)
                     spent = sum(balance.maximum - balance.remaining for balance in balances)
                     tags = rooms.tags(template.arn)
                     held.templates.append(One(template.identity, as_answered(template.budget), tags, spent, template.id))
@@ -180,6 +180,6 @@ def seen(asked: Event, answered: Mapping[str, Any], before: Held, after: Held) -
         return Effect.REFILLED
     if old.owner != new.owner:
         return Effect.ADOPTED
-    if old.tags.get(mark.ADOPTED_FROM) != new.tags.get(mark.ADOPTED_FROM) == new.owner:
+    if old.tags.get(ownership.ADOPTED_FROM) != new.tags.get(ownership.ADOPTED_FROM) == new.owner:
         return Effect.RESUMED
     return Effect.EDITED if edited else Effect.TAGGED

@@ -32,7 +32,7 @@ def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(r
     created = stack.create(before)
     assert impact(created) == seen(rooms, membership, epsilon=3)
     assert impact(created).keys() == NAMES
-    assert events.rooms.calls.count == 2
+    assert events.invocation.requests.count == 2
     after = differential_privacy(membership, PreviewImpact=True, epsilon=5)
     updated = stack.update(created["PhysicalResourceId"], before, after)
     assert impact(updated) == seen(rooms, membership, epsilon=5) != impact(created)
@@ -41,7 +41,7 @@ def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(r
 def test_nothing_is_asked_unless_it_is_wanted(membership: str, stack: Stack) -> None:
     answered = stack.create(differential_privacy(membership, PreviewImpact=False))
     assert impact(answered) == {}
-    assert events.rooms.calls.count == 1
+    assert events.invocation.requests.count == 1
 
 
 @pytest.mark.parametrize("error", [exceptions.AccessDeniedException, exceptions.ValidationException], ids=["denied", "refused"])
@@ -56,6 +56,6 @@ def test_a_refusal_is_a_warning_and_fails_nothing(membership: str, stack: Stack,
     answered = stack.create(differential_privacy(membership, PreviewImpact=True))
     assert answered["Status"] == "SUCCESS"
     assert impact(answered) == dict.fromkeys(NAMES, "unknown")
-    (warning,) = events.story.warnings
+    (warning,) = events.invocation.record.warnings
     assert warning.startswith("could not tell how many aggregations the budget allows: ")
     assert "from PreviewPrivacyImpact: not for you" in warning

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from privacy_budget_handler import __version__, contract, mark
+from privacy_budget_handler import __version__, contract, ownership
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
 from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
 from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity
@@ -80,7 +80,10 @@ WRONG = {
     "membership with a line's end": (differential_privacy(MEMBERSHIP + "\n"), "must be a lower-case UUID"),
     "kind unknown": (dp(PrivacyBudgetType="NOISE"), "must be DIFFERENTIAL_PRIVACY or ACCESS_BUDGET, got 'NOISE'"),
     "refresh unknown": (dp(AutoRefresh="WEEKLY"), "AutoRefresh must be CALENDAR_MONTH or NONE, got 'WEEKLY'"),
-    "refresh for an access budget": (limits(DAY) | {"AutoRefresh": "NONE"}, "AutoRefresh goes with DIFFERENTIAL_PRIVACY only"),
+    "refresh for an access budget": (
+        limits(DAY) | {"AutoRefresh": "CALENDAR_MONTH"},
+        "AutoRefresh must be NONE or left out for ACCESS_BUDGET, got 'CALENDAR_MONTH'",
+    ),
     "table of another service": (access_budget(MEMBERSHIP, "arn:aws:s3:::bucket", [DAY]), "got 'arn:aws:s3:::bucket'"),
     "parameters a string": (dp(Parameters="epsilon=3"), "Parameters must be an object, got 'epsilon=3'"),
     "limits an object": (limits() | {"Parameters": {"ResourceArn": TABLE, "BudgetParameters": DAY}}, "must be a list, got"),
@@ -137,5 +140,5 @@ def test_an_identity_is_read_from_properties_that_are_wrong_elsewhere() -> None:
 
 
 def test_as_many_tags_as_the_service_takes_beside_the_handlers_own() -> None:
-    assert contract.TAGS.maximum == contract.TAGS_OF_THE_SERVICE - len(mark.KEYS)
+    assert contract.TAGS.maximum == contract.TAGS_OF_THE_SERVICE - len(ownership.KEYS)
     assert len(parse(as_strings(dp(Tags=tags(**{f"k{n}": "v" for n in range(196)})))).tags) == 196

@@ -124,7 +124,7 @@ def test_a_long_reason_keeps_its_beginning_and_fits(url: ResponseUrl, text: str)
     assert len(body) <= answer.MAX_BYTES
     assert len(body) > answer.MAX_BYTES - 100
     reason = json.loads(body)["Reason"]
-    assert reason.startswith("RuntimeError: " + text[:50])
+    assert reason.startswith("RuntimeError: " + text[:50].replace("\u0000", " "))
     assert reason.endswith("...")
 
 

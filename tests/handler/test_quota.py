@@ -9,15 +9,16 @@ from typing import Any
 import boto3
 import botocore.endpoint
 import pytest
-from botocore.retries.standard import ExponentialBackoff
 
 from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_handler import answer, events, mark, properties, protocol
-from privacy_budget_handler.client import Calls, CleanRooms
+from privacy_budget_cli.dry_run import GoingForward
+from privacy_budget_handler import answer, events, ownership, properties, protocol
+from privacy_budget_handler.attempts import LONGEST_PAUSE, ONE_ATTEMPT, Requests, watch
+from privacy_budget_handler.client import CleanRooms
 from privacy_budget_handler.protocol import Resource
-from privacy_budget_handler.reconcile import Reconciler
+from privacy_budget_handler.reconciler import Reconciler
 from stack import REGION, Clock, Rooms, Stack, differential_privacy, serve
 
 FASTER = 4
@@ -28,19 +29,21 @@ class Environment:
     """An execution environment of its own, with a client and a protocol that no other one shares."""
 
     def __init__(self) -> None:
-        client = boto3.client("cleanrooms", region_name=REGION, config=events.PATIENCE)
+        client = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)
         serve(client)
-        self.rooms = CleanRooms(client)
+        self.clean_rooms = CleanRooms(client)
+        self.requests = Requests()
+        watch(client, lambda: self.requests)
         self.resource = Resource(str, lambda: "the time ran out", lambda *_: None)
         self.resource.create(self._create)
 
     def handle(self, event: dict[str, Any]) -> None:
-        self.rooms.calls = Calls(may_send=self.resource.may_act)
+        self.requests = Requests(may_send=self.resource.may_act)
         self.resource(event, Clock(300 / FASTER))
 
     def _create(self, event: dict[str, Any], _: Any) -> str:
-        owner = mark.owner(event["StackId"], event["LogicalResourceId"])
-        reconciler = Reconciler(self.rooms, owner, event["RequestId"], lambda: False)
+        owner = ownership.owner(event["StackId"], event["LogicalResourceId"])
+        reconciler = Reconciler(self.clean_rooms, owner, event["RequestId"], GoingForward(), self.requests)
         return reconciler.create(properties.parse(event["ResourceProperties"])).physical_id
 
 
@@ -75,7 +78,7 @@ class TestQuota:
         assert [answered["Status"] for answered in answers] == ["SUCCESS"] * 50
         assert {answered["LogicalResourceId"] for answered in answers} == {f"Budget{number}" for number in range(50)}
         assert len({answered["PhysicalResourceId"] for answered in answers}) == 50
-        assert sum(environment.rooms.calls.count for environment in environments) > 50
+        assert sum(environment.requests.count for environment in environments) > 50
 
 
 class Trouble:
@@ -142,6 +145,5 @@ class TestUntilTheEnd:
 
     def test_no_wait_that_began_before_the_answer_outlasts_the_invocation(self) -> None:
         """Neither for a request that hangs nor between two of them, for the same reason."""
-        timeouts: Any = events.PATIENCE
-        backoff: Any = ExponentialBackoff
-        assert max(timeouts.connect_timeout + timeouts.read_timeout, backoff._MAX_BACKOFF) < protocol.SECONDS_TO_ANSWER
+        timeouts: Any = ONE_ATTEMPT
+        assert max(timeouts.connect_timeout + timeouts.read_timeout, LONGEST_PAUSE) < protocol.SECONDS_TO_ANSWER

@@ -90,7 +90,7 @@ def test_a_swap_whose_create_lost_its_answer_takes_what_the_second_try_finds(wor
     stack = world.stack("shop")
     stack.deploy({"A": Declared(HERE)})
     stack.go_on()
-    lost = Trouble(Failure.INTERNAL, Moment.AFTER_EFFECT, operation="CreatePrivacyBudgetTemplate", retried=True)
+    lost = Trouble(Failure.INTERNAL, Moment.AFTER_EFFECT, operation="CreatePrivacyBudgetTemplate")
     world.weather.troubles = [lost]
     stack.deploy({"A": Declared(MONTHLY)})
     stack.go_on()

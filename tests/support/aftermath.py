@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
 from cloudformation import Declared, Stack
-from privacy_budget_handler import mark
+from privacy_budget_handler import ownership
 from stack import tags
 from witness import Identity, identity_of
 from world import World
@@ -75,4 +75,4 @@ def _clean_template(world: World, stack: Stack, otherwise: Declared) -> dict[str
 
 def _foreign(world: World, stack: Stack, logical_id: str, of: Identity) -> Template | None:
     standing = world.ledger.find(of)
-    return None if standing is None or standing.tags.get(mark.OWNER) == f"{stack.id}/{logical_id}" else standing
+    return None if standing is None or ownership.is_same(standing.tags.get(ownership.OWNER), f"{stack.id}/{logical_id}") else standing

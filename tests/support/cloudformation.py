@@ -9,7 +9,7 @@ import itertools
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final, Protocol
 
@@ -101,6 +101,9 @@ class Change:
 class Function(Protocol):
     """Where the events go."""
 
+    now: float
+    """Seconds since the epoch."""
+
     def deliver(self, delivery: Delivery) -> Answer | None:
         """The answer that CloudFormation got; None where it waited in vain."""
 
@@ -114,6 +117,8 @@ class Function(Protocol):
         """Every resource of an operation succeeded."""
 
 
+SECONDS_BETWEEN_OPERATIONS: Final = 60.0
+
 STUCK: Final = ("ROLLBACK_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")
 
 
@@ -121,14 +126,16 @@ class Stack:
     """A stack over its whole life; created anew after its end, it has another id."""
 
     _operations = itertools.count(1)
+    _ids = itertools.count(1)
 
     def __init__(self, name: str, function: Function) -> None:
         self.name = name
         self.status = ""
         self.resources: dict[str, Held] = {}
         self.ended: list[str] = []
-        self.last: dict[str, Delivery] = {}
-        """By logical id, the latest event, which may be delivered again until the next one."""
+        self.past: dict[str, list[Delivery]] = {}
+        """By logical id, the events, latest first, each of which may be delivered again."""
+        self.operation_began = 0.0
         self._function = function
         self._running: Iterator[None] | None = None
         self._operation = 0
@@ -152,13 +159,13 @@ class Stack:
     def deploy(self, template: Template, course: Course = SMOOTH) -> None:
         """Begin to create or update."""
         assert not self.is_busy
-        self._operation = next(self._operations)
+        self._begin()
         self._running = self._update(template, course) if self.resources else self._create(template, course)
 
     def destroy(self) -> None:
         """Begin to delete, from whatever status."""
         assert not self.is_busy or self.is_stuck
-        self._operation = next(self._operations)
+        self._begin()
         self._running = self._delete()
 
     def go_on(self, events: int | None = None) -> None:
@@ -173,15 +180,22 @@ class Stack:
             if self.is_stuck:
                 return
 
-    def again(self, logical_id: str, signed_before: timedelta = timedelta()) -> None:
-        """Lambda delivers the latest event of a resource once more; nobody waits for the answer, and a rollback's stays one."""
-        latest = self.last[logical_id]
-        event = {**latest.event, "ResponseURL": _response_url(datetime.now(UTC) - signed_before)}
-        self._function.deliver(replace(latest, event=event, status=latest.status if latest.rolling_back else self.status))
+    def again(self, logical_id: str, number: int = 0) -> None:
+        """Lambda delivers an event of a resource once more; nobody waits for the answer, and a rollback's stays one."""
+        one = self.past[logical_id][number]
+        self._function.deliver(replace(one, status=one.status if one.rolling_back else self.status))
+
+    def is_at(self, operation: int) -> bool:
+        """Whether an operation of this stack is under way."""
+        return self._operation == operation and self.status.endswith("_IN_PROGRESS")
+
+    def _begin(self) -> None:
+        self._function.now += SECONDS_BETWEEN_OPERATIONS
+        self._operation = next(self._operations)
+        self.operation_began = self._function.now
 
     def _renew(self) -> None:
-        self.id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{self.name}/{uuid.uuid4()}"
-        self.last = {}
+        self.id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{self.name}/{uuid.UUID(int=next(self._ids))}"
 
     def _end(self, status: str) -> None:
         self.status = status
@@ -339,7 +353,7 @@ class Stack:
 
     def _id(self, change: Change) -> str:
         """The physical id by which CloudFormation deletes a resource: an invented one where it had no answer."""
-        return change.answered_id or f"{self.name}-{change.logical_id}-{uuid.uuid4().hex[:12].upper()}"
+        return change.answered_id or f"{self.name}-{change.logical_id}-{next(self._ids):012X}"
 
     def _clean_up(self, logical_id: str, declared: Declared, physical_id: str, keep: bool, decided: bool = True) -> Iterator[None]:
         """Delete or keep what an operation left over; CloudFormation gives it up where a Delete fails too often."""
@@ -361,14 +375,13 @@ class Stack:
         more = {"PhysicalResourceId": physical_id}
         if keep:
             self._function.left_behind(self._delivery(logical_id, "Delete", declared.sent, more), "retained")
-            self.last.pop(logical_id, None)
             return True
         answer = self._send(logical_id, "Delete", declared.sent, more, decided=decided)
         if answer is not None and answer["Status"] == "SUCCESS":
             yield
             return True
         if given_up:
-            self._function.left_behind(self.last[logical_id], "given up by CloudFormation")
+            self._function.left_behind(self.past[logical_id][0], "given up by CloudFormation")
         yield
         return False
 
@@ -376,7 +389,7 @@ class Stack:
         self, logical_id: str, type_: str, properties: Any, more: Mapping[str, Any], decided: bool = False, awaited: bool = True
     ) -> Answer | None:
         delivery = self._delivery(logical_id, type_, properties, more, decided)
-        self.last[logical_id] = delivery
+        self.past.setdefault(logical_id, []).insert(0, delivery)
         answer = self._function.deliver(delivery)
         if answer is not None and awaited and answer["Status"] == "SUCCESS":
             self._function.acknowledged(delivery, answer)
@@ -385,16 +398,16 @@ class Stack:
     def _delivery(self, logical_id: str, type_: str, properties: Any, more: Mapping[str, Any], decided: bool = False) -> Delivery:
         event = {
             "RequestType": type_,
-            "RequestId": str(uuid.uuid4()),
+            "RequestId": str(uuid.UUID(int=next(self._ids))),
             "StackId": self.id,
             "LogicalResourceId": logical_id,
             "ResourceType": "Custom::CleanRoomsPrivacyBudgetTemplate",
-            "ResponseURL": _response_url(datetime.now(UTC)),
+            "ResponseURL": _response_url(datetime.fromtimestamp(self._function.now, UTC)),
             "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
             "ResourceProperties": properties,
             **more,
         }
-        return Delivery(event, self._operation, decided, self.status)
+        return Delivery(event, self._operation, decided, self.status, self._function.now)
 
 
 def _response_url(signed: datetime) -> str:

@@ -6,7 +6,6 @@ every history the faults are over, and each stack must deploy once more and go w
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import Enum
 from typing import Any, ClassVar, Final
 
@@ -120,12 +119,12 @@ READS_AND_CHANGES: Final = ("ListTagsForResource", "UpdatePrivacyBudgetTemplate"
 """Where a false ResourceNotFoundException, as of a service that is not consistent yet, is healed by what follows."""
 
 
-def _trouble(failure: Failure, moment: Moment, skip: int, times: int, retried: bool, operation: str) -> Trouble:
+def _trouble(failure: Failure, moment: Moment, skip: int, times: int, operation: str) -> Trouble:
     if failure is Failure.MISSING:
         return Trouble(failure, Moment.BEFORE_EFFECT, skip, 1, operation)
     if failure in (Failure.DEATH, Failure.TIME_OUT):
         times = 1
-    return Trouble(failure, moment, skip, times, None, retried)
+    return Trouble(failure, Moment.BEFORE_EFFECT if failure.has_no_effect else moment, skip, times)
 
 
 TROUBLES: Final = st.builds(
@@ -133,14 +132,16 @@ TROUBLES: Final = st.builds(
     st.sampled_from(Failure),
     st.sampled_from(Moment),
     st.integers(0, 8),
-    st.sampled_from([1, 1, 1, 1, 2, 8]),
-    st.booleans(),
+    st.sampled_from([1, 1, 1, 1, 2, 8, 100]),
     st.sampled_from(READS_AND_CHANGES),
 )
 
 
+GIVEN_UP_AFTER: Final = 960.0
+
 LOWERED_EPSILON: Final[list[type[ValidationException] | type[ConflictException]]] = [ValidationException, ConflictException]
-WHICH: Final = st.integers(0, 1)
+WHICH: Final = st.sampled_from([0, 0, 0, 1, 1, 1, 2])
+"""Of the three stacks."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def _budget_edited(present: dict[str, Declared], of: Identity, variant: int) -> 
 
 
 class Histories(RuleBasedStateMachine):
-    """Two stacks, two memberships and everything that can happen to them."""
+    """Three stacks, two memberships and everything that can happen to them."""
 
     counts: ClassVar[Counts] = Counts()
 
@@ -209,7 +210,7 @@ class Histories(RuleBasedStateMachine):
         self.world.ledger.LOWERED_EPSILON = lowered  # type: ignore[misc]
         for membership in MEMBERSHIPS:
             self.world.membership(membership)
-        for name in ("shop", "lab"):
+        for name in ("shop", "lab", "den"):
             self.world.stack(name)
         self._deploy(self.world.stacks[0], lambda _: shop, SMOOTH, Pace())
 
@@ -251,7 +252,7 @@ class Histories(RuleBasedStateMachine):
         ends: bool,
     ) -> None:
         """A stack adopts what stands; its owner in the other stack goes on meanwhile, and the deploy ends as it may."""
-        stack, other = self.world.stacks[which], self.world.stacks[1 - which]
+        stack, other = self.world.stacks[which], self.world.stacks[(which + 1) % 3]
         standing = self.world.ledger.standing
         if not standing:
             return
@@ -273,17 +274,28 @@ class Histories(RuleBasedStateMachine):
         elif stack.is_stuck:
             self._destroy(stack, events)
 
-    @rule(which=WHICH, logical_id=st.sampled_from(LOGICAL_IDS), late=st.booleans())
-    def deliver_again(self, which: int, logical_id: str, late: bool) -> None:
-        """The latest event of a resource is delivered once more; after CloudFormation gave it up, nothing comes of that."""
+    @rule(
+        which=WHICH,
+        logical_id=st.sampled_from(LOGICAL_IDS),
+        number=st.sampled_from([0, 0, 0, 1, 2, 3]),
+        seconds=st.sampled_from([0.0, 0.0, 30.0, 300.0, 17 * 60.0]),
+    )
+    def deliver_again(self, which: int, logical_id: str, number: int, seconds: float) -> None:
+        """An event of a resource is delivered once more; after CloudFormation gave it up, nothing comes of that."""
         stack = self.world.stacks[which]
-        if logical_id not in stack.last:
+        if number >= len(stack.past.get(logical_id, ())):
             return
         before = len(self.world.client.requests)
-        stack.again(logical_id, timedelta(minutes=17) if late else timedelta())
-        if late and len(self.world.client.requests) > before:
+        self.world.now += seconds
+        stack.again(logical_id, number)
+        if seconds > GIVEN_UP_AFTER and len(self.world.client.requests) > before:
             self.world.witness.fault("a request for an event that CloudFormation had given up on")
         self.world.check()
+
+    @rule(which=WHICH, events=st.sampled_from([0, 0, 1, 2]))
+    def go_on_meanwhile(self, which: int, events: int) -> None:
+        """Another stack goes on in the middle of an event to come."""
+        self.world.meanwhile = (events, self.world.stacks[which])
 
     @rule(number=st.integers(0, 5))
     def query(self, number: int) -> None:
@@ -298,7 +310,7 @@ class Histories(RuleBasedStateMachine):
         self.world.weather.troubles.append(trouble)
 
     @rule(
-        what=st.sampled_from(["make", "remove", "leave", "destroy", "disturb"]),
+        what=st.sampled_from(["make", "remove", "leave", "destroy", "disturb", "lag"]),
         which=WHICH,
         of=st.sampled_from(IDENTITIES),
         number=st.integers(0, 3),
@@ -315,6 +327,8 @@ class Histories(RuleBasedStateMachine):
         elif what == "destroy":
             aftermath.settle(world, world.stacks[which])
             self._destroy(world.stacks[which], number or None)
+        elif what == "lag":
+            world.lag = 2.0 * number
         elif which:
             world.dark = number + 1
         else:

@@ -16,7 +16,7 @@ from privacy_budget_cli.plan import plan
 from privacy_budget_cli.plan_effect import Step
 from privacy_budget_cli.plan_values import Values
 from privacy_budget_cli.resolve import substituted, unresolved_in
-from privacy_budget_handler import mark
+from privacy_budget_handler import ownership
 from privacy_budget_handler.client import CleanRooms, Template
 from privacy_budget_handler.properties import parse
 from quick_rooms import QuickClient, Weather
@@ -70,7 +70,7 @@ class PlannedAccount:
 
     def stands(self, properties: Mapping[str, Any], owner: str = "", **tags: str) -> Template:
         """Make a template, marked where it has an owner."""
-        return self.held.create(parse(properties), {**tags, **({mark.OWNER: owner} if owner else {})})
+        return self.held.create(parse(properties), {**tags, **({ownership.OWNER: owner} if owner else {})})
 
     def spend(self, template: Template, count: int) -> None:
         """Use up a part of a template's budget: counts, or uses of the table."""
@@ -91,5 +91,5 @@ class PlannedAccount:
         ids = {}
         for id_, template in Values.of(stack.template, found, self, parameters).declared_now().items():  # type: ignore[arg-type]
             known = dict.fromkeys(unresolved_in(template.properties), self.memberships[0])
-            ids[id_] = self.stands(substituted(template.properties, known), mark.owner(stack_id, id_)).arn
+            ids[id_] = self.stands(substituted(template.properties, known), ownership.owner(stack_id, id_)).arn
         return Deployed(stack.template, nested, stack_id, parameters, {**others, **ids})

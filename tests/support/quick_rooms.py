@@ -1,7 +1,7 @@
 """Clean Rooms over a ledger in this process, behind as much of a boto3 client as the handler uses, and failing as it is told.
 
-No request is written, signed or sent, so that thousands of histories take minutes; ``test_quick_rooms.py`` compares what it answers
-with boto3 and the local service.
+No request is written, signed or sent, and no pause takes time, so that thousands of histories take minutes; ``test_quick_rooms.py``
+compares what it answers with boto3 and the local service.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +19,10 @@ from cleanrooms_local_aws.clean_rooms.operations import OPERATIONS
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 
 ENDPOINT: Final = "https://cleanrooms.us-east-1.amazonaws.com"
+LISTS: Final = {
+    "ListPrivacyBudgetTemplates": "privacyBudgetTemplateSummaries",
+    "ListPrivacyBudgets": "privacyBudgetSummaries",
+}
 
 
 class Died(BaseException):
@@ -32,6 +36,7 @@ class Failure(Enum):
     INTERNAL = "InternalServerException"
     CUT = "ConnectionClosedError"
     SILENT = "ReadTimeoutError"
+    NOT_YET = "AccessDeniedException because no identity-based policy allows the action"
     DENIED = "AccessDeniedException"
     INVALID = "ValidationException"
     BUSY = "ConflictException"
@@ -41,9 +46,14 @@ class Failure(Enum):
     TIME_OUT = "the invocation's time ends"
 
     @property
-    def is_retried(self) -> bool:
-        """Whether botocore sends such a request again by itself."""
-        return self in (Failure.THROTTLED, Failure.INTERNAL, Failure.CUT, Failure.SILENT)
+    def passes(self) -> bool:
+        """Whether the request is sent again until the failure is over."""
+        return self in (Failure.THROTTLED, Failure.INTERNAL, Failure.CUT, Failure.SILENT, Failure.NOT_YET)
+
+    @property
+    def has_no_effect(self) -> bool:
+        """Whether the service says that it did nothing."""
+        return self not in (Failure.INTERNAL, Failure.CUT, Failure.SILENT, Failure.DEATH, Failure.TIME_OUT)
 
     def error(self, operation: str) -> Exception:
         """What a boto3 client raises."""
@@ -51,7 +61,16 @@ class Failure(Enum):
             return ConnectionClosedError(endpoint_url=ENDPOINT)
         if self is Failure.SILENT:
             return ReadTimeoutError(endpoint_url=ENDPOINT)
-        return ClientError({"Error": {"Code": self.value, "Message": "a failure that the test arranged"}}, operation)
+        code, _, message = self.value.partition(" ")
+        return _error(operation, code, message or "a failure that the test arranged")
+
+
+STATUSES: Final = {"ThrottlingException": 429, "InternalServerException": 500}
+
+
+def _error(operation: str, code: str, message: str) -> ClientError:
+    metadata: Any = {"HTTPStatusCode": STATUSES.get(code, 400)}
+    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, operation)
 
 
 @dataclass
@@ -63,8 +82,6 @@ class Trouble:
     skip: int = 0
     times: int = 1
     operation: str | None = None
-    retried: bool = False
-    """Whether botocore still has the patience to try again, where the failure is one that it retries."""
 
 
 @dataclass
@@ -92,28 +109,38 @@ class _Hooks:
 
     def __init__(self) -> None:
         self.before_send: Callable[..., None] = lambda **_: None
-        self.needs_retry: Callable[..., None] = lambda **_: None
+        self.needs_retry: Callable[..., float | None] = lambda **_: None
 
     def register(self, name: str, hook: Callable[..., None]) -> None:
         assert name == "before-send.cleanrooms"
         self.before_send = hook
 
-    def register_first(self, name: str, hook: Callable[..., None]) -> None:
+    def register_first(self, name: str, hook: Callable[..., float | None]) -> None:
         assert name == "needs-retry.cleanrooms"
         self.needs_retry = hook
 
 
 class QuickClient:
-    """As much of ``boto3.client("cleanrooms")`` as the handler uses."""
+    """As much of ``boto3.client("cleanrooms")`` as the handler uses. ``lags`` are the seconds that lists are behind."""
 
-    def __init__(self, ledger: Ledger, weather: Weather, end_time: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        weather: Weather,
+        end_time: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], None] = lambda _: None,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.weather = weather
         self.requests: list[tuple[str, Mapping[str, Any]]] = []
         """Every request that was sent, retries included."""
         self.failures: list[str] = []
         """The operation of every call that was given up."""
         self.dead = False
-        self._end_time = end_time
+        self.before_request: Callable[[str], None] = lambda _: None
+        self.hidden_until: dict[str, float] = {}
+        """By template id, until when no list shows it."""
+        self._end_time, self._sleep, self._clock = end_time, sleep, clock
         self._backend: Any = SimpleNamespace(
             ledger=ledger, tag_resource=ledger.tag, untag_resource=ledger.untag, list_tags_for_resource=ledger.tags
         )
@@ -122,6 +149,8 @@ class QuickClient:
             method_to_api_mapping={xform_name(operation): operation for operation in OPERATIONS},
             events=self._hooks,
             service_model=SimpleNamespace(service_id=SimpleNamespace(hyphenize=lambda: "cleanrooms")),
+            region_name="us-east-1",
+            endpoint_url=ENDPOINT,
         )
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -129,20 +158,26 @@ class QuickClient:
         return lambda **request: self._call(operation, request)
 
     def _call(self, operation: str, request: Mapping[str, Any]) -> Any:
+        attempts = 0
         while True:
             if self.dead:
                 raise Died
-            trouble = self.weather.strike(operation)
-            answer, error = self._attempt(operation, request, trouble)
-            failed = isinstance(error, ClientError)
-            self._hooks.needs_retry(
+            self.before_request(operation)
+            attempts += 1
+            answer, error = self._attempt(operation, request, self.weather.strike(operation))
+            response = error.response if isinstance(error, ClientError) else {}
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
+            pause = self._hooks.needs_retry(
                 operation=SimpleNamespace(name=operation),
-                response=(None, error.response if isinstance(error, ClientError) else {}) if failed or error is None else None,
-                caught_exception=None if failed else error,
+                attempts=attempts,
+                response=(SimpleNamespace(status_code=status), response) if error is None or response else None,
+                caught_exception=None if response else error,
             )
-            if error is None:
+            if pause is not None:
+                self._sleep(pause)
+            elif error is None:
                 return answer
-            if trouble is None or not (trouble.retried and trouble.failure.is_retried):
+            else:
                 self.failures.append(operation)
                 raise error
 
@@ -171,6 +206,10 @@ class QuickClient:
 
     def _effect(self, operation: str, request: Mapping[str, Any]) -> tuple[Any, Exception | None]:
         try:
-            return OPERATIONS[operation](self._backend, request), None
+            answer = OPERATIONS[operation](self._backend, request)
         except CleanRoomsError as error:
-            return None, ClientError({"Error": {"Code": error.code, "Message": str(error)}}, operation)
+            return None, _error(operation, error.code, str(error))
+        if operation == "ListPrivacyBudgetTemplates":
+            listed = [one for one in answer[LISTS[operation]] if self.hidden_until.get(one["id"], 0.0) <= self._clock()]
+            answer = {**answer, LISTS[operation]: listed}
+        return answer, None

@@ -18,13 +18,15 @@ from typing import Any, Final
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from privacy_budget_handler import lifecycle, mark
-from privacy_budget_handler.budget import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy
+from privacy_budget_cli.dry_run import GoingForward
+from privacy_budget_handler import lifecycle, ownership
+from privacy_budget_handler.attempts import Requests, watch
+from privacy_budget_handler.budget import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy, Identity
 from privacy_budget_handler.client import CleanRooms
-from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, PrivacyBudgetType
+from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode
 from privacy_budget_handler.lifecycle import Change, Refusal
 from privacy_budget_handler.properties import PreviousTemplate
-from privacy_budget_handler.reconcile import Reconciler
+from privacy_budget_handler.reconciler import Reconciler
 
 PATIENT: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=5, read_timeout=20)
 HASTY: Final = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=20)
@@ -334,7 +336,7 @@ def missing_membership(bench: Bench) -> None:
 def untag_absent_key(bench: Bench) -> None:
     """Whether removing a tag that is not there is an error; the handler does that after an adoption."""
     template = bench.create()
-    refused = refusal(lambda: bench.client.untag_resource(resourceArn=template["arn"], tagKeys=[mark.ADOPTED_FROM]))
+    refused = refusal(lambda: bench.client.untag_resource(resourceArn=template["arn"], tagKeys=[ownership.ADOPTED_FROM]))
     bench.finds("UntagResource of an absent key", described(refused))
     assert refused is None, "every update of a resource with ADOPT would fail"
 
@@ -342,7 +344,12 @@ def untag_absent_key(bench: Bench) -> None:
 def marks_as_tags(bench: Bench) -> None:
     """Whether the handler's marks survive as tags: set in the create, with an empty value, with one as long as the model allows."""
     stack = "arn:aws:cloudformation:us-east-1:111122223333:stack/name/" + str(uuid.uuid4())
-    marks = {mark.OWNER: mark.owner(stack, "Budget"), mark.ADOPTED_FROM: "", mark.PHYSICAL_ID: "x" * 256, mark.REQUEST: bench.run}
+    marks = {
+        ownership.OWNER: ownership.owner(stack, "Budget"),
+        ownership.ADOPTED_FROM: "",
+        ownership.PHYSICAL_ID: "x" * 256,
+        ownership.REQUEST: bench.run,
+    }
     template = bench.create(tags=marks)
     waited = bench.until(lambda: marks.items() <= bench.tags(template["arn"]).items())
     bench.finds("tags given in a create are listed", seconds(waited))
@@ -524,27 +531,28 @@ TABLE_CHECKS: Final[Sequence[Check]] = (
 class _Spent(CleanRooms):
     """The service, but for balances of which something was spent: without queries there are none."""
 
-    def balances(self, membership_id: str, kind: PrivacyBudgetType, template_id: str) -> list[Balance]:
+    def balances(self, identity: Identity, template_id: str) -> list[Balance]:
         return [Balance("COUNT", 9, 10)]
 
 
 def handler_lifecycle(bench: Bench) -> None:
     """A resource's whole life through the handler: create, its repetition, edit, tags, a refused and an allowed reset, delete."""
-    rooms = CleanRooms(bench.client)
-    owner = mark.owner(f"arn:aws:cloudformation:us-east-1:111122223333:stack/live/{bench.run}", "Budget")
-    handler = Reconciler(rooms, owner, "first-request", lambda: False)
+    rooms, requests = CleanRooms(bench.client), Requests()
+    watch(bench.client, lambda: requests)
+    owner = ownership.owner(f"arn:aws:cloudformation:us-east-1:111122223333:stack/live/{bench.run}", "Budget")
+    handler = Reconciler(rooms, owner, "first-request", GoingForward(), requests)
     declared = DesiredTemplate(bench.membership, BUDGET, tags={RUN: bench.run})
 
     made = handler.create(declared)
-    bench.finds("handler: create", f"{rooms.calls.count} request")
+    bench.finds("handler: create", f"{requests.count} request")
     assert list(bench.templates().values()) == [made.physical_id] == [made.attributes["Arn"]]
 
     assert handler.create(declared) == made, "a repeated delivery must find the template of the first"
 
     edited = replace(declared, budget=replace(BUDGET, epsilon=4, users_noise_per_query=40))
-    rooms.calls.count = 0
+    requests.count = 0
     assert handler.update(made.physical_id, edited, _previous(declared)) == made
-    bench.finds("handler: edit", f"{rooms.calls.count} requests")
+    bench.finds("handler: edit", f"{requests.count} requests")
     held = rooms.templates(bench.membership)[0]
     assert held.budget == edited.budget
 
@@ -552,12 +560,12 @@ def handler_lifecycle(bench: Bench) -> None:
     tagged = replace(edited, tags={**edited.tags, "team": "privacy"})
     assert handler.update(made.physical_id, tagged, _previous(edited)) == made
     assert handler.update(made.physical_id, edited, _previous(tagged)) == made
-    own = {RUN: bench.run, mark.OWNER: owner, mark.REQUEST: "first-request"}
+    own = {RUN: bench.run, ownership.OWNER: owner, ownership.REQUEST: "first-request"}
     assert bench.until(lambda: bench.tags(held.arn) == {**own, "by-hand": "yes"}) is not None, bench.tags(held.arn)
 
     monthly = replace(edited, budget=replace(BUDGET, auto_refresh=AutoRefresh.CALENDAR_MONTH))
     try:
-        replace(handler, rooms=_Spent(bench.client)).update(made.physical_id, monthly, _previous(edited))
+        replace(handler, clean_rooms=_Spent(bench.client)).update(made.physical_id, monthly, _previous(edited))
     except Refusal as refused:
         assert "on_budget_reset" in str(refused)
     else:

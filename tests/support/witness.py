@@ -4,18 +4,24 @@ Who made a template, in which operation, and what was spent of it is seen at the
 counts, for whose a template is once an adoption is in play.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
-from privacy_budget_handler import mark
+from privacy_budget_handler import ownership
 
 Identity = tuple[str, str, str | None]
 """Membership, kind and table."""
+
+REFUSALS = ("exists already", "needs a reset", "by now, so this resource")
+
+PASSING = ("ThrottlingException", "InternalServerException", "ConnectionClosedError", "ReadTimeoutError")
+SECONDS_TO_TAKE_EFFECT = 25.0
 
 SECRETS = ("X-Amz-Signature", "verysecret", "X-Amz-Security-Token", "AWS4-HMAC")
 
@@ -31,6 +37,11 @@ class Delivery:
     """Whether a Delete is what the user asked for, rather than a rollback's."""
     status: str = ""
     """The stack's status when it was sent."""
+    sent_at: float = 0.0
+    is_late: bool = False
+    """Whether the stack has gone on without it, which CloudFormation could tell."""
+    is_answerable: bool = True
+    """Whether DescribeStacks answers."""
 
     @property
     def owner(self) -> str:
@@ -65,6 +76,10 @@ class Delivery:
     def rolling_back(self) -> bool:
         return "ROLLBACK" in self.status
 
+    @property
+    def physical_id(self) -> str:
+        return str(self.event.get("PhysicalResourceId", ""))
+
     def _says(self, name: str, value: str) -> bool:
         both = (self.event["ResourceProperties"], self.event.get("OldResourceProperties", {}))
         return any(properties.get(name) == value for properties in both)
@@ -76,6 +91,7 @@ class Made:
 
     owner: str
     operation: int
+    request: str
 
     @property
     def stack(self) -> str:
@@ -111,15 +127,34 @@ class Witness:
     broken: list[str] = field(default_factory=list)
     pasts: dict[str, Past] = field(default_factory=dict)
     """By template id."""
+    names: dict[str, None] = field(default_factory=dict)
+    """Every resource that had an event."""
+    lost_track: set[str] = field(default_factory=set)
+    """Resources whose rollback kept what it could not put back."""
     stood: set[int] = field(default_factory=set)
     """Operations whose every resource succeeded."""
     delivery: Delivery | None = None
     swapped: dict[Identity, str] = field(default_factory=dict)
     """The ids of what this event deleted, by identity."""
+    changes: list[str] = field(default_factory=list)
+    """What this event changed."""
+    failures: list[str] = field(default_factory=list)
+    """The operations that this event gave up."""
+    seconds: float = 0.0
+    """How long this event took."""
+    refused: set[str] = field(default_factory=set)
+    """The requests that CloudFormation was told created nothing."""
+
+    def owner_of(self, template: Template) -> str | None:
+        """Whose the owner tag says that a template is, also where it is a digest."""
+        tag = template.tags.get(ownership.OWNER)
+        return next((name for name in self.names if ownership.is_same(tag, name)), tag)
 
     def begin(self, delivery: Delivery) -> None:
+        self.names[delivery.owner] = None
         self.delivery = delivery
         self.swapped = {}
+        self.changes = []
 
     def end(self, standing: Iterable[Template]) -> None:
         assert self.delivery is not None
@@ -141,16 +176,20 @@ class Witness:
     def created(self, template: Template, ledger: Iterable[Template]) -> None:
         if sum(identity(other) == identity(template) for other in ledger) > 1:
             self.fault(f"two templates of one identity: {identity(template)}")
-        owner = template.tags.get(mark.OWNER, "")
+        owner = self.owner_of(template) or ""
         self.pasts[template.id] = Past([owner])
         if self.delivery is None:
             return
+        self._changing("create")
         if self.delivery.type == "Delete":
             self.fault("a Delete made a template")
+        if self.delivery.event["RequestId"] in self.refused:
+            self.pasts[template.id].excused[owner] = "created by a second delivery, after the first one was refused"
         before = self.swapped.get(identity(template))
         if before is None:
             operation = self.delivery.operation
-            self.pasts[template.id] = Past([owner], Made(self.delivery.owner, operation), operation)
+            made = Made(self.delivery.owner, operation, self.delivery.event["RequestId"])
+            self.pasts[template.id] = Past([owner], made, operation, excused=self.pasts[template.id].excused)
             return
         past = self.pasts[template.id] = deepcopy(self.pasts[before])
         if owner != past.owners[-1]:
@@ -159,6 +198,8 @@ class Witness:
     def deleting(self, template: Template) -> None:
         if self.delivery is None:
             return
+        self._changing("delete")
+        self._check_stands_for(template)
         self.swapped[identity(template)] = template.id
         past = self.pasts[template.id]
         made, owner = past.made, self.delivery.owner
@@ -168,22 +209,27 @@ class Witness:
             self.fault(f"{template.id} was deleted by {owner}, which did not make it: {made or 'made by hand'} did")
         if self.delivery.undoes and (made is None or made.operation != self.delivery.operation) and not was_let_go:
             self.fault(f"{template.id} was deleted by a rollback, though it was there before the deploy")
-        if template.tags.get(mark.OWNER, owner) != owner:
-            self.fault(f"{template.id} was deleted by {owner}, though it is {template.tags[mark.OWNER]}'s by now")
+        takes_over = self.delivery.type != "Delete" and self.delivery.adopts
+        if self.owner_of(template) not in (None, owner) and not takes_over:
+            self.fault(f"{template.id} was deleted by {owner}, though it is {self.owner_of(template)}'s by now")
         if spent(template) and not was_let_go and not self._may_lose(made):
             self.fault(f"{template.id} was deleted with what was spent of it")
 
     def updating(self, template: Template) -> None:
         if self.delivery is None:
             return
+        self._changing("edit")
         if self.delivery.type == "Delete":
             self.fault("a Delete edited a template")
+        owner = self.owner_of(template)
+        if owner not in (None, self.delivery.owner) and not self.delivery.adopts:
+            self.fault(f"{template.id} was edited by {self.delivery.owner}, though it is {owner}'s by now")
         if template.kind is Kind.ACCESS_BUDGET and spent(template) and not self.delivery.allows:
             self.fault(f"the spent access budget {template.id} was filled up")
 
     def marked(self, template: Template) -> None:
         """Look at a template's mark after its tags changed."""
-        owner = template.tags.get(mark.OWNER, "")
+        owner = self.owner_of(template) or ""
         past = self.pasts[template.id]
         if owner == past.owners[-1]:
             return
@@ -195,10 +241,40 @@ class Witness:
             past.taken_in = self.delivery.operation
             past.final.discard(owner)
 
-    def answered(self, bodies: list[bytes], died: bool, template: Template | None) -> None:
+    def tagging(self, template: Template) -> None:
+        if self.delivery is None:
+            return
+        self._changing("tag")
+        owner = self.owner_of(template)
+        if self.delivery.type == "Update" and owner not in (None, self.delivery.owner) and not self.delivery.adopts:
+            self.fault(f"{template.id} was tagged by {self.delivery.owner}, though it is {owner}'s by now")
+
+    def _changing(self, what: str) -> None:
+        assert self.delivery is not None
+        self.changes.append(what)
+        if self.delivery.is_late:
+            self.fault("a late event changed something")
+        if "-not-created-" in self.delivery.physical_id:
+            self.fault("the Delete of a create that created nothing changed something")
+
+    def _check_stands_for(self, template: Template) -> None:
+        """A Delete removes what its physical id stands for."""
+        assert self.delivery is not None
+        id_ = self.delivery.physical_id
+        if self.delivery.type != "Delete":
+            return
+        if self.delivery.names_a_template and not id_.endswith(template.id) and template.tags.get(ownership.PHYSICAL_ID) != id_:
+            self.fault(f"{template.id} was deleted by the Delete of {id_}, which does not stand for it")
+        made = self.pasts[template.id].made
+        digest = hashlib.sha256(made.request.encode()).hexdigest()[:12] if made else "nobody's"
+        if "-outcome-unknown-" in id_ and not id_.endswith(digest):
+            self.fault(f"{template.id} was deleted by the Delete of another request's create")
+
+    def answered(self, bodies: list[bytes], died: bool, template: Template | None, standing: Iterable[Template]) -> None:
         """Look at what one delivery answered; ``template`` is the one that its attributes name."""
         assert self.delivery is not None
         event = self.delivery.event
+        standing = list(standing)
         if len(bodies) != 1 and not (died and not bodies):
             self.fault(f"{len(bodies)} answers to one event")
         for body in bodies:
@@ -217,7 +293,11 @@ class Witness:
             if answer["PhysicalResourceId"] != given and (answer["Status"] == "FAILED" or self.delivery.type == "Delete"):
                 self.fault(f"a failure or Delete answered {answer['PhysicalResourceId']} instead of {given}")
             if answer["Status"] == "SUCCESS" and self.delivery.type != "Delete":
-                self._check_success(template)
+                self._check_success(template, standing)
+            if answer["Status"] == "FAILED":
+                self._check_failure(answer["Reason"], standing)
+            if "-not-created-" in answer["PhysicalResourceId"]:
+                self.refused.add(event["RequestId"])
 
     def logged(self, text: str) -> None:
         if any(secret in text for secret in SECRETS):
@@ -253,7 +333,7 @@ class Witness:
             owner = past.owners[-1]
             is_forgotten = past.made is not None and past.made.stack == stack and set(past.owners) == {""}
             is_left = is_forgotten or stack_of(owner) == stack
-            if is_left and owner not in past.excused:
+            if is_left and owner not in past.excused and owner not in self.lost_track:
                 self.fault(f"{template.id} is left of {stack}: made by {past.made}, owned in turn by {past.owners}")
 
     def _may_delete_adopted(self, past: Past) -> bool:
@@ -274,17 +354,48 @@ class Witness:
             return self.delivery.allows
         return self.delivery.decided or (made is not None and made.operation == self.delivery.operation)
 
-    def _check_success(self, template: Template | None) -> None:
+    def _check_failure(self, reason: str, standing: list[Template]) -> None:
+        """A refusal leaves no trace; a rollback fails only where it had no time, or could not know that it is one."""
+        assert self.delivery is not None
+        if self.changes and any(words in reason for words in REFUSALS) and "was put back" not in reason:
+            self.fault(f"a refusal that changed something: {self.changes}")
+        not_yet = "because no identity-based policy" in reason and self.seconds < SECONDS_TO_TAKE_EFFECT
+        if (not_yet or any(trouble in reason for trouble in PASSING)) and "time ran out" not in reason:
+            self.fault(f"trouble that passes was not waited for: {reason}")
+        gone = self.swapped.keys() - {identity(template) for template in standing}
+        if (
+            gone
+            and self.delivery.type != "Delete"
+            and self.failures.count("CreatePrivacyBudgetTemplate") < 2
+            and "time ran out" not in reason
+        ):
+            self.fault(f"a failure that put nothing back of {gone}")
+        in_time = "time ran out" not in reason and "longer waits" not in reason and "no longer expects" not in reason
+        if (
+            self.delivery.type == "Update"
+            and self.delivery.rolling_back
+            and self.delivery.is_answerable
+            and in_time
+            and not self.delivery.is_late
+        ):
+            self.fault(f"a rollback that sticks: {reason}")
+
+    def _check_success(self, template: Template | None, standing: list[Template]) -> None:
         """A success speaks of a template that stands and, but for a rollback, is as declared."""
         assert self.delivery is not None
         properties = self.delivery.event["ResourceProperties"]
         if template is None:
-            self.fault("a success whose template does not stand")
+            own = [
+                one for one in standing if identity(one) == identity_of(properties) and self.pasts[one.id].owners[-1] == self.delivery.owner
+            ]
+            if not self.delivery.rolling_back or (own and not self.failures):
+                self.fault("a success whose template does not stand")
             return
         if not self.delivery.rolling_back:
             self.pasts[template.id].adopted_in.setdefault(self.delivery.owner, set()).add(self.delivery.operation)
         if identity(template) != identity_of(properties):
-            self.fault(f"a success with a template of another identity, {identity(template)}")
+            if not self.delivery.rolling_back:
+                self.fault(f"a success with a template of another identity, {identity(template)}")
         elif not self.delivery.rolling_back:
             if declared_budget(properties) != present_budget(template):
                 self.fault(f"a success with {present_budget(template)} instead of {declared_budget(properties)}")
@@ -309,8 +420,11 @@ class WatchedLedger(Ledger):
     def find(self, of: Identity) -> Template | None:
         return next((template for template in self.standing if identity(template) == of), None)
 
+    on_create: Callable[[Template], None] = staticmethod(lambda _: None)
+
     def create(self, *args: Any, **more: Any) -> Template:
         template = super().create(*args, **more)
+        self.on_create(template)
         self._witness.created(template, self.standing)
         return template
 
@@ -323,10 +437,12 @@ class WatchedLedger(Ledger):
         super().delete(membership_id, template_id)
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        self._witness.tagging(self._by_arn(arn))
         super().tag(arn, tags)
         self._witness.marked(self._by_arn(arn))
 
     def untag(self, arn: str, keys: Iterable[str]) -> None:
+        self._witness.tagging(self._by_arn(arn))
         super().untag(arn, keys)
         self._witness.marked(self._by_arn(arn))
 

@@ -3,8 +3,12 @@
 import io
 import json
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -13,14 +17,17 @@ from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
 from cloudformation import Answer, Stack
-from privacy_budget_handler import answer, events
+from privacy_budget_handler import answer, attempts, client, events, ownership, protocol, stack_status
 from privacy_budget_handler.client import CleanRooms
 from quick_rooms import Died, QuickClient, Weather
 from stack import ACCOUNT, REGION, Context
 from witness import Delivery, Identity, WatchedLedger, Witness, identity_of, spent
 
-DELIVERIES: Final = 3
-"""How often Lambda runs an asynchronous invocation that ends in an error."""
+PAUSES_BETWEEN_DELIVERIES: Final = (60.0, 120.0)
+"""How long Lambda waits before it runs an asynchronous invocation that ended in an error again."""
+SECONDS_TO_DELIVER: Final = 1.0
+SECONDS_TO_FINISH: Final = 270.0
+"""When an event that is still handled is answered."""
 
 NOON: Final = 1_780_000_000.0
 
@@ -55,18 +62,32 @@ class World:
     repeated: int = 0
     """After how many answers that were taken the invocation fails all the same."""
 
+    now: float = NOON
+    lag: float = 0.0
+    """For how many seconds no list shows a new template."""
+    meanwhile: tuple[int, Stack] | None = None
+    """After how many events another stack goes on in the middle of one."""
+
     journal: list[str] = field(default_factory=list)
     """A line for each delivery, for a person who reads how a rule came to be broken."""
 
     def __post_init__(self) -> None:
         self.ledger = WatchedLedger(self.witness, ACCOUNT, REGION, self.memberships.get, lambda: NOON, self.arn_form)
-        self.client = QuickClient(self.ledger, self.weather, self._end_time)
+        self.client = QuickClient(self.ledger, self.weather, self._end_time, self._sleep, lambda: self.now)
+        self.ledger.on_create = self._hide
+        self.client.before_request = self._go_on_meanwhile
+        self._ends_at = float("inf")
         self._log = io.StringIO()
         self._bodies: list[bytes] = []
         self._taken: list[bytes] = []
         self._patches = pytest.MonkeyPatch()
-        self._patches.setattr(events, "rooms", CleanRooms(self.client))  # type: ignore[arg-type]
-        self._patches.setattr(events, "_rolling_back", lambda stack_id: lambda: self._rolling_back(stack_id))
+        self._patches.setattr(events, "clean_rooms", CleanRooms(self.client))  # type: ignore[arg-type]
+        attempts.watch(self.client, lambda: events.invocation.requests)  # type: ignore[arg-type]
+        self._patches.setattr(events, "describe_stack", self._describe_stack)
+        clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep)
+        for module in (attempts, client, protocol, stack_status):
+            self._patches.setattr(module, "time", clock)
+        self._patches.setattr(attempts, "random", random.Random(1))
         self._patches.setattr(events.resource, "_set_timeout", lambda: None)
         self._patches.setattr(answer, "deliver", self._take)
         self._patches.setattr(events.logger.registered_handler, "stream", self._log)
@@ -85,12 +106,15 @@ class World:
     @property
     def is_calm(self) -> bool:
         """Whether nothing will fail."""
-        return not (self.weather.troubles or self.dark or self.lost or self.repeated or self.left)
+        return not (self.weather.troubles or self.dark or self.lost or self.repeated or self.left or self.lag)
 
     def calm(self, memberships: Iterable[str]) -> None:
         """The faults are over, and the memberships are there again."""
         self.weather.troubles.clear()
         self.dark = self.lost = self.repeated = 0
+        self.lag = 0.0
+        self.client.hidden_until.clear()
+        self.meanwhile = None
         for membership in memberships:
             self.membership(membership)
         self.left.clear()
@@ -118,11 +142,16 @@ class World:
         """Run the function for an event, again where the invocation failed; the first answer that CloudFormation took."""
         self._taken = []
         self.client.failures.clear()
-        for _ in range(DELIVERIES):
+        self.now += SECONDS_TO_DELIVER
+        for pause in (*PAUSES_BETWEEN_DELIVERIES, 0.0):
             if not self._invoke(delivery):
                 break
+            self.now += pause
         if delivery.type == "Delete" and not (delivery.decided and not self.dark):
             self._excuse_earlier(delivery)
+        self._excuse_hidden(delivery)
+        if delivery.type == "Update" and delivery.rolling_back:
+            self._excuse_kept(delivery)
         if self.dark:
             self.dark -= 1
         if delivery.type == "Delete" and not delivery.names_a_template:
@@ -172,13 +201,16 @@ class World:
         self._bodies = []
         self.counts.events += 1
         before = len(self.client.requests)
-        self.witness.begin(delivery)
+        self.witness.begin(replace(delivery, is_late=self._is_late(delivery), is_answerable=not self.dark))
+        began, self._ends_at = self.now, self.now + SECONDS_TO_FINISH
         try:
             events.handle(delivery.event, Context())
             failed = False
         except (answer.NotDelivered, Died):
             failed = True
-        self.witness.answered(self._bodies, self.client.dead, self._named())
+        self.witness.seconds = self.now - began
+        self.witness.failures = list(self.client.failures)
+        self.witness.answered(self._bodies, self.client.dead, self._named(), self.ledger.standing)
         self.witness.logged(self._log.getvalue())
         self._log.seek(0)
         self._log.truncate()
@@ -194,7 +226,7 @@ class World:
         )
         declared = {name: value for name, value in event["ResourceProperties"].items() if not name.startswith("Service")}
         return (
-            f"{delivery.status}: {event['RequestType']} {event['RequestId'][:4]} {delivery.owner.split('/', 1)[1]}"
+            f"{delivery.status}: {event['RequestType']} {event['RequestId'][-4:]} {delivery.owner.split('/', 1)[1]}"
             f" {event.get('PhysicalResourceId', '')[-12:]} {declared}"
             f"\n    {' '.join(operations)}{' DIED' if self.client.dead else ''} -> {told}"
         )
@@ -217,19 +249,89 @@ class World:
             return None
         return self.ledger.by_id(json.loads(self._bodies[-1])["Data"].get("PrivacyBudgetTemplateIdentifier"))
 
-    def _rolling_back(self, stack_id: str) -> bool | None:
+    def _describe_stack(self, stack_id: str) -> Mapping[str, Any] | None:
         if self.dark:
             return None
-        return any(stack.id == stack_id and "ROLLBACK" in stack.status for stack in self.stacks)
+        for stack in self.stacks:
+            if stack_id == stack.id:
+                return {"StackStatus": stack.status, "LastUpdatedTime": datetime.fromtimestamp(stack.operation_began, UTC)}
+        return {"StackStatus": "DELETE_COMPLETE"}
+
+    def _is_late(self, delivery: Delivery) -> bool:
+        """Whether the stack has gone on without this event, and could be asked."""
+        if self.now - delivery.sent_at < stack_status.SECONDS_UNTIL_SUPERSEDED:
+            return False
+        is_late = not any(stack.id == delivery.event["StackId"] and stack.is_at(delivery.operation) for stack in self.stacks)
+        if is_late and self.dark:
+            self.witness.lost_track.add(delivery.owner)
+        return is_late and not self.dark
 
     def _end_time(self) -> None:
         events.resource._out_of_time(events.resource._invocation)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now > self._ends_at:
+            self._end_time()
+
+    def _hide(self, template: Template) -> None:
+        self.client.hidden_until[template.id] = self.now + self.lag
+
+    def _go_on_meanwhile(self, operation: str) -> None:
+        """Let another stack go on in the middle of an event: before its first request, or before any that creates."""
+        if self.meanwhile is None or not operation.startswith(("Create", "Get")):
+            return
+        events_left, stack = self.meanwhile
+        if events_left:
+            self.meanwhile = (events_left - 1, stack)
+            return
+        self.meanwhile = None
+        if self.witness.delivery is not None and self.witness.delivery.event["StackId"] != stack.id:
+            with self._another_environment():
+                stack.go_on(1)
+
+    @contextmanager
+    def _another_environment(self) -> Iterator[None]:
+        """Handle events in the middle of another one, as a second execution environment does."""
+        resource = events.resource
+        kept = {name: getattr(resource, name) for name in vars(resource) if name not in ("_lock",)}
+        here = (
+            events.invocation,
+            self._bodies,
+            self._taken,
+            self._ends_at,
+            self.witness.delivery,
+            self.witness.swapped,
+            self.witness.changes,
+        )
+        dead, failures = self.client.dead, list(self.client.failures)
+        yield
+        vars(resource).update(kept)
+        events.invocation, self._bodies, self._taken, self._ends_at, self.witness.delivery, self.witness.swapped, self.witness.changes = (
+            here
+        )
+        self.client.dead, self.client.failures = dead, failures
 
     def _excuse_earlier(self, delivery: Delivery) -> None:
         """What a resource made in an earlier operation, and found again in this one, outlives the rollback of this one."""
         earlier = [one for one in self.ledger.standing if self._made_before(one, delivery.operation)]
         of = identity_of(delivery.event["ResourceProperties"])
         self.witness.excuse(earlier, delivery.owner, of, "there before the deploy that was rolled back")
+
+    def _excuse_hidden(self, delivery: Delivery) -> None:
+        """What no list shows yet outlives a Delete and a rollback: its owner's next deployment finds it."""
+        if delivery.type == "Delete" or delivery.rolling_back:
+            for template in self.ledger.standing:
+                if self.client.hidden_until.get(template.id, 0.0) > self.now - SECONDS_TO_DELIVER:
+                    self.witness.pasts[template.id].excused[delivery.owner] = "no list showed it"
+
+    def _excuse_kept(self, delivery: Delivery) -> None:
+        """A rollback that could not go back, or not clean up: its physical id may not stand for what its resource has."""
+        held = self.ledger.find(identity_of(delivery.event["ResourceProperties"]))
+        answered = json.loads(self._taken[0])["PhysicalResourceId"] if self._taken else delivery.physical_id
+        stands_behind = held is not None and (answered.endswith(held.id) or held.tags.get(ownership.PHYSICAL_ID) == answered)
+        if self.client.failures or held is None or not stands_behind or self.witness.owner_of(held) != delivery.owner:
+            self.witness.lost_track.add(delivery.owner)
 
     def _made_before(self, template: Template, operation: int) -> bool:
         made = self.witness.pasts[template.id].made

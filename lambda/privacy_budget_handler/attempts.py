@@ -1,0 +1,121 @@
+"""What one event may ask of AWS, and how long each request is tried.
+
+botocore sends, signs and parses; it asks ``needs-retry`` whether to try again. Its own retries share their tokens among all events
+of a client and do not know an event's time, so they are switched off.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.config import Config
+from botocore.exceptions import ConnectionError as NotConnected
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+ONE_ATTEMPT: Final = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+"""The configuration of a client that is watched."""
+
+LONGEST_PAUSE: Final = 10.0
+"""Seconds between two attempts at most: drawn from zero to a limit that doubles up to this (full jitter)."""
+SECONDS_TO_TAKE_EFFECT: Final = 30.0
+"""How long a new role, policy or token may be unknown to the service."""
+
+_WRITES: Final = ("Create", "Update", "Delete", "Tag", "Untag")
+_NOT_SENT: Final = (ConnectTimeoutError, EndpointConnectionError)
+_THROTTLED: Final = 429
+_SERVER_ERROR: Final = 500
+_UNKNOWN_YET: Final = frozenset(
+    {
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "UnrecognizedClientException",
+    }
+)
+"""What AWS answers where a role or token is not known everywhere yet, or a clock is off."""
+_NOT_ALLOWED_YET: Final = re.compile(r"because no [\w -]+ policy allows")
+"""In an AccessDeniedException: the policy may be on its way. An explicit deny reads otherwise."""
+
+
+class OutOfTime(Exception):
+    """The invocation's time is over, so no further request may be sent."""
+
+
+class Superseded(Exception):
+    """The stack no longer expects this event, so it changes nothing."""
+
+
+@dataclass
+class Requests:
+    """What one event may ask, and what became of what it asked."""
+
+    may_send: Callable[[], bool] = lambda: True
+    """Whether the event's time is not over."""
+    may_write: Callable[[], bool] = lambda: True
+    """Whether the stack still expects the event: asked before its first write."""
+    count: int = 0
+    last: str = "nothing yet"
+    may_have_written: bool = False
+    """Whether a write succeeded, or may have."""
+    unknown_since: float | None = None
+    """When the caller's permission or token was first refused in a way that passes."""
+    _had_written: bool = False
+
+    def begin(self, operation: str) -> None:
+        """Count a request that is about to be sent. Raises OutOfTime and Superseded."""
+        if not self.may_send():
+            raise OutOfTime
+        if operation.startswith(_WRITES):
+            if not self.may_have_written and not self.may_write():
+                raise Superseded
+            self._had_written, self.may_have_written = self.may_have_written, True
+        self.count += 1
+        self.last = f"{operation} → no answer yet"
+
+    def pause(self, operation: str, attempts: int, status: int, error: dict[str, Any], exception: Exception | None) -> float | None:
+        """Seconds until the next attempt; None where this one is the last. Raises OutOfTime."""
+        code = error.get("Code", "an error") if error else repr(exception) if exception else "answered"
+        self.last = f"{operation} → {code}"
+        if code == "answered":
+            return None
+        is_passing = status == _THROTTLED or status >= _SERVER_ERROR or code.startswith("Throttling")
+        is_refused = bool(error) and status < _SERVER_ERROR and code != "ConflictException"
+        if operation.startswith(_WRITES) and (is_refused or isinstance(exception, _NOT_SENT)):
+            self.may_have_written = self._had_written
+        if not self.may_send():
+            raise OutOfTime
+        if is_passing or isinstance(exception, HTTPClientError | NotConnected) or self._takes_effect_soon(code, error):
+            return random.uniform(0, min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))  # noqa: S311 - no secret
+        return None
+
+    def _takes_effect_soon(self, code: str, error: dict[str, Any]) -> bool:
+        denied_yet = code == "AccessDeniedException" and _NOT_ALLOWED_YET.search(error.get("Message", ""))
+        if not denied_yet and code not in _UNKNOWN_YET:
+            return False
+        if self.unknown_since is None:
+            self.unknown_since = time.monotonic()
+        return time.monotonic() - self.unknown_since < SECONDS_TO_TAKE_EFFECT
+
+
+def watch(client: "BaseClient", requests: Callable[[], Requests]) -> None:
+    """Have a client report its attempts to the requests of the event at hand, and try again as these say."""
+
+    def before_send(event_name: str, **_: object) -> None:
+        requests().begin(event_name.rpartition(".")[2])
+
+    def needs_retry(operation: Any, attempts: int, response: Any, caught_exception: Exception | None, **_: object) -> float | None:
+        status, error = (response[0].status_code, response[1].get("Error", {})) if response else (0, {})
+        return requests().pause(operation.name, attempts, status, error, caught_exception)
+
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register(f"before-send.{service}", before_send)
+    client.meta.events.register_first(f"needs-retry.{service}", needs_retry)  # type: ignore[arg-type] # the stubs know no answer

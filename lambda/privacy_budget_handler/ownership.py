@@ -1,0 +1,79 @@
+"""The ownership tags: which resource of which stack a template belongs to, and whose it was before.
+
+They are set in the create call itself, so that a second delivery, a crash, a cancelled create and a renamed resource can all
+tell what is theirs.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .contract import TAG_VALUE_LENGTH
+
+OWNER: Final = "cleanrooms-privacy-budget:owner"
+"""Stack id and logical id of the resource that the template belongs to."""
+REQUEST: Final = "cleanrooms-privacy-budget:request"
+"""CloudFormation's id of the request that created or adopted the template, or whose Delete kept it in a rollback."""
+PHYSICAL_ID: Final = "cleanrooms-privacy-budget:physical-id"
+"""The physical id that the template stands behind, where that is not its own ARN."""
+ADOPTED_FROM: Final = "cleanrooms-privacy-budget:adopted-from"
+"""The previous owners while the adoption is not final, latest first; empty for nobody, the resource itself where it found its own."""
+
+KEYS: Final = frozenset({OWNER, REQUEST, PHYSICAL_ID, ADOPTED_FROM})
+
+NOBODY: Final = ""
+MOST_PREVIOUS_OWNERS: Final = 10
+"""As many digests as fit into one tag; beyond that the first owners are forgotten, so that the template ends as nobody's."""
+
+_SEPARATOR: Final = "+"
+_DIGEST: Final = "sha256:"
+_DIGITS: Final = 16
+
+
+def owner(stack_id: str, logical_id: str) -> str:
+    """The value of the owner tag for a resource: readable, or a digest where that does not fit into a tag."""
+    name = f"{stack_id}/{logical_id}"
+    return name if len(name) <= TAG_VALUE_LENGTH.maximum else _DIGEST + hashlib.sha256(name.encode()).hexdigest()
+
+
+def is_same(one: str | None, other: str) -> bool:
+    """Whether two values name one owner, whichever is a digest."""
+    return one is not None and _short(one) == _short(other)
+
+
+@dataclass(frozen=True)
+class OwnershipTags:
+    """The ownership tags of one template, read."""
+
+    owner: str | None
+    request: str | None
+    physical_id: str | None
+    previous_owners: tuple[str, ...]
+    """Latest first; none where the adoption is final, or there was none."""
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> "OwnershipTags":
+        """The ownership tags among all tags of a template."""
+        adopted_from = tags.get(ADOPTED_FROM)
+        previous = () if adopted_from is None else tuple(adopted_from.split(_SEPARATOR))
+        return cls(tags.get(OWNER), tags.get(REQUEST), tags.get(PHYSICAL_ID), previous)
+
+
+def adopted_from(previous_owners: Sequence[str]) -> dict[str, str]:
+    """The tag that names the previous owners: the latest one readable where it fits, the others by digest. None of them: no tag."""
+    if not previous_owners:
+        return {}
+    latest, *others = previous_owners
+    if len(others) >= MOST_PREVIOUS_OWNERS:
+        others = [*others[: MOST_PREVIOUS_OWNERS - 2], NOBODY]
+    digests = [_short(name) for name in others]
+    value = _SEPARATOR.join([latest, *digests])
+    return {ADOPTED_FROM: value if len(value) <= TAG_VALUE_LENGTH.maximum else _SEPARATOR.join([_short(latest), *digests])}
+
+
+def _short(name: str) -> str:
+    if name == NOBODY:
+        return name
+    digest = name.removeprefix(_DIGEST) if name.startswith(_DIGEST) else hashlib.sha256(name.encode()).hexdigest()
+    return _DIGEST + digest[:_DIGITS]

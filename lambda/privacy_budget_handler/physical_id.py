@@ -1,0 +1,44 @@
+"""What a physical id says: which template it stands for, or what became of a create that failed.
+
+By the standard library alone, as the answer of a function that cannot start needs it.
+"""
+
+import hashlib
+import re
+from typing import Final
+
+NOT_CREATED: Final = "not-created"
+"""In the id of a failed create: no request can have taken effect."""
+OUTCOME_UNKNOWN: Final = "outcome-unknown"
+"""In the id of a failed create: the request may have created or adopted a template."""
+
+_FAILED: Final = re.compile(rf"[A-Za-z0-9]+-(?P<outcome>{NOT_CREATED}|{OUTCOME_UNKNOWN})-(?P<digest>[0-9a-f]{{12}})")
+_ARN: Final = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P<template>[\w-]+)", re.ASCII)
+
+
+def of_failed_create(logical_id: str, request_id: str, outcome: str) -> str:
+    """The id to answer a failed create with; it depends on the request, so that each delivery of one request gives the same digest."""
+    return f"{logical_id}-{outcome}-{digest(request_id)}"
+
+
+def template_id(physical_id: str) -> str | None:
+    """The id of the template whose ARN it is, in either form of the ARN; None where it is no ARN."""
+    match = _ARN.fullmatch(physical_id)
+    return match["template"] if match else None
+
+
+def says_nothing_was_created(physical_id: str) -> bool:
+    """Whether it is of a create of which no request can have taken effect."""
+    match = _FAILED.fullmatch(physical_id)
+    return match is not None and match["outcome"] == NOT_CREATED
+
+
+def request_digest(physical_id: str) -> str | None:
+    """The digest of the request whose create failed; None where it names no request."""
+    match = _FAILED.fullmatch(physical_id)
+    return match["digest"] if match else None
+
+
+def digest(request_id: str) -> str:
+    """A request in 12 hexadecimal digits."""
+    return hashlib.sha256(request_id.encode()).hexdigest()[:12]

@@ -1,0 +1,384 @@
+"""Bringing Clean Rooms to what an event asks for, from what is really there: finds, decides by ``lifecycle``, and acts."""
+
+from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from . import lifecycle, ownership
+from . import physical_id as physical_ids
+from .attempts import Requests
+from .budget import DesiredTemplate, Identity
+from .client import CleanRooms, Conflict, Denied, NotFound, Refused, ServiceError, Template
+from .contract import TAG_PREFIX_OF_AWS, UNKNOWN, Attribute, OnBudgetReset, OnExisting
+from .lifecycle import Change, DeleteAction, Ownership, Refusal, TagChange
+from .ownership import OwnershipTags, is_same
+from .properties import PreviousTemplate
+
+_PERHAPS_GONE = (NotFound, Denied, Refused)
+"""What the service may answer about a template that is gone; an existing one will be found by its identity."""
+
+
+@dataclass
+class EventRecord:
+    """What was found, decided and done for one event, for its one log record."""
+
+    found: str = "nothing"
+    before: str | None = None
+    after: str | None = None
+    done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What CloudFormation is told of a resource that was created or updated."""
+
+    physical_id: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FoundTemplate:
+    """An existing template and its tags."""
+
+    id: str
+    arn: str
+    tags: Mapping[str, str]
+
+    @property
+    def ownership(self) -> OwnershipTags:
+        """Whose it is."""
+        return OwnershipTags.of(self.tags)
+
+    def stands_behind(self, physical_id: str) -> bool:
+        """Whether it is what a physical id stands for."""
+        return self.id == physical_ids.template_id(physical_id) or self.ownership.physical_id == physical_id
+
+
+class Stack(Protocol):
+    """The stack of the event."""
+
+    def is_rolling_back(self) -> bool | None:
+        """None where that cannot be told."""
+
+
+@dataclass
+class Reconciler:
+    """The lifecycle of one resource during one event."""
+
+    clean_rooms: CleanRooms
+    owner: str
+    request_id: str
+    stack: Stack
+    requests: Requests = field(default_factory=Requests)
+    record: EventRecord = field(default_factory=EventRecord)
+    _template: Template | None = field(init=False, default=None)
+    """The template as far as this event knows."""
+    _consumed: dict[str, str | None] = field(init=False, default_factory=dict)
+    """What is consumed, by template id: asked once an event."""
+
+    def create(self, desired: DesiredTemplate) -> Outcome:
+        """Create the template, or go on with the existing one. Raises Refusal and ServiceError."""
+        return self._create(desired, None, _allows_reset(desired))
+
+    def update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
+        """Bring the template to what is desired now; another identity is another template. Raises Refusal and ServiceError.
+
+        A rollback never fails for a lasting obstacle: it keeps the existing template.
+        """
+        try:
+            outcome = self._update(physical_id, desired, previous)
+        except (Refusal, ServiceError) as obstacle:
+            outcome = self.keep(physical_id, desired.membership_id, str(desired.budget), obstacle)
+        if previous.identity not in (None, desired.identity) and outcome.physical_id == physical_id:
+            self._delete_unacknowledged(previous.identity, physical_id)
+        return outcome
+
+    def keep(self, physical_id: str, membership_id: str, wanted: str, obstacle: Exception) -> Outcome:
+        """End a rollback that cannot go back with the existing template. Raises the obstacle where the stack is not rolling back."""
+        if not self.stack.is_rolling_back():
+            raise obstacle
+        template = self._template
+        self.record.warnings.append(f"kept {template.budget if template else physical_id} instead of going back to {wanted}: {obstacle}")
+        if template is not None:
+            return Outcome(physical_id, template.attributes)
+        account = ":".join(physical_id.split(":")[:5])
+        known: dict[str, str] = {
+            Attribute.ARN: physical_id,
+            Attribute.PRIVACY_BUDGET_TEMPLATE_IDENTIFIER: physical_ids.template_id(physical_id) or UNKNOWN,
+            Attribute.MEMBERSHIP_ARN: f"{account}:membership/{membership_id}",
+        }
+        return Outcome(physical_id, {**dict.fromkeys(Attribute, UNKNOWN), **known})
+
+    def delete(self, physical_id: str, identity: Identity | None) -> None:
+        """Delete what the physical id stands for, and nothing else. Raises ServiceError."""
+        if identity is None or physical_ids.says_nothing_was_created(physical_id):
+            self.record.found = "nothing, as nothing was created"
+            return
+        for found in self._standing_for(physical_id, identity):
+            self._delete(found, identity, physical_id)
+
+    def find(self, physical_id: str, identity: Identity) -> tuple[Template, FoundTemplate] | None:
+        """The template behind a physical id, whoever owns it, or else the one of that identity that this resource owns."""
+        template_id = physical_ids.template_id(physical_id)
+        if template_id is not None:
+            with suppress(*_PERHAPS_GONE):
+                template = self.clean_rooms.get(identity.membership_id, template_id)
+                if template.identity == identity:
+                    return template, self._with_tags(template)
+        existing = self.clean_rooms.find(identity)
+        if existing is not None:
+            found = self._with_tags(existing)
+            if found.stands_behind(physical_id) or is_same(found.ownership.owner, self.owner):
+                return existing, found
+        return None
+
+    def _update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
+        may_reset = _allows_reset(desired) or previous.on_budget_reset is OnBudgetReset.ALLOW
+        if previous.identity not in (None, desired.identity):
+            return self._create(desired, None, may_reset)
+        existing = self.find(physical_id, desired.identity)
+        if existing is None:
+            return self._create(desired, physical_id, may_reset)
+        template, found = existing
+        self._see(template)
+        tags = found.ownership
+        if tags.owner is not None and not is_same(tags.owner, self.owner):
+            if desired.on_existing is not OnExisting.ADOPT:
+                raise lifecycle.refused_for_owner(found.arn, tags.owner)
+            return self._reuse_or_adopt(template, found, desired, physical_id, may_reset)
+        is_final = not tags.previous_owners or self.stack.is_rolling_back() is False
+        marks = self._marks(found, physical_id, () if is_final else tags.previous_owners)
+        return self._apply(template, found, desired, physical_id, marks, previous.tags.keys() | {ownership.ADOPTED_FROM}, may_reset)
+
+    def _create(self, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
+        """Create the template, under the physical id that the resource has already or else under its own ARN."""
+        marks = {ownership.OWNER: self.owner, ownership.REQUEST: self.request_id}
+        if physical_id is not None:
+            marks[ownership.PHYSICAL_ID] = physical_id
+        try:
+            template = self.clean_rooms.create(desired, {**desired.tags, **marks})
+        except Conflict:
+            existing = self.clean_rooms.find(desired.identity, is_expected=True)
+            if existing is None:
+                raise
+            self._see(existing)
+            return self._reuse_or_adopt(existing, self._with_tags(existing), desired, physical_id, may_reset)
+        self.record.done.append(f"created {template.arn}")
+        self.record.after = str(template.budget)
+        return Outcome(physical_id or template.arn, template.attributes)
+
+    def _reuse_or_adopt(
+        self, existing: Template, found: FoundTemplate, desired: DesiredTemplate, physical_id: str | None, may_reset: bool
+    ) -> Outcome:
+        """Go on with an existing template of this resource, or adopt another owner's."""
+        tags = found.ownership
+        if tags.request != self.request_id:
+            self.requests.may_have_written = False
+        whose = lifecycle.ownership(tags, self.owner, self.request_id, desired, existing.arn)
+        if whose is Ownership.ANOTHER and self.stack.is_rolling_back():
+            raise lifecycle.refused_for_owner(existing.arn, tags.owner or "nobody")
+        previous = tags.previous_owners
+        found_again = whose is Ownership.THIS_RESOURCE and physical_id is None and not lifecycle.was_found_again(tags, self.owner)
+        if whose is Ownership.ANOTHER or (found_again and not self.stack.is_rolling_back()):
+            previous = (tags.owner or ownership.NOBODY, *previous)
+            self.record.warnings.append(f"took over {existing.arn}: {whose.value}")
+        if whose is Ownership.ANOTHER or physical_id is None:
+            physical_id = tags.physical_id or existing.arn
+        marks = self._marks(found, physical_id, previous)
+        if whose is Ownership.ANOTHER:
+            marks[ownership.REQUEST] = self.request_id
+        return self._apply(existing, found, desired, physical_id, marks, frozenset(), may_reset)
+
+    def _marks(self, found: FoundTemplate, physical_id: str, previous_owners: tuple[str, ...]) -> dict[str, str]:
+        """The ownership tags of a template that this resource has from now on."""
+        behind = {} if found.stands_behind(physical_id) else {ownership.PHYSICAL_ID: physical_id}
+        return {ownership.OWNER: self.owner, **behind, **ownership.adopted_from(previous_owners)}
+
+    def _apply(
+        self,
+        template: Template,
+        found: FoundTemplate,
+        desired: DesiredTemplate,
+        physical_id: str,
+        marks: Mapping[str, str],
+        ours: Set[str],
+        may_reset: bool,
+    ) -> Outcome:
+        """Bring an existing template to the desired budget and tags. The budget first: where it is refused, no tag has changed."""
+        change = lifecycle.change(template.budget, desired.budget)
+        tags = lifecycle.tag_change(found.tags, {**desired.tags, **marks}, ours)
+        if change.resets_the_budget and not may_reset:
+            self._refuse_if_consumed(change, template, desired)
+        if change in (Change.EDIT, Change.EDIT_WITH_RESET):
+            try:
+                template = self._see(self.clean_rooms.update(template, desired.budget))
+                self.record.done.append(change.value)
+            except (Refused, Conflict) as refusal:
+                self._refuse_unless_lowered_on_purpose(refusal, template, desired, may_reset)
+                change = Change.RECREATE
+        if change is Change.RECREATE:
+            return Outcome(physical_id, self._recreate(template, found, desired, tags, physical_id).attributes)
+        self.clean_rooms.tag(template.arn, tags.set)
+        self.clean_rooms.untag(template.arn, tags.remove)
+        if tags.set or tags.remove:
+            self.record.done.append(f"tags set: {sorted(tags.set)}, removed: {sorted(tags.remove)}")
+        return Outcome(physical_id, template.attributes)
+
+    def _refuse_if_consumed(self, change: Change, template: Template, desired: DesiredTemplate) -> None:
+        """Refuse a change that forgets a consumed budget; one that cannot be read counts as consumed."""
+        consumed = self._what_is_consumed(template.identity, template.id)
+        if consumed is not None:
+            raise lifecycle.refused_reset(change, template.budget, desired, consumed)
+
+    def _refuse_unless_lowered_on_purpose(
+        self, refusal: Refused | Conflict, template: Template, desired: DesiredTemplate, may_reset: bool
+    ) -> None:
+        """Raise a refused edit again, unless the user accepts that a smaller budget begins anew; a rollback asks for none."""
+        consumed = self._what_is_consumed(template.identity, template.id)
+        if consumed is None or not lifecycle.lowers_epsilon(template.budget, desired.budget):
+            raise refusal
+        if not may_reset or self.stack.is_rolling_back() is not False:
+            refusal.add_note(lifecycle.lowered_epsilon_remedy(consumed))
+            raise refusal
+
+    def _what_is_consumed(self, identity: Identity, template_id: str) -> str | None:
+        """What has been consumed of a template's budget, in words; None where nothing has."""
+        if template_id not in self._consumed:
+            try:
+                self._consumed[template_id] = lifecycle.consumed(self.clean_rooms.balances(identity, template_id))
+            except ServiceError as error:
+                self._consumed[template_id] = f"what was spent of it (which could not be read: {error})"
+        return self._consumed[template_id]
+
+    def _recreate(self, template: Template, found: FoundTemplate, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
+        """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
+        present = {key: value for key, value in found.tags.items() if not key.startswith(TAG_PREFIX_OF_AWS)}
+        kept = {key: value for key, value in present.items() if key not in tags.remove}
+        behind = {ownership.PHYSICAL_ID: physical_id}
+        self.clean_rooms.delete(template.membership_id, template.id)
+        self._template = None
+        self.record.done.append(f"deleted {template.arn} to make room for its successor")
+        try:
+            successor = self._create_successor(desired, {**kept, **tags.set, **behind, ownership.REQUEST: self.request_id})
+        except ServiceError as error:
+            owned = {ownership.PHYSICAL_ID: found.ownership.physical_id or found.arn} if found.ownership.owner else {}
+            self._put_back(template, {**present, **owned}, error)
+            raise
+        self.record.done.append(f"created {successor.arn} in its place")
+        return self._see(successor)
+
+    def _create_successor(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
+        """Create what takes a deleted template's place; it exists already where the answer to the client's first try was lost."""
+        try:
+            return self.clean_rooms.create(desired, tags)
+        except Conflict:
+            existing = self.clean_rooms.find(desired.identity, is_expected=True)
+            if existing is None or self._with_tags(existing).ownership.request != self.request_id:
+                raise
+            return existing
+
+    def _put_back(self, template: Template, tags: Mapping[str, str], reason: ServiceError) -> None:
+        """Create the template again that was deleted to make room; the reason says so, also where that fails too."""
+        try:
+            again = self.clean_rooms.create(DesiredTemplate(template.membership_id, template.budget, tags), tags)
+        except ServiceError as error:
+            self.record.after = None
+            lost = f"could not be put back ({error}); the next deployment creates what is missing"
+            self.record.warnings.append(f"{template.budget} {lost}")
+            reason.add_note(f"The template that it replaces {lost}.")
+            return
+        self._see(again)
+        self.record.warnings.append(f"put {template.budget} back as {again.arn}, with a fresh budget")
+        reason.add_note("The template that it replaces was put back, with a fresh budget.")
+
+    def _standing_for(self, physical_id: str, identity: Identity) -> Iterator[FoundTemplate]:
+        """What a physical id stands for: the template of an ARN, or the one behind it; for another id the one of the identity."""
+        template_id = physical_ids.template_id(physical_id)
+        named = None
+        if template_id is not None:
+            with suppress(*_PERHAPS_GONE):
+                named = FoundTemplate(template_id, physical_id, self.clean_rooms.tags(physical_id))
+        if named is not None:
+            yield named
+            if is_same(named.ownership.owner, self.owner):
+                return
+        is_expected = physical_ids.request_digest(physical_id) is not None
+        existing = self.clean_rooms.find(identity, is_expected)
+        if existing is None or (named is not None and existing.id == template_id):
+            return
+        found = self._with_tags(existing)
+        if template_id is None or found.stands_behind(physical_id):
+            yield found
+        else:
+            self.record.warnings.append(f"left {existing.arn}, as {physical_id} does not stand for it")
+
+    def _delete_unacknowledged(self, identity: Identity, physical_id: str) -> None:
+        """Delete what a replacement created whose answer CloudFormation never had, as if for an id that CloudFormation invented."""
+        try:
+            existing = self.clean_rooms.find(identity)
+            found = self._with_tags(existing) if existing else None
+            if found and not found.stands_behind(physical_id):
+                self._delete(found, identity, physical_id="")
+        except ServiceError as error:
+            self.record.warnings.append(f"could not tell whether the replacement that is rolled back left {identity} behind: {error}")
+
+    def _delete(self, found: FoundTemplate, identity: Identity, physical_id: str) -> None:
+        self.record.found = found.arn
+        tags = found.ownership
+        rolling_back = self.stack.is_rolling_back() if lifecycle.was_found_again(tags, self.owner) else False
+        action = lifecycle.delete_action(tags, self.owner, self.request_id, physical_id, rolling_back)
+        if action is DeleteAction.DELETE_UNLESS_CONSUMED:
+            consumed = self._what_is_consumed(identity, found.id)
+            action = DeleteAction.LEAVE if consumed else DeleteAction.DELETE
+        if action is DeleteAction.DELETE:
+            self.clean_rooms.delete(identity.membership_id, found.id)
+            self.record.done.append(f"deleted {found.arn}")
+        elif action is DeleteAction.HAND_BACK:
+            self._hand_back(found)
+        elif action is DeleteAction.KEEP:
+            self.clean_rooms.tag(found.arn, {ownership.REQUEST: self.request_id})
+            self.record.warnings.append(f"kept {found.arn}, which this resource had created before the deployment that is rolled back")
+        else:
+            self.record.warnings.append(f"left {found.arn}, whose owner tag is {tags.owner or 'missing'}")
+            if physical_ids.template_id(physical_id) is not None and not is_same(tags.owner, self.owner):
+                self._leave_chain(found)
+
+    def _hand_back(self, found: FoundTemplate) -> None:
+        """Leave an adopted template with the ownership tags that it had before.
+
+        Cut off between the two calls, it looks adopted from this resource, so that the next delivery finishes.
+        """
+        previous, *others = lifecycle.previous_owners_but(found.ownership, self.owner)
+        if previous == ownership.NOBODY:
+            self.clean_rooms.untag(found.arn, ownership.KEYS & found.tags.keys())
+        else:
+            self.clean_rooms.tag(found.arn, {ownership.OWNER: previous, **ownership.adopted_from(others or [self.owner])})
+            if not others:
+                self.clean_rooms.untag(found.arn, frozenset({ownership.ADOPTED_FROM}))
+        self.record.warnings.append(f"handed {found.arn} back to {previous or 'nobody'}: this stack did not create it")
+
+    def _leave_chain(self, found: FoundTemplate) -> None:
+        """Take this resource, now that it is deleted, out of the previous owners; an adoption from nobody else is final."""
+        others = lifecycle.previous_owners_but(found.ownership, self.owner)
+        if not others:
+            self.clean_rooms.untag(found.arn, frozenset({ownership.ADOPTED_FROM} & found.tags.keys()))
+        elif others != found.ownership.previous_owners:
+            self.clean_rooms.tag(found.arn, ownership.adopted_from(others))
+
+    def _with_tags(self, template: Template) -> FoundTemplate:
+        return FoundTemplate(template.id, template.arn, self.clean_rooms.tags(template.arn))
+
+    def _see(self, template: Template) -> Template:
+        """Note an existing template: the first sight of it is what was there before this event."""
+        if self._template is None and self.record.before is None:
+            self.record.found = template.arn
+            self.record.before = str(template.budget)
+        self._template = template
+        self.record.after = str(template.budget)
+        return template
+
+
+def _allows_reset(desired: DesiredTemplate) -> bool:
+    return desired.on_budget_reset is OnBudgetReset.ALLOW

@@ -1,0 +1,51 @@
+"""What CloudFormation says of an event's stack (DescribeStacks): asked only where it decides something."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+SECONDS_UNTIL_SUPERSEDED: Final = 10.0
+"""The age from which an event may be a late delivery, whose stack has gone on without it."""
+SECONDS_BETWEEN_CLOCKS: Final = 5.0
+"""How far the signature of an event's response URL may lie before the operation that sent it."""
+SECONDS_VALID: Final = 30.0
+"""How long an answer of DescribeStacks is taken for the present."""
+
+_FORWARD_ONLY: Final = ("ROLLBACK", "DELETE", "CLEANUP")
+_NOT_IN: Final = {"Create": _FORWARD_ONLY, "Update": ("DELETE", "CLEANUP"), "Delete": ()}
+"""The statuses in which CloudFormation sends no such event, by a word of theirs."""
+
+
+@dataclass
+class StackStatus:
+    """The stack of one event. ``describe`` gives its entry in DescribeStacks, or None where that cannot be told."""
+
+    describe: Callable[[], Mapping[str, Any] | None]
+    request_type: str
+    sent_at: float | None
+    """When CloudFormation sent the event, in seconds since the epoch; None where the event does not tell."""
+    _entry: Mapping[str, Any] | None = None
+    _asked_at: float | None = None
+
+    def is_rolling_back(self) -> bool | None:
+        """Whether the stack is on its way back; None where that cannot be told."""
+        entry = self._present()
+        return None if entry is None else "ROLLBACK" in entry["StackStatus"]
+
+    def expects_the_event(self) -> bool:
+        """Whether the stack still waits for the event; a fresh one is not asked about, and what cannot be told is taken for yes."""
+        if self.sent_at is None or time.time() - self.sent_at < SECONDS_UNTIL_SUPERSEDED:
+            return True
+        entry = self._present()
+        if entry is None:
+            return True
+        status, updated = entry["StackStatus"], entry.get("LastUpdatedTime")
+        if updated is not None and updated.timestamp() > self.sent_at + SECONDS_BETWEEN_CLOCKS:
+            return False
+        return status.endswith("_IN_PROGRESS") and not any(word in status for word in _NOT_IN[self.request_type])
+
+    def _present(self) -> Mapping[str, Any] | None:
+        if self._asked_at is None or time.time() - self._asked_at > SECONDS_VALID:
+            self._entry, self._asked_at = self.describe(), time.time()
+        return self._entry
