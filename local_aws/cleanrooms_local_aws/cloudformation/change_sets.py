@@ -82,9 +82,6 @@ def _changes(
             change.pop("PhysicalResourceId", None)
         if logical_id in prediction.undecided:
             change["Action"] = "Dynamic"
-        if change.get("Replacement") == "Conditional":
-            policy = prediction.after[logical_id].get("UpdateReplacePolicy", "Delete")
-            change["PolicyAction"] = f"ReplaceAnd{'Retain' if policy.startswith('Retain') else policy}"
         if logical_id in prediction.nested:
             change["_nested"] = prediction.nested[logical_id]
     return sorted(changes, key=lambda change: str(change["ResourceChange"]["LogicalResourceId"]))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from .. import emulator
 from . import current_stack, deployed, patching
+from .cleanup import cleaning_up, delete
 
 _FAILED: Final = ("CREATE_FAILED", "UPDATE_FAILED")
 _UPDATABLE: Final = (
@@ -163,32 +164,24 @@ def _resuming(deploy: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable
 async def _delete_failed_creates(stack: dict[str, Any], previous_stack: dict[str, Any]) -> None:
     """Delete what has no stable state to go back to, as the next operation does; its creation is then sent again."""
     for logical_id in [each for each in stack["_resources"] if each not in deployed.resources(stack)]:
-        await _delete(stack, logical_id, stack["_resources"].pop(logical_id))
         previous_stack["_resources"].pop(logical_id, None)
+        await _delete(stack, logical_id, stack["_resources"].pop(logical_id))
 
 
 async def _delete_predecessors(stack: dict[str, Any], earlier: Mapping[str, Any]) -> None:
     """Delete what operations replaced that failed later on, now that one has succeeded."""
     stable = (earlier.get("previous_stack") or {}).get("_resources", {})
     definitions = stack["_template"].get("Resources", {})
-    for logical_id in earlier["replaced_ids"]:
-        old, new = stable.get(logical_id), stack["_resources"].get(logical_id)
-        retained = definitions.get(logical_id, {}).get("UpdateReplacePolicy") in ("Retain", "RetainExceptOnCreate")
-        if old is not None and new is not None and old["PhysicalResourceId"] != new["PhysicalResourceId"] and not retained:
-            await _delete(stack, logical_id, old)
+    with cleaning_up(stack):
+        for logical_id in earlier["replaced_ids"]:
+            old, new = stable.get(logical_id), stack["_resources"].get(logical_id)
+            retained = definitions.get(logical_id, {}).get("UpdateReplacePolicy") in ("Retain", "RetainExceptOnCreate")
+            if old is not None and new is not None and old["PhysicalResourceId"] != new["PhysicalResourceId"] and not retained:
+                await _delete(stack, logical_id, old)
 
 
-async def _delete(stack: Mapping[str, Any], logical_id: str, resource: Mapping[str, Any]) -> None:
-    stacks = emulator.module("services.cloudformation.stacks")
-    name, id_, type_, physical_id = stack["StackName"], stack["StackId"], resource["ResourceType"], resource["PhysicalResourceId"]
-    stacks._add_event(id_, name, logical_id, type_, "DELETE_IN_PROGRESS", physical_id=physical_id)
-    try:
-        await emulator.module("core.concurrency").run_reentrant(
-            stacks._delete_resource, type_, physical_id, resource["Properties"], name, logical_id
-        )
-        stacks._add_event(id_, name, logical_id, type_, "DELETE_COMPLETE", physical_id=physical_id)
-    except Exception as failed:  # the operation goes on, as it does where a cleanup fails
-        stacks._add_event(id_, name, logical_id, type_, "DELETE_FAILED", str(failed), physical_id)
+async def _delete(stack: dict[str, Any], logical_id: str, resource: Mapping[str, Any]) -> None:
+    await delete(stack, logical_id, resource["ResourceType"], resource["PhysicalResourceId"], resource["Properties"])
 
 
 async def _send_back_failed_update(stack: dict[str, Any], failed: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from .. import emulator
 from . import current_stack, patching
+from .cleanup import cleaning_up, delete
 from .known_values import is_unknown
 
 TYPE: Final = "AWS::CloudFormation::Stack"
@@ -281,12 +282,11 @@ def _with_cleanup(deploy: Callable[..., Awaitable[None]]) -> Callable[..., Await
         if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return
         _forget_operations(name)
-        cleanup = stack.pop("_cleanup", [])
-        if cleanup:
-            status, stack["StackStatus"] = stack["StackStatus"], "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
-            for resource in cleanup:
-                await _delete_put_off(resource)
-            stack["StackStatus"] = status
+        put_off = stack.pop("_cleanup", [])
+        if put_off:
+            with cleaning_up(stack):
+                for type_, physical_id, properties, stack_name, logical_id in put_off:
+                    await delete(current_stack.existing(stack_name), logical_id, type_, physical_id, properties)
 
     return deploy_and_clean_up
 
@@ -295,15 +295,3 @@ def _forget_operations(parent: str) -> None:
     for child in _children(parent):
         child.pop("_operation", None)
         _forget_operations(child["StackName"])
-
-
-async def _delete_put_off(resource: list[Any]) -> None:
-    stacks = emulator.module("services.cloudformation.stacks")
-    type_, id_, _, stack_name, logical_id = resource
-    stack = current_stack.existing(stack_name)
-    try:
-        await emulator.module("core.concurrency").run_reentrant(stacks._delete_resource, *resource)
-        status, reason = "DELETE_COMPLETE", ""
-    except Exception as error:  # whatever it is, the stack's update stands
-        status, reason = "DELETE_FAILED", str(error)
-    stacks._add_event(stack["StackId"], stack_name, logical_id, type_, status, reason, id_)
