@@ -7,6 +7,7 @@ from . import (
     change_sets,
     conditions,
     current_stack,
+    described_stacks,
     failed_stacks,
     known_values,
     nested_stacks,
@@ -24,6 +25,7 @@ def install() -> None:
     known_values.install()
     refusals.install()
     change_sets.install()
+    described_stacks.install()
     failed_stacks.install()
     nested_stacks.install()
     current_stack.install()

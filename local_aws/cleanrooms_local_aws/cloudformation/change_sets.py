@@ -8,12 +8,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from uuid import uuid4
-from xml.etree import ElementTree as ET
 
 from .. import emulator
 from . import current_stack, nested_stacks, patching
-from .failed_stacks import error, is_true
 from .prediction import Prediction, before, predict
+from .responses import Element, Response, completed, error, is_true
 
 _Handler = Callable[[dict[str, Any]], Any]
 _Change = dict[str, Any]
@@ -233,44 +232,32 @@ def _add_nested(parent: Mapping[str, Any], logical_id: str, prediction: Predicti
 
 
 def _describing(describe: _Handler) -> _Handler:
-    def handle(parameters: dict[str, Any]) -> Any:
-        status, headers, body = describe(parameters)
+    def handle(parameters: dict[str, Any]) -> Response:
         change_set = _find(parameters)
-        if status != 200 or not change_set:
-            return status, headers, body
-        root = ET.fromstring(body)  # noqa: S314 # the emulator's own
-        namespace = root.tag.partition("}")[0] + "}"
-        result = root[0]
-        for name in ("IncludeNestedStacks", "ParentChangeSetId", "RootChangeSetId"):
-            _add(result, namespace + name, change_set.get(name))
-        for element, parameter in zip(_members(result, namespace, "Parameters"), change_set["Parameters"], strict=True):
-            _add(element, f"{namespace}ResolvedValue", parameter.get("ResolvedValue"))
-        with_values = is_true(parameters, "IncludePropertyValues")
-        for element, change in zip(_members(result, namespace, "Changes"), change_set["Changes"], strict=True):
-            _complete_change(element[1], namespace, change["ResourceChange"], with_values=with_values)
-        return status, headers, ET.tostring(root, encoding="utf-8", xml_declaration=True, default_namespace=namespace[1:-1])
+
+        def complete(result: Element) -> None:
+            for name in ("IncludeNestedStacks", "ParentChangeSetId", "RootChangeSetId"):
+                result.set(name, change_set.get(name))
+            for element, parameter in zip(result.list("Parameters"), change_set["Parameters"], strict=True):
+                element.set("ResolvedValue", parameter.get("ResolvedValue"))
+            for element, change in zip(result.list("Changes"), change_set["Changes"], strict=True):
+                with_values = is_true(parameters, "IncludePropertyValues")
+                _complete_change(element.member("ResourceChange"), change["ResourceChange"], with_values=with_values)
+
+        return completed(describe(parameters), complete)
 
     return handle
 
 
-def _complete_change(element: ET.Element, namespace: str, change: _Change, *, with_values: bool) -> None:
-    _add(element, f"{namespace}ChangeSetId", change.get("ChangeSetId"))
+def _complete_change(element: Element, change: _Change, *, with_values: bool) -> None:
+    element.set("ChangeSetId", change.get("ChangeSetId"))
     if not with_values:
         return
     for name in ("BeforeContext", "AfterContext"):
-        _add(element, namespace + name, change.get(name))
-    for detail, described in zip(_members(element, namespace, "Details"), change.get("Details", []), strict=True):
+        element.set(name, change.get(name))
+    for detail, told in zip(element.list("Details"), change.get("Details", []), strict=True):
         for name in ("Path", "BeforeValue", "AfterValue", "AttributeChangeType"):
-            _add(detail[0], namespace + name, described["Target"].get(name))
-
-
-def _members(parent: ET.Element, namespace: str, name: str) -> list[ET.Element]:
-    return parent.findall(f"{namespace}{name}/{namespace}member")
-
-
-def _add(parent: ET.Element, tag: str, value: str | bool | None) -> None:
-    if value is not None:
-        ET.SubElement(parent, tag).text = str(value).lower() if isinstance(value, bool) else value
+            detail.member("Target").set(name, told["Target"].get(name))
 
 
 def _by_stack_name(handle: _Handler) -> _Handler:

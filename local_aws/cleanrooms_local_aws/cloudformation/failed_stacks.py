@@ -12,6 +12,7 @@ from typing import Any, Final
 from .. import emulator
 from . import current_stack, deployed, patching
 from .cleanup import cleaning_up, delete
+from .responses import error, is_true
 
 _FAILED: Final = ("CREATE_FAILED", "UPDATE_FAILED")
 _UPDATABLE: Final = (
@@ -35,16 +36,6 @@ def install() -> None:
     patching.replace("_stack_has_no_updates", _unless_failed)
     patching.replace("_custom_named_replacement_error", _refusing_replacements)
     patching.replace("_deploy_stack_async", _resuming)
-
-
-def error(code: str, message: str) -> Any:
-    """The response with an error."""
-    return emulator.module("services.cloudformation.helpers")._error(code, message)
-
-
-def is_true(parameters: Mapping[str, Any], name: str) -> bool:
-    """Whether a request sets a flag."""
-    return str((parameters.get(name) or [""])[0]).lower() == "true"
 
 
 def _stack(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
