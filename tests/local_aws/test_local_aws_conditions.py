@@ -187,6 +187,38 @@ def test_unknown_condition_is_refused(local_aws: LocalAws, section: str, member:
     assert refused.value.response["Error"]["Message"] == refusal
 
 
+THING = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+
+
+@pytest.mark.parametrize(
+    ("value", "unresolved"),
+    [
+        pytest.param({"Ref": "Nothing"}, "Nothing", id="unknown"),
+        pytest.param({"Fn::GetAtt": ["Nothing", "Arn"]}, "Nothing", id="attribute"),
+        pytest.param({"Fn::Sub": "${AWS::Region}-${Nothing.Arn}"}, "Nothing", id="sub"),
+        pytest.param({"Ref": "Absent"}, "Absent", id="taken-out"),
+        pytest.param({"Fn::If": ["Off", "x", {"Ref": "Absent"}]}, "Absent", id="chosen-branch"),
+        pytest.param({"Fn::If": ["Off", {"Ref": "Absent"}, "x"]}, None, id="other-branch"),
+        pytest.param({"Fn::Sub": "${!Nothing}"}, None, id="literal"),
+    ],
+)
+@pytest.mark.parametrize("section", ["Resources", "Outputs"])
+def test_reference_to_nothing_is_refused(stack: Stack, section: str, value: Any, unresolved: str | None) -> None:
+    body: dict[str, Any] = {"Conditions": {"Off": FALSE}, "Resources": {"Thing": THING, "Absent": {**THING, "Condition": "Off"}}}
+    if section == "Resources":
+        body["Resources"]["Value"] = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}
+    else:
+        body["Outputs"] = {"Value": {"Value": value}}
+    if unresolved is None:
+        assert stack.deploy(body) == "CREATE_COMPLETE"
+        return
+    with pytest.raises(stack.client.exceptions.ClientError) as refused:
+        stack.deploy(body)
+    assert refused.value.response["Error"]["Message"] == (
+        f"Template format error: Unresolved resource dependencies [{unresolved}] in the {section} block of the template"
+    )
+
+
 def test_local_condition_region(stack: Stack, record: Path) -> None:
     """A custom resource on the condition that the region is us-east-1 is created there; it was left out, and the stack complete."""
     body = template(record, ANSWER)

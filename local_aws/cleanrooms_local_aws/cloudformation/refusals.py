@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from .. import emulator
 from . import current_stack, deployed, patching
+from .known_values import KNOWN_AFTER_APPLY, is_unknown
 
 _NOT_DEPLOYED: Final = ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE", "ROLLBACK_COMPLETE")
 
@@ -16,6 +18,8 @@ def install() -> None:
             validate(template, conditions, *arguments, **options)
             _check_conditions_exist(template)
             _check_resource_types(template, conditions)
+            if options.get("params") is not None and not template.get("Transform"):
+                _check_references(template, conditions)
 
         return check
 
@@ -58,6 +62,42 @@ def _chosen_by(value: Any) -> Iterator[str]:
             yield arguments[0]
         for member in value.values():
             yield from _chosen_by(member)
+
+
+def _check_references(template: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
+    """Refuse references to what is not in the template, or is taken out of it by a condition."""
+    present = {
+        section: {
+            name: member
+            for name, member in (template.get(section) or {}).items()
+            if conditions.get(member.get("Condition"), True)  # an unknown condition counts as true
+        }
+        for section in ("Resources", "Outputs")
+    }
+    known = {*(template.get("Parameters") or {}), *present["Resources"]}
+    values = {
+        "Resources": [resource.get("Properties") for resource in present["Resources"].values()],
+        "Outputs": [output.get("Value") for output in present["Outputs"].values()],
+    }
+    for section, used in values.items():
+        references = emulator.module("services.cloudformation.engine")._intrinsic_references(_chosen(used, conditions))
+        unresolved = {name for name, _ in references if name not in known and not name.startswith("AWS::")}
+        if unresolved:
+            names = ", ".join(sorted(unresolved))
+            raise ValueError(f"Template format error: Unresolved resource dependencies [{names}] in the {section} block of the template")
+
+
+def _chosen(value: Any, conditions: Mapping[str, Any]) -> Any:
+    """The value with only that branch of each Fn::If which its condition chooses, or both where it is unknown."""
+    if isinstance(value, list):
+        return [_chosen(member, conditions) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value:
+        name, *branches = value["Fn::If"]
+        condition = conditions.get(name) if isinstance(name, str) else KNOWN_AFTER_APPLY
+        return _chosen(branches if is_unknown(condition) else branches[:1] if condition else branches[1:], conditions)
+    return {name: _chosen(member, conditions) for name, member in value.items()}
 
 
 def _check_resource_types(template: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
