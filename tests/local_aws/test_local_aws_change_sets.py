@@ -204,6 +204,26 @@ def test_export_in_use_stays(stack: Stack, local_aws: LocalAws) -> None:
     producer.delete()
 
 
+@pytest.mark.parametrize("way", ["update", "change set"])
+def test_weak_reference_follows_its_producer(stack: Stack, local_aws: LocalAws, way: str) -> None:
+    """The template stays as it is; what it refers to does not, which both ways of updating a stack find."""
+    producer = Stack(local_aws, "weakly-referenced")
+    assert producer.deploy({**of(), "Outputs": {"Out": {"Value": "1"}}}) == "CREATE_COMPLETE"
+    body = of(Value=parameter({"Fn::GetStackOutput": {"StackName": "weakly-referenced", "OutputName": "Out"}}))
+    assert stack.deploy(body) == "CREATE_COMPLETE"
+    with pytest.raises(stack.client.exceptions.ClientError, match="No updates are to be performed"):
+        stack.deploy(body)
+    assert producer.deploy({**of(), "Outputs": {"Out": {"Value": "2"}}}) == "UPDATE_COMPLETE"
+    if way == "update":
+        assert stack.deploy(body) == "UPDATE_COMPLETE"
+    else:
+        assert stack.prepare(body)["Value"]["AfterContext"]["Properties"]["Value"] == "2"
+        assert stack.execute() == "UPDATE_COMPLETE"
+    assert local_aws.client("ssm").get_parameter(Name="/changed")["Parameter"]["Value"] == "2"
+    producer.delete()
+    assert stack.prepare(body)["Value"]["AfterContext"]["Properties"]["Value"] == UNKNOWN
+
+
 Publish = Callable[[str, Template], Template]
 
 

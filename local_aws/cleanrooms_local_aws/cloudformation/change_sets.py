@@ -35,12 +35,27 @@ def install() -> None:
     compare: Callable[..., list[_Change]] = changesets._diff_resources
     changesets._resolve_props_for_diff = _resolve
     changesets._diff_resources = lambda *arguments: _changes(compare, *arguments)
+    patching.replace("_stack_has_no_updates", _and_predicts_none)
     patching.replace_action("CreateChangeSet", _creating)
     patching.replace_action("DescribeChangeSet", lambda describe: _by_stack_name(_describing(describe)))
     patching.replace_action("ExecuteChangeSet", lambda execute: _then_forget_orphans(_by_stack_name(execute)))
     patching.replace_action("ListChangeSets", _by_stack_name)
     patching.replace_action("DeleteChangeSet", lambda delete: _then_forget_orphans(_deleting(delete)))
     patching.replace_action("DeleteStack", _then_forget_orphans)
+
+
+def _and_predicts_none(has_no_updates: Callable[..., bool]) -> Callable[..., bool]:
+    """Let UpdateStack find as much to update as a change set does: what a template refers to may have changed."""
+
+    def check(stack: Mapping[str, Any], template: dict[str, Any], parameters: dict[str, Any], *arguments: Any) -> bool:
+        if not has_no_updates(stack, template, parameters, *arguments):
+            return False
+        try:
+            return not predict(stack, template, parameters).changes
+        except ValueError:  # the update will say why it fails
+            return False
+
+    return check
 
 
 def _resolve(template: dict[str, Any], parameters: dict[str, Any], _: str, stack_id: str) -> _Predicted:
