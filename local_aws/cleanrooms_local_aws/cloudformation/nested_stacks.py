@@ -40,7 +40,7 @@ def install() -> None:
 
 def shell(parent: Mapping[str, Any], logical_id: str) -> dict[str, Any] | None:
     """The nested stack that a change set has made for review; None where there is none."""
-    nested = (stack for stack in _children(parent["StackName"]) if stack["_logical_id"] == logical_id)
+    nested = (stack for stack in _children(parent["StackName"]) if stack.get("_logical_id") == logical_id)
     return next((stack for stack in nested if stack["StackStatus"] == "REVIEW_IN_PROGRESS"), None)
 
 
