@@ -171,7 +171,8 @@ def test_rollback_has_to_stay_disabled(stack: Stack, record: Path, operation: st
     assert requests(record) == [("Create", None)]
 
 
-def test_rolled_back_creation_cannot_be_updated(stack: Stack, record: Path) -> None:
+@pytest.mark.parametrize("way", ["update", "change set"])
+def test_rolled_back_creation_cannot_be_updated(stack: Stack, record: Path, way: str) -> None:
     assert stack.deploy(template(record, FAIL)) == "ROLLBACK_COMPLETE"
     with pytest.raises(stack.client.exceptions.ClientError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
-        stack.prepare(template(record, ANSWER))
+        (stack.deploy if way == "update" else stack.prepare)(template(record, ANSWER))

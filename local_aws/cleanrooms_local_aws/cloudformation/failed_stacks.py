@@ -50,12 +50,18 @@ def _needs_disabled_rollback(status: str, operation: str) -> Any:
     )
 
 
+def _not_updatable(stack: Mapping[str, Any]) -> Any:
+    return error("ValidationError", f"Stack:{stack['StackId']} is in {stack['StackStatus']} state and can not be updated.")
+
+
 def _updating_failed_stacks(update: _Handler) -> _Handler:
     def handle(parameters: dict[str, Any]) -> Any:
         stack = _stack(parameters)
-        if stack is None or stack["StackStatus"] not in _FAILED:
+        if stack is None or stack["StackStatus"] in (*_UPDATABLE, "DELETE_COMPLETE"):
             return update(parameters)
         status = stack["StackStatus"]
+        if status not in _FAILED:
+            return _not_updatable(stack)
         if not is_true(parameters, "DisableRollback"):
             return _needs_disabled_rollback(status, "update-stack")
         stack["StackStatus"] = "UPDATE_COMPLETE"  # a status that the emulator lets be updated
@@ -72,7 +78,7 @@ def _refusing_stacks_that_cannot_be_updated(create: _Handler) -> _Handler:
         stack = _stack(parameters)
         type_ = (parameters.get("ChangeSetType") or ["UPDATE"])[0]
         if stack is not None and type_ == "UPDATE" and stack["StackStatus"] not in (*_UPDATABLE, *_FAILED, "DELETE_COMPLETE"):
-            return error("ValidationError", f"Stack:{stack['StackId']} is in {stack['StackStatus']} state and can not be updated.")
+            return _not_updatable(stack)
         return create(parameters)
 
     return handle
@@ -89,7 +95,7 @@ def _executing_without_rollback(execute: _Handler) -> _Handler:
             if stack["StackStatus"] in _FAILED and not disabled:
                 return _needs_disabled_rollback(stack["StackStatus"], "execute-change-set")
             if stack["StackStatus"] not in (*_UPDATABLE, *_FAILED, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"):
-                return error("ValidationError", f"Stack:{stack['StackId']} is in {stack['StackStatus']} state and can not be updated.")
+                return _not_updatable(stack)
         return execute(parameters)
 
     return handle
