@@ -181,10 +181,18 @@ def test_stack_in_review_is_deleted(stack: Stack) -> None:
 
 
 def test_refused_change_set_leaves_no_stack(stack: Stack) -> None:
-    with pytest.raises(stack.client.exceptions.ClientError, match="could not be resolved: parameter /none not found"):
-        stack.prepare(of(Value=parameter("{{resolve:ssm:/none}}")))
+    with pytest.raises(stack.client.exceptions.ClientError, match="Fn::Select cannot select nonexistent value at index 5"):
+        stack.prepare(of(Value=parameter({"Fn::Select": [5, ["a"]]})))
     with pytest.raises(stack.client.exceptions.ClientError, match="does not exist"):
         stack.client.describe_stacks(StackName=stack.name)
+
+
+def test_change_set_fails_where_a_reference_cannot_be_resolved(stack: Stack) -> None:
+    assert stack.prepare(of(Value=parameter("{{resolve:ssm:/none}}"))) == {}
+    described = stack.client.describe_change_set(StackName=stack.name, ChangeSetName="n1")
+    assert (described["Status"], described["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+    assert described["StatusReason"] == "Dynamic reference {{resolve:ssm:/none}} could not be resolved: parameter /none not found"
+    assert stack.status() == "REVIEW_IN_PROGRESS"
 
 
 def test_export_in_use_stays(stack: Stack, local_aws: LocalAws) -> None:
@@ -324,6 +332,14 @@ def test_nested_stack_changes_by_what_its_template_refers_to(stack: Stack, neste
     assert stack.changes(changes["Nested"]["ChangeSetId"])["Value"]["AfterContext"]["Properties"]["Value"] == "2"
     assert stack.execute() == "UPDATE_COMPLETE"
     assert ssm.get_parameter(Name="/changed")["Parameter"]["Value"] == "2"
+
+
+def test_change_set_fails_where_a_nested_template_is_refused(stack: Stack, nested: Any) -> None:
+    child = {**of(), "Parameters": {"Needed": {"Type": "String"}}}
+    assert stack.prepare(of(Nested=nested("a.json", child)), IncludeNestedStacks=True) == {}
+    described = stack.client.describe_change_set(StackName=stack.name, ChangeSetName="n1")
+    assert described["Status"] == "FAILED"
+    assert described["StatusReason"].startswith("Nested stack Nested: Parameter 'Needed'")
 
 
 def test_removed_nested_stack_is_told(stack: Stack, nested: Any) -> None:

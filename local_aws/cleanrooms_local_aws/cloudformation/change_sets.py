@@ -1,7 +1,8 @@
 """Change sets that say what a deployment would lead to: with property values, with nested change sets, and with what is not known.
 
 Source: the API reference of CreateChangeSet, DescribeChangeSet and DeleteChangeSet, and "Change sets for nested stacks" in the user
-guide. The emulator compares templates, whose values it resolves without the resources that are deployed.
+guide. The emulator compares templates, whose values it resolves without the resources that are deployed. Upstream could take this
+with the prediction that it rests on.
 """
 
 import json
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 from .. import emulator
 from . import current_stack, nested_stacks, patching
-from .prediction import Prediction, before, predict
+from .prediction import Prediction, UnresolvableError, before, predict
 from .responses import Element, Response, completed, error, is_true
 
 _Handler = Callable[[dict[str, Any]], Any]
@@ -29,12 +30,22 @@ class _Predicted(dict[str, Any]):
         self.prediction = prediction
 
 
+class _Unresolvable(list[_Change]):
+    """The changes of a change set that fails: none, and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 def install() -> None:
     """Have the emulator make, describe and delete change sets this way."""
     changesets = emulator.module("services.cloudformation.changesets")
     compare: Callable[..., list[_Change]] = changesets._diff_resources
     changesets._resolve_props_for_diff = _resolve
-    changesets._diff_resources = lambda *arguments: _changes(compare, *arguments)
+    changesets._diff_resources = lambda old, new, *arguments: (
+        _Unresolvable(str(new)) if isinstance(new, UnresolvableError) else _changes(compare, old, new, *arguments)
+    )
     patching.replace("_stack_has_no_updates", _and_predicts_none)
     patching.replace_action("CreateChangeSet", _creating)
     patching.replace_action("DescribeChangeSet", lambda describe: _by_stack_name(_describing(describe)))
@@ -58,14 +69,17 @@ def _and_predicts_none(has_no_updates: Callable[..., bool]) -> Callable[..., boo
     return check
 
 
-def _resolve(template: dict[str, Any], parameters: dict[str, Any], _: str, stack_id: str) -> _Predicted:
+def _resolve(template: dict[str, Any], parameters: dict[str, Any], _: str, stack_id: str) -> _Predicted | UnresolvableError:
     """Stands in for what resolves both templates that a change set compares."""
     stack = current_stack.existing(stack_id)
     if template is stack.get("_template"):
         return _Predicted(before(stack))
     if not template:
         return _Predicted({})
-    prediction = predict(stack, template, parameters)
+    try:
+        prediction = predict(stack, template, parameters)
+    except UnresolvableError as error:
+        return error
     return _Predicted(prediction.after, prediction)
 
 
@@ -195,6 +209,8 @@ def _complete(change_set: dict[str, Any], *, with_nested: bool) -> None:
     """Add to a change set what the emulator leaves out: its parameters as they were given, and its nested change sets."""
     change_set["Parameters"] = [_parameter(name, value) for name, value in change_set["_resolved_params"].items()]
     change_set["IncludeNestedStacks"] = with_nested
+    if isinstance(change_set["Changes"], _Unresolvable):
+        change_set["StatusReason"], change_set["Changes"] = change_set["Changes"].reason, []
     for change in (change["ResourceChange"] for change in change_set["Changes"]):
         nested: Prediction | None = change.pop("_nested", None)
         if nested is not None and with_nested and nested.changes:

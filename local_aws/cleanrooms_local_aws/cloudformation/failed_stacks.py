@@ -1,7 +1,8 @@
 """Stacks whose operation failed with rollback disabled: they can be updated, or rolled back to the last stable state.
 
 Source: "Choose how to handle failures when provisioning resources" in the CloudFormation user guide. The emulator refuses the update,
-or by a change set takes the failed resource for one that exists.
+or by a change set takes the failed resource for one that exists. Upstream could take this: it has the failed operation, for
+RollbackStack.
 """
 
 import logging

@@ -20,6 +20,10 @@ _SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:[^}]*\}\}")
 """What a change set resolves. It shows neither ``ssm-secure`` nor ``secretsmanager`` references' values."""
 
 
+class UnresolvableError(ValueError):
+    """Something that the template refers to cannot be had, for which the template itself is not refused."""
+
+
 @dataclass
 class Prediction:
     """A stack before and after, each as resources with resolved properties by logical id."""
@@ -32,7 +36,6 @@ class Prediction:
     undecided: set[str] = field(default_factory=set)
     """The logical ids of those whose condition is unknown."""
     nested: dict[str, "Prediction"] = field(default_factory=dict)
-
     masked: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The properties after, with ``****`` for what comes of a parameter that is not to be shown; empty where there is none."""
 
@@ -58,7 +61,7 @@ class Prediction:
 
 
 def predict(stack: Mapping[str, Any], template: dict[str, Any], parameters: dict[str, Any]) -> Prediction:
-    """What deploying the template to the stack would lead to. Raises ValueError where CloudFormation would refuse it."""
+    """What deploying the template to the stack would lead to. Raises UnresolvableError, and ValueError for a template to be refused."""
     prediction = Prediction(stack, template, parameters, before(stack))
     with predicting(), current_stack.about(stack["StackName"], stack["StackId"]):
         _Predictor(stack, prediction).run()
@@ -174,7 +177,10 @@ class _Predictor:
         """Resolve dynamic references as a deployment does, apart from secrets, which no change set shows."""
 
         def resolve(found: re.Match[str]) -> str:
-            value, _ = self._engine._resolve_dynamic_references(found.group(0), previous, reuse_ssm=self._unchanged)
+            try:
+                value, _ = self._engine._resolve_dynamic_references(found.group(0), previous, reuse_ssm=self._unchanged)
+            except ValueError as error:
+                raise UnresolvableError(str(error)) from error
             return str(value)
 
         return _each_text(properties, lambda text: text if is_unknown(text) else _SSM_REFERENCE.sub(resolve, text))
@@ -186,8 +192,11 @@ class _Predictor:
         stack = current_stack.existing(existing["PhysicalResourceId"]) if existing else nested_stacks.shell(self._stack, logical_id)
         if stack is None:
             stack = nested_stacks.blank(self._stack, logical_id, "REVIEW_IN_PROGRESS")
-        _, _, template, parameters = nested_stacks.read(properties, stack["_resolved_params"])
-        self._prediction.nested[logical_id] = predict(stack, template, parameters)
+        try:
+            _, _, template, parameters = nested_stacks.read(properties, stack["_resolved_params"])
+            self._prediction.nested[logical_id] = predict(stack, template, parameters)
+        except ValueError as error:
+            raise UnresolvableError(f"Nested stack {logical_id}: {error}") from error
 
     def _known(self, logical_id: str, resource: Mapping[str, Any]) -> _Resource:
         """What references to a resource resolve to."""

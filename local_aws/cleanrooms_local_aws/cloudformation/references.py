@@ -1,6 +1,7 @@
 """References from one stack to another: exports, which are kept as long as they are imported, and Fn::GetStackOutput, which keeps nothing.
 
 The emulator lets a stack change or drop what another imports, keeps what was dropped, and gives outputs of stacks that were deleted.
+Upstream could take this.
 """
 
 from collections.abc import Callable, Mapping

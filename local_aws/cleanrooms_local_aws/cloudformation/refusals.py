@@ -1,4 +1,7 @@
-"""What CloudFormation refuses, and the emulator lets pass: templates before anything is touched, and a changed service token."""
+"""What CloudFormation refuses, and the emulator lets pass: templates before anything is touched, and a changed service token.
+
+Upstream could take this: its checks stand where these do.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
