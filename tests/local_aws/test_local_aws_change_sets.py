@@ -258,7 +258,8 @@ def inner(value: Any, **attributes: Any) -> Template:
 
 
 def test_nested_change_set_of_a_new_stack(stack: Stack, nested: Any) -> None:
-    body = of(Nested=nested("a.json", inner({"Ref": "AWS::Region"})))
+    child = inner({"Ref": "AWS::Region"})
+    body = of(Nested=nested("a.json", child))
     changes = stack.prepare(body, IncludeNestedStacks=True)
     described = stack.client.describe_change_set(ChangeSetName=changes["Nested"]["ChangeSetId"], IncludePropertyValues=True)
     assert (described["ExecutionStatus"], described["StatusReason"]) == ("UNAVAILABLE", "Executable from root change set")
@@ -267,6 +268,7 @@ def test_nested_change_set_of_a_new_stack(stack: Stack, nested: Any) -> None:
     assert described["ParentChangeSetId"] == described["RootChangeSetId"] == root["ChangeSetId"]
     told = stack.changes(changes["Nested"]["ChangeSetId"])
     assert told["Value"]["AfterContext"]["Properties"]["Value"] == "us-east-1"
+    assert stack.client.get_template(ChangeSetName=changes["Nested"]["ChangeSetId"])["TemplateBody"] == child
     (review,) = stack.client.describe_stacks(StackName=described["StackId"])["Stacks"]
     assert (review["StackStatus"], review["ParentId"]) == ("REVIEW_IN_PROGRESS", stack.id)
     assert stack.execute() == "CREATE_COMPLETE"

@@ -255,6 +255,8 @@ def _add_nested(parent: Mapping[str, Any], logical_id: str, prediction: Predicti
         ),
         "ParentChangeSetId": parent["ChangeSetId"],
         "RootChangeSetId": parent.get("RootChangeSetId", parent["ChangeSetId"]),
+        "_template": prediction.template,
+        "_template_body": prediction.text,
         "_resolved_params": prediction.parameters,
     }
     emulator.module("services.cloudformation")._change_sets[id_] = change_set

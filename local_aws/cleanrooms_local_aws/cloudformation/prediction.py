@@ -31,6 +31,8 @@ class Prediction:
     stack: Mapping[str, Any]
     template: dict[str, Any]
     parameters: dict[str, Any]
+    text: str
+    """The template as it was sent; empty for a root stack, whose change set has it anyway."""
     before: dict[str, _Resource] = field(default_factory=dict)
     after: dict[str, _Resource] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
@@ -60,9 +62,9 @@ class Prediction:
         )
 
 
-def predict(stack: Mapping[str, Any], template: dict[str, Any], parameters: dict[str, Any]) -> Prediction:
+def predict(stack: Mapping[str, Any], template: dict[str, Any], parameters: dict[str, Any], text: str = "") -> Prediction:
     """What deploying the template to the stack would lead to. Raises UnresolvableError, and ValueError for a template to be refused."""
-    prediction = Prediction(stack, template, parameters, before(stack))
+    prediction = Prediction(stack, template, parameters, text, before(stack))
     with predicting(), current_stack.about(stack["StackName"], stack["StackId"]):
         _Predictor(stack, prediction).run()
     return prediction
@@ -193,8 +195,8 @@ class _Predictor:
         if stack is None:
             stack = nested_stacks.blank(self._stack, logical_id, "REVIEW_IN_PROGRESS")
         try:
-            _, _, template, parameters = nested_stacks.read(properties, stack["_resolved_params"])
-            self._prediction.nested[logical_id] = predict(stack, template, parameters)
+            text, _, template, parameters = nested_stacks.read(properties, stack["_resolved_params"])
+            self._prediction.nested[logical_id] = predict(stack, template, parameters, text)
         except ValueError as error:
             raise UnresolvableError(f"Nested stack {logical_id}: {error}") from error
 
