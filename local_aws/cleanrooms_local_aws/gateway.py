@@ -18,7 +18,7 @@ from urllib.parse import quote
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from . import clean_rooms, clean_rooms_service, custom_resources, demo, emulator, functions, nested_stacks, roles, seed, stack_events
+from . import clean_rooms, clean_rooms_service, cloudformation, custom_resources, demo, emulator, functions, roles, seed, stack_events
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
 from .clean_rooms.settings import Settings
@@ -54,7 +54,7 @@ class Gateway:
         clean_rooms_service.install()  # it does not know Clean Rooms, nor its permissions
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
-        nested_stacks.install()  # nested stacks would delete what is to be kept, and leave what a failed create made
+        cloudformation.install()  # it evaluates conditions, nested stacks and change sets by less than templates hold
         roles.install()  # stacks would lose the permissions boundaries of their roles
         stack_events.install()  # stack events of one moment would have no order
 

@@ -1,5 +1,6 @@
 """Fixtures for stacks on the local AWS."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from local_aws_support import Stack
 @pytest.fixture
 def stack(local_aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A stack of the test's name, deleted at its end."""
-    stack = Stack(local_aws, request.node.name.replace("_", "-").replace("[", "-").rstrip("]"))
+    stack = Stack(local_aws, re.sub("[^a-z0-9]+", "-", request.node.name).strip("-"))
     yield stack
-    stack.delete()
+    if stack.id:
+        stack.delete()
 
 
 @pytest.fixture

@@ -70,21 +70,54 @@ def requests(record: Path) -> list[tuple[str, str | None]]:
     return [(request, id_) for request, id_ in map(json.loads, record.read_text().splitlines())]
 
 
+def _template_body(body: Mapping[str, Any] | str) -> dict[str, Any]:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return {"TemplateBody": text, "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]}
+
+
 class Stack:
     """A stack that is deployed as often as the test likes and deleted at its end."""
 
     def __init__(self, local_aws: LocalAws, name: str) -> None:
         self.name = name
         self.id = ""
+        self.prepared = 0
         self.client = local_aws.client("cloudformation")
 
-    def deploy(self, body: Mapping[str, Any]) -> str:
+    def deploy(self, body: Mapping[str, Any] | str, **options: Any) -> str:
         """Create or update it, and give the status in which it ends."""
-        request = {"TemplateBody": json.dumps(body), "Capabilities": ["CAPABILITY_IAM"]}
+        request = {**_template_body(body), **options}
         if self.id:
             self.client.update_stack(StackName=self.name, **request)
         else:
             self.id = self.client.create_stack(StackName=self.name, **request)["StackId"]
+        return self.wait()
+
+    def prepare(self, body: Mapping[str, Any] | str, **options: Any) -> dict[str, dict[str, Any]]:
+        """Make a change set, and give its changes, by logical ids, with property values."""
+        self.prepared += 1
+        type_ = "UPDATE" if self.id and self.status() != "REVIEW_IN_PROGRESS" else "CREATE"
+        request = {**_template_body(body), **options}
+        made = self.client.create_change_set(StackName=self.name, ChangeSetName=f"n{self.prepared}", ChangeSetType=type_, **request)
+        self.id = made["StackId"]
+        return self.changes(made["Id"])
+
+    def changes(self, change_set: str) -> dict[str, dict[str, Any]]:
+        """What a change set says of each resource, its contexts read."""
+        described = self.client.describe_change_set(ChangeSetName=change_set, IncludePropertyValues=True)
+        changes = {change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"] for change in described["Changes"]}
+        for change in changes.values():
+            change |= {name: json.loads(change[name]) for name in ("BeforeContext", "AfterContext") if name in change}
+        return changes
+
+    def execute(self, **options: Any) -> str:
+        """Execute the last change set, and give the status in which the stack ends."""
+        self.client.execute_change_set(StackName=self.name, ChangeSetName=f"n{self.prepared}", **options)
+        return self.wait()
+
+    def roll_back(self) -> str:
+        """Roll it back to its last stable state, and give the status in which it ends."""
+        self.client.rollback_stack(StackName=self.name)
         return self.wait()
 
     def delete(self) -> str:
@@ -93,7 +126,7 @@ class Stack:
 
     def wait(self) -> str:
         deadline = time.monotonic() + 30
-        while (status := self.status()).endswith("_IN_PROGRESS"):
+        while (status := self.status()).endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
             assert time.monotonic() < deadline, f"stack {self.name} is still {status}"
             time.sleep(0.05)
         return status

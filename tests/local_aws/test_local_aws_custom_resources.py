@@ -106,7 +106,7 @@ if len(open(event["ResourceProperties"]["Record"]).readlines()) < 3:
 
 
 def test_no_answer_fails_after_the_service_timeout(stack: Stack, record: Path) -> None:
-    assert stack.deploy(template(record, "pass", timeout=1)) == "ROLLBACK_COMPLETE"
+    assert stack.deploy(template(record, "pass", timeout=3)) == "ROLLBACK_COMPLETE"
     assert stack.reason().startswith("CloudFormation did not receive a response from your custom resource.")
 
 
