@@ -1,6 +1,7 @@
 """``python -m cleanrooms_local_aws``: the local AWS from the command line."""
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ def main(arguments: list[str]) -> int:
     """Do what the arguments say, and give the exit status."""
     options = _parser().parse_args(arguments)
     local_aws = LocalAws(options.folder)
+    _show_progress()
     try:
         match options.command:
             case "start":
@@ -41,7 +43,8 @@ def main(arguments: list[str]) -> int:
         _say(str(error))
         return 1
     except KeyboardInterrupt:
-        _say(f"Interrupted. What was begun may go on in the background: `python -m cleanrooms_local_aws stop --folder {options.folder}`")
+        stop = f" What was begun may go on in the background: `python -m cleanrooms_local_aws stop --folder {options.folder}`"
+        _say(f"Interrupted.{stop if local_aws.folder.exists() else ''}")
         return 130
     return 0
 
@@ -105,6 +108,13 @@ def _absolute(command: str) -> str:
     """The command, so that it is found from another folder as well."""
     found = shutil.which(command)
     return str(Path(found).absolute()) if found else command
+
+
+def _show_progress() -> None:
+    """Tell the user what takes a while, such as the installation of the emulator."""
+    logger = logging.getLogger(__package__)
+    logger.addHandler(logging.StreamHandler())
+    logger.setLevel(logging.INFO)
 
 
 def _say(message: str) -> None:
