@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ _PIP_SETTINGS: Final = frozenset(
 _PIP_ONLY_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OF_THE_APP: Final = frozenset(
     {f"{tool}_{name}" for tool in ("PIP", "UV") for name in ("CONSTRAINT", "OVERRIDE", "PREFIX", "TARGET")}
-    | {"PIP_ROOT", "PIP_USER", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON"}
+    | {"PIP_ROOT", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON"}
 )
 """Settings that choose the app's packages or where they go: neither is the emulator's."""
 _PROGRESS: Final = ("Collecting ", "Installing ", "Downloading ", "Prepared ", "Installed ")
@@ -122,7 +123,7 @@ def _pip_is_configured() -> bool:
     """Whether this environment's pip has been told of an index, a proxy or a certificate. One without pip was made by uv."""
     if any(os.environ.get(name) for name in _PIP_ONLY_VARIABLES):
         return True
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    listed = subprocess.run([sys.executable, "-P", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     return any(line.partition("=")[0].rpartition(".")[2] in _PIP_SETTINGS for line in listed.stdout.splitlines())
 
 
@@ -152,7 +153,7 @@ def _followed(process: "subprocess.Popen[str]") -> Iterator[str]:
     """The lines that a step prints, as they come; those that tell how far it is are logged."""
     for line in process.stdout or ():
         if line.startswith(_PROGRESS):
-            _log.info("  %s", line.partition(" (from ")[0].rstrip())
+            _log.info("  %s", re.split(" \\(from |: ", line)[0].rstrip())
         yield line.rstrip()
 
 
