@@ -104,9 +104,9 @@ def _commands(folder: Path) -> list[list[str]]:
             [*uv, "venv", "--no-project", "--python", sys.executable, str(folder)],
             [*uv, "pip", "install", "--color", "never", "--no-progress", "--python", str(_python(folder)), *options],
         ]
-    pip = [str(_python(folder)), "-I", "-u", "-m", "pip"]
+    pip = [str(_python(folder)), "-u", "-m", "pip"]
     return [
-        [sys.executable, "-I", "-m", "venv", str(folder)],
+        [sys.executable, "-m", "venv", str(folder)],
         [*pip, "install", "--no-input", "--no-user", "--progress-bar", "off", "--disable-pip-version-check", *options],
     ]
 
