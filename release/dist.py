@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from cleanrooms_local_aws.installation import REQUIREMENTS
 from cleanrooms_privacy_budget.asset import HANDLER, released_asset
 from privacy_budget_handler import __version__
 
@@ -27,6 +28,7 @@ NAME: Final = f"cleanrooms_privacy_budget-{__version__}"
 BILL: Final = f"{NAME}.dist-info/sboms/{HANDLER}.cdx.json"
 ASSET: Final = released_asset(ROOT, ROOT / "build" / "release").path
 ARCHIVE: Final = f"cleanrooms_privacy_budget/{ASSET.name}"
+EMULATOR: Final = f"{REQUIREMENTS.parent.name}/{REQUIREMENTS.name}"
 SUMS: Final = "SHA256SUMS"
 UV: Final = (sys.executable, "-m", "uv", "--quiet")
 SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
@@ -95,10 +97,10 @@ def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def check_contents(wheel: Path) -> None:
-    """The wheel holds every module of its packages, what tells that they are typed, this checkout's zip, licence and bill, and no more."""
+    """The wheel holds every module of its packages, what tells that they are typed, the emulator's pins, zip, licence and bill, no more."""
     packages = [ROOT / package for package in _project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
     expected = {path.relative_to(package.parent).as_posix() for package in packages for path in package.rglob("*.py")}
-    expected |= {f"{package.name}/py.typed" for package in packages}
+    expected |= {f"{package.name}/py.typed" for package in packages} | {EMULATOR}
     metadata = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     expected |= {f"{NAME}.dist-info/{name}" for name in metadata} | {BILL, ARCHIVE}
     with zipfile.ZipFile(wheel) as opened:

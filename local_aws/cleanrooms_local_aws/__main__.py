@@ -1,9 +1,11 @@
 """``python -m cleanrooms_local_aws``: the local AWS from the command line."""
 
 import argparse
+import logging
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,13 @@ def main(arguments: list[str]) -> int:
     """Do what the arguments say, and give the exit status."""
     options = _parser().parse_args(arguments)
     local_aws = LocalAws(options.folder)
+    _show_progress()
     try:
         match options.command:
+            case "stop" | "status" | "destroy" | "spend" if not local_aws.folder.exists():
+                start = f"python -m cleanrooms_local_aws start --folder {options.folder}"
+                _say(f"There is no local AWS in {options.folder}. Start one: `{start}`")
+                return int(options.command in ("status", "spend"))
             case "start":
                 _start(local_aws)
                 _say(_running(local_aws))
@@ -31,17 +38,21 @@ def main(arguments: list[str]) -> int:
                 local_aws.destroy()
                 _say(f"The local AWS in {options.folder} is gone.")
             case "spend":
+                _start(local_aws)
                 _say(_spend(local_aws, options.count))
             case "exec":
                 _start(local_aws)
-                if options.bootstrap:
-                    local_aws.bootstrap([_absolute(options.bootstrap)])
-                return _execute(local_aws, options.arguments)
+                environment = _with_node_modules(local_aws.environment)
+                cdk = _cdk(options.arguments, environment["PATH"])
+                if cdk:
+                    local_aws.bootstrap(cdk)
+                return _execute(options.arguments, environment)
     except LocalAwsError as error:
         _say(str(error))
         return 1
     except KeyboardInterrupt:
-        _say(f"Interrupted. What was begun may go on in the background: `python -m cleanrooms_local_aws stop --folder {options.folder}`")
+        stop = f" What was begun may go on in the background: `python -m cleanrooms_local_aws stop --folder {options.folder}`"
+        _say(f"Interrupted.{stop if local_aws.folder.exists() else ''}")
         return 130
     return 0
 
@@ -55,14 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "say whether it runs, and where"),
         ("destroy", "stop it and delete everything that it holds"),
         ("spend", "use up a part of the budget in the demo membership, as queries would"),
-        ("exec", "run a command against it, starting it where it does not run"),
+        ("exec", "run a command against it, starting it where it does not run; for the CDK CLI it is bootstrapped"),
     ):
         command = commands.add_parser(name, help=description, description=description)
         command.add_argument("--folder", type=Path, default=_FOLDER, help="where it keeps everything (default: %(default)s)")
         if name == "spend":
             command.add_argument("count", type=int, help="how many counts of a query, or uses of the table")
         if name == "exec":
-            command.add_argument("--bootstrap", metavar="CDK", help="the CDK CLI, to bootstrap with where that is not done yet")
             command.add_argument("arguments", metavar="COMMAND", nargs="+", help="the command, best put after --")
     return parser
 
@@ -92,19 +102,39 @@ def _spend(local_aws: LocalAws, count: int) -> str:
     return f"Spent {count} {counted or 'uses of the table'} of {template['arn']}."
 
 
-def _execute(local_aws: LocalAws, command: list[str]) -> int:
+def _with_node_modules(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which commands that npm installed for the project are found, as npm itself finds them."""
+    here = Path.cwd()
+    installed = [str(folder / "node_modules" / ".bin") for folder in (here, *here.parents) if (folder / "node_modules" / ".bin").is_dir()]
+    return {**environment, "PATH": os.pathsep.join((*installed, environment.get("PATH", os.defpath)))}
+
+
+def _cdk(command: list[str], path: str) -> list[str]:
+    """The CDK CLI that a command runs, so that it works in another folder as well; empty where it runs none, or bootstraps itself."""
+    program = Path(command[0]).name
+    by_npx = program == "npx" and "cdk" in command
+    if "bootstrap" in command or not (program == "cdk" or by_npx):
+        return []
+    found = shutil.which("cdk" if by_npx else command[0], path=path)
+    if found is None:
+        return command[: command.index("cdk") + 1] if by_npx else command[:1]
+    return [str(Path(found).absolute())]
+
+
+def _execute(command: list[str], environment: Mapping[str, str]) -> int:
     """Become the command, so that its exit status and signals are its own. Returns only where it cannot be run."""
     try:
-        os.execvpe(command[0], command, local_aws.environment)  # noqa: S606
+        os.execvpe(command[0], command, environment)  # noqa: S606
     except OSError as error:
         _say(f"The command {command[0]!r} could not be run: {error.strerror}.")
         return 127
 
 
-def _absolute(command: str) -> str:
-    """The command, so that it is found from another folder as well."""
-    found = shutil.which(command)
-    return str(Path(found).absolute()) if found else command
+def _show_progress() -> None:
+    """Tell the user what takes a while, such as the installation of the emulator."""
+    logger = logging.getLogger(__package__)
+    logger.addHandler(logging.StreamHandler())
+    logger.setLevel(logging.INFO)
 
 
 def _say(message: str) -> None:

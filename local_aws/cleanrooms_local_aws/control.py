@@ -18,6 +18,7 @@ from .account import ACCOUNT_ID, REGION, endpoint
 from .environment import environment
 from .errors import LocalAwsError
 from .folder import Folder
+from .installation import ensure_installed
 from .server import Server, find, only_one
 
 _SECONDS_TO_START: Final = 60.0
@@ -88,13 +89,17 @@ class LocalAws:
         return demo.read(self._folder)
 
     def start(self) -> None:
-        """Start the server where it does not run, and wait until it is ready. Raises LocalAwsError."""
+        """Start the server where it does not run, and wait until it is ready. Raises LocalAwsError.
+
+        The first start on a machine installs the emulator (module ``installation``), which needs the package index.
+        """
         self._folder.check()
+        python = ensure_installed()
         self.folder.mkdir(parents=True, exist_ok=True)
         with only_one(self._folder.starting) as starting:
             self._folder.prepare()
             if find(self._folder.server) is None:
-                self._spawn(starting)
+                self._spawn(python, starting)
             self._wait_until_ready()
 
     def stop(self) -> None:
@@ -157,7 +162,7 @@ class LocalAws:
             )
         return server
 
-    def _spawn(self, starting: int) -> None:
+    def _spawn(self, python: Path, starting: int) -> None:
         """Start the server in a session of its own, so that neither Ctrl-C nor the end of the terminal reaches it.
 
         It inherits the lock of those who start, until it has its own: were this process interrupted, another start would not
@@ -169,14 +174,24 @@ class LocalAws:
         quota = [] if self._requests_per_second is None else [str(self._requests_per_second)]
         with self._folder.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "cleanrooms_local_aws.gateway", str(self.folder), str(starting), *quota],
+                [str(python), "-P", "-s", "-m", "cleanrooms_local_aws.gateway", str(self.folder), str(starting), *quota],
                 pass_fds=(starting,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env=self._server_environment(),
                 start_new_session=True,
             )
+
+    def _server_environment(self) -> dict[str, str]:
+        """What leads the emulator's Python to this package, and to no other of this environment."""
+        link = self._folder.code / Path(__file__).parent.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(__file__).parent)
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # functions may run its Node.js
+        return {**inherited, "PYTHONPATH": str(self._folder.code), "PATH": path}
 
     def _reap(self) -> None:
         """Take note of the end of the server that this object started."""

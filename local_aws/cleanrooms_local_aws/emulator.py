@@ -5,6 +5,7 @@ It has no types and reads its settings while it is imported, so its modules are 
 
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -100,13 +101,13 @@ def check_pins(version: Callable[[str], str] = importlib.metadata.version, load:
     if found != PINNED_VERSION:
         raise LocalAwsError(
             f"The local AWS needs ministack {PINNED_VERSION}, got {found}."
-            f" Install the one that it was tested with: pip install ministack=={PINNED_VERSION}"
+            f" The emulator's environment was changed; delete it, and the next start makes it anew: rm -r {sys.prefix}"
         )
     missing = [name for name in NAMES if not _has(load, name)]
     if missing:
         raise LocalAwsError(
             f"ministack {found} lacks {', '.join(missing)}, which the local AWS needs."
-            f" Its installation is damaged; repair it: pip install --force-reinstall ministack=={PINNED_VERSION}"
+            f" The emulator's environment is damaged; delete it, and the next start makes it anew: rm -r {sys.prefix}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The one folder in which a local AWS keeps everything: settings, state, certificate, logs. Nothing is written outside of it."""
+"""The one folder in which a local AWS keeps everything: settings, state, certificate, logs. Only the emulator is installed elsewhere."""
 
 import json
 import shutil
@@ -85,6 +85,11 @@ class Folder:
         return self.path / "tmp"
 
     @property
+    def code(self) -> Path:
+        """What the server finds besides the emulator's environment: this package, by a link."""
+        return self.path / "code"
+
+    @property
     def runtime(self) -> Path:
         """What a Python function finds besides its own code: the AWS SDK, as in Lambda."""
         return self.path / "runtime"
@@ -111,7 +116,7 @@ class Folder:
         """Make what is to be in the folder; only one process at a time may do so."""
         write_atomically(self.marker, json.dumps({"format": FORMAT}).encode())
         (self.path / ".gitignore").write_text("*\n")
-        for directory in (self.state, self.objects, self.home, self.temporary, self.runtime, self.cdk, self.empty):
+        for directory in (self.state, self.objects, self.home, self.temporary, self.code, self.runtime, self.cdk, self.empty):
             directory.mkdir(exist_ok=True)
 
     def exists(self) -> bool:

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,20 @@ import pytest
 from cdk import ROOT
 from cleanrooms_local_aws import LocalAws
 
+MAKE = ("make", "-o", ".venv/.installed", "-o", "node_modules/.installed")
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, without what another make put into it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
 
 def make(folder: Path, *arguments: str, status: int = 0) -> str:
     """Run make in a copy of the repository, which must end with this status, and give what it printed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     ran = subprocess.run(
-        ["make", "-o", ".venv/.installed", "-o", "node_modules/.installed", *arguments],
+        [*MAKE, *arguments],
         cwd=folder,
-        env=environment,
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -70,3 +78,60 @@ def test_the_readmes_commands(copy: Path) -> None:
     assert "158 of 165 COUNT" in make(copy, "status")
     assert "make destroy" not in make(copy, "destroy")
     assert not (copy / ".local-aws").exists()
+
+
+def test_where_nothing_is_deployed_that_is_said_and_nothing_started(copy: Path) -> None:
+    """Neither the outputs of a deployment that is gone nor an empty local AWS is taken for what is deployed."""
+    (copy / "build").mkdir()
+    (copy / "build" / "outputs.json").write_text('{"PrivacyBudget-local": {"MembershipId": "42f2ed95-2bcd-45b9-ab5e-b21814476059"}}')
+    said = "Nothing is deployed: there is no embedded local AWS. Deploy to one: make deploy\n"
+    for target in ("status", "plan", "diff", "destroy", "local-stop"):
+        assert make(copy, target) == said
+    assert make(copy, "spend", status=2).startswith(said)
+    assert not (copy / ".local-aws").exists()
+    assert not (copy / "cdk.out").exists()
+
+
+@pytest.mark.parametrize("moment", ["Starting the local AWS in ", "Synthesis time: ", "deploying... "], ids=["start", "publish", "deploy"])
+def test_ctrl_c_ends_a_deployment_in_one_line(copy: Path, moment: str) -> None:
+    """Whatever runs at that moment: no traceback of the app, of the CLI or of Node.js."""
+    process = subprocess.Popen(
+        [*MAKE, "deploy"],
+        cwd=copy,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a terminal sends the signal to each process of it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+    with process:
+        assert process.stdout is not None
+        try:
+            assert any(moment in line for line in iter(process.stdout.readline, ""))
+            os.killpg(process.pid, signal.SIGINT)
+            rest = [line for line in process.stdout.read().splitlines() if line]
+        finally:
+            LocalAws(copy / ".local-aws").destroy()
+    assert rest[-1].startswith("make: *** [")
+    assert not [line for line in rest[:-1] if not line.startswith(("PrivacyBudget-local", "Interrupted."))]
+
+
+def test_ctrl_c_ends_a_synth_without_a_traceback() -> None:
+    """Whatever is being imported, also where the CDK CLI is not told to end."""
+    with subprocess.Popen(
+        [sys.executable, "-v", "app.py"],
+        cwd=ROOT,
+        env={**_environment(), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as app:
+        assert app.stderr is not None
+        assert any("import 'aws_cdk" in line or "aws_cdk/__init__" in line for line in iter(app.stderr.readline, ""))
+        app.send_signal(signal.SIGINT)
+        rest = app.stderr.read()
+    assert app.returncode == -signal.SIGINT
+    assert "Traceback" not in rest

@@ -47,6 +47,33 @@ def test_exec_runs_a_command_in_it(local_aws: LocalAws, monkeypatch: pytest.Monk
     assert unknown.stderr == "The command 'no-such-command' could not be run: No such file or directory.\n"
 
 
+def test_exec_finds_the_cdk_cli_of_the_project_and_bootstraps_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the folder that npm installed into, by the CLI's name, by its path and by npx; not for a command that bootstraps itself."""
+    installed = tmp_path / "app" / "node_modules" / ".bin"
+    installed.mkdir(parents=True)
+    below = tmp_path / "app" / "stacks"
+    below.mkdir()
+    for name in ("cdk", "npx"):
+        (installed / name).write_text(f'#!/bin/sh\necho "{name} $1 $2 in $(basename "$PWD")" >> "{tmp_path}/ran"\n')
+        (installed / name).chmod(0o755)
+
+    def ran(*command: str) -> list[str]:
+        (tmp_path / "ran").unlink(missing_ok=True)
+        cli = [sys.executable, "-m", "cleanrooms_local_aws", "exec", "--folder", str(tmp_path / "local-aws"), "--"]
+        subprocess.run([*cli, *command], cwd=below, check=True)
+        return (tmp_path / "ran").read_text().splitlines()
+
+    bootstrap = "cdk bootstrap aws://111122223333/us-east-1 in empty"
+    try:
+        assert ran("cdk", "deploy", "--all") == [bootstrap, "cdk deploy --all in stacks"]
+        assert ran("../node_modules/.bin/cdk", "diff", "A") == [bootstrap, "cdk diff A in stacks"]
+        assert ran("npx", "cdk", "deploy") == [bootstrap, "npx cdk deploy in stacks"]
+        assert ran("cdk", "bootstrap", "--force") == ["cdk bootstrap --force in stacks"]
+        assert ran("sh", "-c", "cdk synth --quiet") == ["cdk synth --quiet in stacks"]
+    finally:
+        LocalAws(tmp_path / "local-aws").destroy()
+
+
 def test_client_is_bound_to_it(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)

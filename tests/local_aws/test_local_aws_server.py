@@ -157,6 +157,15 @@ def test_failing_start_shows_the_log(fresh: LocalAws) -> None:
     assert not fresh.running
 
 
+@pytest.mark.parametrize(("name", "status"), [("stop", 0), ("destroy", 0), ("status", 1), ("spend", 1)])
+def test_where_there_is_none_that_is_said(tmp_path: Path, name: str, status: int) -> None:
+    arguments = ["3"] if name == "spend" else []
+    ran = subprocess.run([*command(name, Path("none")), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == status
+    assert ran.stderr == "There is no local AWS in none. Start one: `python -m cleanrooms_local_aws start --folder none`\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_process_id_of_another_process_is_no_server(tmp_path: Path) -> None:
     stale = tmp_path / "server.json"
     stale.write_text(json.dumps({"process_id": os.getpid(), "port": 1}))
