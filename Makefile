@@ -98,8 +98,7 @@ local-stop: setup ## Stop the embedded local AWS; its state stays for the next s
 
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest tests/lifecycle/test_model.py
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/lifecycle/test_model.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: lint
 lint: setup ## Run ruff and mypy --strict

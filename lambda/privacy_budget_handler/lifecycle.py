@@ -6,6 +6,7 @@ The rules come from the Clean Rooms user guide on privacy budget templates; docs
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from . import physical_id as physical_ids
 from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
@@ -70,6 +71,13 @@ def tag_change(present: Mapping[str, str], wanted: Mapping[str, str], ours: Set[
         set={key: value for key, value in wanted.items() if present.get(key) != value},
         remove=frozenset((ours & present.keys()) - wanted.keys()),
     )
+
+
+LOWERED_EPSILON_REMEDY: Final = (
+    f"To start a smaller budget on purpose, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW}): the template"
+    " is then deleted and created, and what was spent of it is forgotten. Otherwise put the old value back."
+)
+"""How to get what Clean Rooms refuses, which its own words do not say."""
 
 
 class Ownership(Enum):
@@ -147,14 +155,6 @@ def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, cons
         f"Changing {desired.identity} from {_reset_by(actual)} to {_reset_by(desired.budget)} needs a reset ({change.value}): {consumed}"
         f" would be forgotten. To accept that, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW});"
         " otherwise put the old value back."
-    )
-
-
-def lowered_epsilon_remedy(consumed: str) -> str:
-    """How a smaller budget is started on purpose, which the service's own refusal does not say."""
-    return (
-        f"To start a smaller budget on purpose, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW}): the"
-        f" template is deleted and created, and {consumed} is forgotten. Otherwise put the old value back."
     )
 
 

@@ -216,7 +216,11 @@ class Reconciler:
                 template = self._see(self.clean_rooms.update(template, desired.budget))
                 self.record.done.append(change.value)
             except (Refused, Conflict) as refusal:
-                self._refuse_unless_lowered_on_purpose(refusal, template, desired, may_reset)
+                if not lifecycle.lowers_epsilon(template.budget, desired.budget):
+                    raise
+                if not may_reset or self.stack.is_rolling_back() is not False:
+                    refusal.add_note(lifecycle.LOWERED_EPSILON_REMEDY)
+                    raise
                 change = Change.RECREATE
         if change is Change.RECREATE:
             return Outcome(physical_id, self._recreate(template, found, desired, tags, physical_id).attributes)
@@ -231,17 +235,6 @@ class Reconciler:
         consumed = self._what_is_consumed(template.identity, template.id)
         if consumed is not None:
             raise lifecycle.refused_reset(change, template.budget, desired, consumed)
-
-    def _refuse_unless_lowered_on_purpose(
-        self, refusal: Refused | Conflict, template: Template, desired: DesiredTemplate, may_reset: bool
-    ) -> None:
-        """Raise a refused edit again, unless the user accepts that a smaller budget begins anew; a rollback asks for none."""
-        consumed = self._what_is_consumed(template.identity, template.id)
-        if consumed is None or not lifecycle.lowers_epsilon(template.budget, desired.budget):
-            raise refusal
-        if not may_reset or self.stack.is_rolling_back() is not False:
-            refusal.add_note(lifecycle.lowered_epsilon_remedy(consumed))
-            raise refusal
 
     def _what_is_consumed(self, identity: Identity, template_id: str) -> str | None:
         """What has been consumed of a template's budget, in words; None where nothing has."""

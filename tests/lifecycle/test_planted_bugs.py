@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-import hypothesis
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import Phase
 
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 from cloudformation import Declared
-from histories import MEMBERSHIPS, Histories
+from histories import MEMBERSHIPS, Histories, run
 from privacy_budget_handler import answer, attempts, events, lifecycle, ownership, physical_id, protocol, reconciler
 from privacy_budget_handler.attempts import Requests
 from privacy_budget_handler.client import CleanRooms
@@ -46,8 +44,9 @@ def resets_without_asking(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reconciler, "_refuse_if_consumed", lambda *_: None)
 
 
-def recreates_for_any_refused_edit(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Reconciler, "_refuse_unless_lowered_on_purpose", lambda *_: None)
+def recreates_in_a_rollback(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(StackStatus, "is_rolling_back", lambda *_: False)
+    patch.setattr(lifecycle, "lowers_epsilon", lambda *_: True)
 
 
 def never_finds_behind_an_id(patch: pytest.MonkeyPatch) -> None:
@@ -151,7 +150,7 @@ CAUGHT: Final[dict[Plant, str]] = {
     deletes_for_any_request: "of another request's create|though it was there before the deploy",
     says_that_nothing_was_created: "is left of|that created nothing changed something",
     resets_without_asking: "with what was spent of it|was filled up",
-    recreates_for_any_refused_edit: "with what was spent of it|was deleted by",
+    recreates_in_a_rollback: "with what was spent of it|was deleted by|sticks",
     never_finds_behind_an_id: "is left of|a clean deploy of",
     tags_nothing: "is left of|a clean deploy of|is stuck",
     makes_every_adoption_final: "which did not make it|by a rollback|with what was spent of it",
@@ -176,17 +175,8 @@ CAUGHT: Final[dict[Plant, str]] = {
 def test_a_planted_bug_is_caught(plant: Plant, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     monkeypatch.setattr(Histories, "counts", type(Histories.counts)())
-    quickly = settings(
-        max_examples=2000,
-        stateful_step_count=25,
-        deadline=None,
-        database=None,
-        print_blob=False,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
     with pytest.raises(AssertionError, match=rule):
-        run_state_machine_as_test(hypothesis.seed(1)(Histories), settings=quickly)
+        run(Histories, seed=1, histories=2000, phases=[Phase.generate])
 
 
 def test_a_recreation_that_puts_nothing_back_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,18 @@ A step is an operation on a stack, or a part of one, a query, a change behind th
 every history the faults are over, and each stack must deploy once more and go without a trace.
 """
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar, Final
 
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.internal.conjecture import providers
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import aftermath
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
@@ -22,6 +27,8 @@ from quick_rooms import Failure, Trouble
 from stack import access_budget, differential_privacy, tags
 from witness import Identity, identity, identity_of
 from world import Counts, World
+
+NO_CONSTANTS: Final = copy.deepcopy(providers._local_constants)
 
 MEMBERSHIPS: Final = ("11111111-1111-4222-8333-444444444444", "22222222-1111-4222-8333-444444444444")
 LOGICAL_IDS: Final = ("A", "B", "C")
@@ -192,6 +199,25 @@ def _budget_edited(present: dict[str, Declared], of: Identity, variant: int) -> 
         logical_id: replace(held, properties={**held.properties, **budget}) if identity_of(held.sent) == of else held
         for logical_id, held in present.items()
     }
+
+
+def run(machine: type[RuleBasedStateMachine], seed: int, histories: int, phases: Sequence[Phase]) -> None:
+    """Try so many histories, drawn by the seed alone. Raises AssertionError with the journal of one that breaks a promise."""
+    # Hypothesis draws now and then what stands as a constant in any loaded module: other modules, other histories.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(providers, "_get_local_constants", lambda: NO_CONSTANTS)
+        run_state_machine_as_test(
+            hypothesis.seed(seed)(machine),
+            settings=settings(
+                max_examples=histories,
+                stateful_step_count=25,
+                deadline=None,
+                database=None,
+                print_blob=False,
+                phases=phases,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
 
 
 class Histories(RuleBasedStateMachine):
