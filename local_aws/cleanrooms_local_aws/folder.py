@@ -9,7 +9,7 @@ from typing import Final
 from .emulator import PINNED_VERSION
 from .errors import LocalAwsError
 
-FORMAT: Final = f"1, ministack {PINNED_VERSION}"
+FORMAT: Final = f"2, ministack {PINNED_VERSION}"
 """What the state in a folder depends on; folders of another format are refused."""
 
 
@@ -63,6 +63,11 @@ class Folder:
     def clean_rooms(self) -> Path:
         """What Clean Rooms holds."""
         return self.state / "clean-rooms.json"
+
+    @property
+    def cloud_trail(self) -> Path:
+        """CloudTrail's events, one a line."""
+        return self.state / "cloud-trail.jsonl"
 
     @property
     def objects(self) -> Path:
