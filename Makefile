@@ -78,8 +78,9 @@ plan: setup ## Say what a deploy would do to each budget, and to what was spent 
 	@$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out
 
 .PHONY: spend
-spend: setup ## Use up part of the local budget, as queries would (COUNT=5)
-	@$(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5)
+spend: setup ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
+	@$(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5) $(if $(MEMBERSHIP),--membership $(MEMBERSHIP)) \
+		$(if $(TEMPLATE),--template $(TEMPLATE))
 
 .PHONY: local-stop
 local-stop: setup ## Stop the embedded local AWS; its state stays for the next start

@@ -76,7 +76,7 @@ class Folder:
 
     @property
     def demo(self) -> Path:
-        """The ids of the demo collaboration and membership."""
+        """The ids of the demo's memberships and tables."""
         return self.path / "demo.json"
 
     @property
