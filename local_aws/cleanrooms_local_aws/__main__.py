@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
             case "destroy":
                 local_aws.destroy()
                 _say(f"The local AWS in {options.folder} is gone.")
+            case "demo":
+                print(_demo(local_aws))  # noqa: T201
             case "spend":
                 _say(_spend(local_aws, options))
             case "exec":
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         ("stop", "stop it; what it holds is kept for the next start"),
         ("status", "say whether it runs, and where"),
         ("destroy", "stop it and delete everything that it holds"),
+        ("demo", "show the ids of the demo's memberships and tables"),
         ("spend", "use up a part of a budget, as queries would; by default that of the demo membership"),
         ("exec", "run a command against it, starting it where it does not run"),
     ):
@@ -83,6 +87,11 @@ def _running(local_aws: LocalAws) -> str:
         f"The local AWS runs at {local_aws.endpoint} as process {local_aws.process_id},"
         f" account {local_aws.account_id}, region {local_aws.region}."
     )
+
+
+def _demo(local_aws: LocalAws) -> str:
+    """List what an app can be tried on. Raises LocalAwsError."""
+    return "\n".join(f"{name.replace('_', ' '):30}{value}" for name, value in asdict(local_aws.demo).items())
 
 
 def _spend(local_aws: LocalAws, options: argparse.Namespace) -> str:
