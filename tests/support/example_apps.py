@@ -92,7 +92,7 @@ def deploys(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
     ran = _run(
         [str(CLI), *commands(name, values)[0][1:], *options, "--no-notices", "--no-version-reporting"],
         ROOT,
-        _environment(local_aws),
+        environment(local_aws),
     )
     assert ran.status == 0, ran.text
     found: dict[str, dict[str, str]] = json.loads(outputs.read_text())
@@ -117,10 +117,10 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
             options += ["--require-approval", "never"] if command[1] == "deploy" else ["--force"]
         elif command[0] == "python":
             options = ["--folder", str(local_aws.folder)]
-        yield Step(command, _run([*command, *options], ROOT, _environment(local_aws)))
+        yield Step(command, _run([*command, *options], ROOT, environment(local_aws)))
 
 
-def _environment(local_aws: LocalAws) -> dict[str, str]:
+def environment(local_aws: LocalAws) -> dict[str, str]:
     """This machine with the local AWS, and with this checkout's tools."""
     tools = os.pathsep.join((str(Path(sys.executable).parent), str(CLI.parent), os.environ["PATH"]))
     impatient = f"--require {Path(__file__).with_name('impatient.cjs')}"
