@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import emulator
+from .folder import write_atomically
 
 DAYS_KEPT: Final = 90
 EVENTS_KEPT: Final = 50_000
@@ -71,7 +72,7 @@ class CloudTrail:
         if self._file.exists():
             oldest = self._clock() - DAYS_KEPT * 86_400
             self._events.extend(event for event in _read(self._file) if _epoch(event) >= oldest)
-            self._file.write_text("".join(f"{json.dumps(event)}\n" for event in self._events))
+            write_atomically(self._file, "".join(f"{json.dumps(event)}\n" for event in self._events).encode())
 
     def record(
         self,

@@ -92,7 +92,7 @@ def test_it_deploys_and_goes_as_its_docstring_says(
     if name in ("nested_stack", "shared_provider"):
         values |= {"sales": values["test"], "research": values["production"]}
     deployed = False
-    for step in follows(bootstrapped, name, values, tmp_path):
+    for step in follows(bootstrapped, name, values, tmp_path):  # each command is run when it is asked for
         succeeds(step)
         deployed = deployed or stacks(bootstrapped) > before
     assert deployed
@@ -104,12 +104,20 @@ def test_it_deploys_and_goes_as_its_docstring_says(
 def test_a_template_made_by_hand_is_adopted_and_stays(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
-    arn = made_by_hand(bootstrapped.client("cleanrooms"), values["membership"])["arn"]
-    deploy, destroy = follows(bootstrapped, "adoption", values, tmp_path)
+    """Its ARN, its foreign tags and what was spent of it stay as they are."""
+    rooms = bootstrapped.client("cleanrooms")
+    arn = made_by_hand(rooms, values["membership"], team="legal")["arn"]
+    bootstrapped.spend(values["membership"], None, 5)
+    steps = follows(bootstrapped, "adoption", values, tmp_path)
+    deploy = next(steps)
     succeeds(deploy)
     assert f"Adoption.TemplateArn = {arn}" in deploy.ran.text
-    succeeds(destroy)
-    assert [template["arn"] for template in templates()] == [arn]
+    (adopted,) = templates()
+    assert (adopted["arn"], adopted["tags"]["team"], spent(rooms, adopted)) == (arn, "legal", 5)
+    assert "stack/Adoption/" in adopted["tags"]["cleanrooms-privacy-budget:owner"]
+    succeeds(next(steps))
+    assert templates() == [adopted]
+    assert spent(rooms, adopted) == 5
 
 
 def test_a_reset_is_refused_accepted_and_refused_again(

@@ -92,7 +92,7 @@ def test_the_command_spends_from_the_demo_membership_unless_told_otherwise(
 def test_what_cannot_be_spent_is_said(local_aws: LocalAws) -> None:
     for arguments, told in (
         ((), f"Membership {local_aws.demo.membership_id} does not have a privacy budget template to spend from. Deploy one first."),
-        (("--template", UNKNOWN), "No membership has a privacy budget template to spend from. Deploy one first."),
+        (("--template", UNKNOWN), "No membership has a privacy budget template"),
         (("--membership", UNKNOWN), f"There is no membership {UNKNOWN}. There are {local_aws.demo.membership_id}, "),
     ):
         ran = run(local_aws, "7", *arguments)
@@ -101,7 +101,7 @@ def test_what_cannot_be_spent_is_said(local_aws: LocalAws) -> None:
 
 
 def test_one_of_several_templates_must_be_named(local_aws: LocalAws, rooms: Any, first: dict[str, Any], second: dict[str, Any]) -> None:
-    with pytest.raises(LocalAwsError, match=rf"Name the privacy budget template to spend from. There are {first['id']}, {second['id']}"):
+    with pytest.raises(LocalAwsError, match=rf"Name the privacy budget template to spend from. There are .*{first['id']}, {second['id']}"):
         local_aws.spend(None, None, 1)
     with pytest.raises(LocalAwsError, match=f"does not have a privacy budget template {second['id']}. There are {first['id']}"):
         local_aws.spend(local_aws.demo.membership_id, second["id"], 1)
