@@ -89,8 +89,14 @@ plan: setup ## Say what a deploy would do to each budget, and to what was spent 
 		$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out
 
 .PHONY: spend
-spend: setup ## Use up part of the local budget, as queries would (COUNT=5)
-	@$(call WITHOUT_LOCAL,1); $(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5)
+spend: setup ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
+	@$(call WITHOUT_LOCAL,1); $(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5) $(if $(MEMBERSHIP),--membership $(MEMBERSHIP)) \
+		$(if $(TEMPLATE),--template $(TEMPLATE))
+
+.PHONY: compare
+compare: setup ## Change the refresh of a spent budget by the native type and by this construct, side by side
+	@FOLDER=build/compare; export FOLDER; trap '$(BIN)/python -m cleanrooms_local_aws destroy --folder $$FOLDER' EXIT; \
+	$(BIN)/python -m cleanrooms_local_aws exec --folder $$FOLDER --bootstrap $(CDK) -- sh examples/native_type.sh
 
 .PHONY: local-stop
 local-stop: setup ## Stop the embedded local AWS; its state stays for the next start

@@ -9,7 +9,10 @@ Deploy with the id of your membership, and the ARNs of its two configured table 
         -c membership=<membership id> -c sales=<association ARN> -c trial=<association ARN>
 
 Deleting an access budget makes its table unlimited. So the one of ``sales`` stays when it leaves the stack, which is the default, and
-the one of ``trial``, whose table is to be unlimited afterwards, goes.
+the one of ``trial``, whose table is to be unlimited afterwards, goes::
+
+    cdk destroy --app "python examples/access_budgets.py" \
+        -c membership=<membership id> -c sales=<association ARN> -c trial=<association ARN>
 """
 
 import aws_cdk as cdk

@@ -10,7 +10,9 @@ a deployment fails, and names the template that is in the way.
        cdk deploy --app "python examples/adoption.py" -c membership=<membership id>
 
 3. The next update, such as another epsilon, makes the adoption final. Until then a stack that deletes the template hands it back
-   instead, as it was tagged before.
+   instead, as it was tagged before. Here it stays when the stack is destroyed, which is the default:
+
+       cdk destroy --app "python examples/adoption.py" -c membership=<membership id>
 
 ``OnExisting.ADOPT`` may stay: it does nothing about a template that is the stack's own.
 """

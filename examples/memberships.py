@@ -11,7 +11,12 @@ Rooms reads it:
         -c database=<Glue database> -c table=<Glue table> -c columns=<name,name> -c role=<role ARN>
 
 Clean Rooms deletes no membership that has a template left. So the templates go with the memberships here, and what was spent goes
-with them; termination protection is there lest that happens by accident.
+with them; termination protection is there lest that happens by accident. Where it is meant, take the protection off first:
+
+    aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name Memberships
+
+    cdk destroy --app "python examples/memberships.py" -c partner=<account id> \
+        -c database=<Glue database> -c table=<Glue table> -c columns=<name,name> -c role=<role ARN>
 """
 
 import aws_cdk as cdk

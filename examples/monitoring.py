@@ -9,7 +9,10 @@ whether it wants these:
 
     cdk deploy --app "python examples/monitoring.py" -c membership=<membership id> -c sales=<association ARN> -c mail=<address>
 
-The dashboard is in CloudWatch's console, under the name that the output gives.
+The dashboard is in CloudWatch's console, under the name that the output gives. The templates stay when the monitor goes with its
+stack:
+
+    cdk destroy --app "python examples/monitoring.py" -c membership=<membership id> -c sales=<association ARN> -c mail=<address>
 """
 
 import aws_cdk as cdk

@@ -7,6 +7,10 @@ by ``provider=``, so that there is one function, and each nested stack holds its
 Deploy with the ids of two memberships:
 
     cdk deploy --app "python examples/nested_stack.py" -c sales=<membership id> -c research=<membership id>
+
+The templates stay when the stacks are destroyed:
+
+    cdk destroy --app "python examples/nested_stack.py" -c sales=<membership id> -c research=<membership id>
 """
 
 import aws_cdk as cdk

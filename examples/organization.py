@@ -7,6 +7,9 @@ Needs what ``make template`` wrote, and the credentials of the management accoun
 
 Each stack has a bucket with the function's zip, which the whole organisation may read, since Lambda takes code from its own region only,
 and a stack set that makes the provider in that region of every account below the organisational units, those that join later included.
+The embedded local AWS has no StackSets: there, in its region us-east-1, this deployment ends with "Unrecognized resource types:
+[AWS::CloudFormation::StackSet]".
+
 No value differs between the accounts of a stack set: overridden ones would not reach an account that joins later.
 """
 

@@ -4,9 +4,13 @@ Use it where a budget must get another refresh (or an access budget other limits
 refused by default. Here the command line accepts it, so that the code never does: the deployment after the next cannot lose anything
 by an oversight.
 
-1. The budget stands, and partners have queried:
+1. The budget is there, and partners query:
 
        cdk deploy --app "python examples/reset_on_purpose.py" -c membership=<membership id>
+
+   The local AWS has no queries; there, use up a part of the budget yourself:
+
+       python -m cleanrooms_local_aws spend 7 --membership <membership id>
 
 2. Another refresh is refused. The error says how much was spent and would be forgotten:
 
@@ -16,7 +20,13 @@ by an oversight.
 
        cdk deploy --app "python examples/reset_on_purpose.py" -c membership=<membership id> -c refresh=CALENDAR_MONTH -c reset=ALLOW
 
-4. Deploy once more as in step 2. Nothing happens to the budget, and the next reset is refused again.
+4. Deploy once more as in step 2. Nothing happens to the budget, and the next reset is refused again:
+
+       cdk deploy --app "python examples/reset_on_purpose.py" -c membership=<membership id> -c refresh=CALENDAR_MONTH
+
+The template stays when the stack is destroyed:
+
+    cdk destroy --app "python examples/reset_on_purpose.py" -c membership=<membership id>
 """
 
 import aws_cdk as cdk

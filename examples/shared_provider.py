@@ -8,7 +8,9 @@ Deploy with the ids of two memberships; the provider goes first:
 
     cdk deploy --all --app "python examples/shared_provider.py" -c sales=<membership id> -c research=<membership id>
 
-The provider must outlive the budgets: without its function they can be neither changed nor deleted.
+The provider must outlive the budgets: without its function they can be neither changed nor deleted. So it is destroyed last:
+
+    cdk destroy --all --app "python examples/shared_provider.py" -c sales=<membership id> -c research=<membership id>
 """
 
 import aws_cdk as cdk

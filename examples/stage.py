@@ -8,7 +8,9 @@ Deploy with the ids of the two memberships, first to test and then to production
     cdk deploy "Test/*" --app "python examples/stage.py" -c test=<membership id> -c production=<membership id>
     cdk deploy "Production/*" --app "python examples/stage.py" -c test=<membership id> -c production=<membership id>
 
-The budget of test is deleted with its stack. That of production stays in Clean Rooms, which is the default.
+The budget of test is deleted with its stack. That of production stays in Clean Rooms, which is the default:
+
+    cdk destroy "*/*" --app "python examples/stage.py" -c test=<membership id> -c production=<membership id>
 """
 
 from typing import Any

@@ -1,3 +1,5 @@
+# Needs Terraform, which this repository does not bring: its tests read this file and compare it with the templates that it deploys.
+
 variable "template_folder" {
   description = "What `make template` wrote: the provider's template and its zip"
   type        = string

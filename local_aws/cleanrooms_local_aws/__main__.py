@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -37,9 +38,11 @@ def main(arguments: list[str]) -> int:
             case "destroy":
                 local_aws.destroy()
                 _say(f"The local AWS in {options.folder} is gone.")
+            case "demo":
+                print(_demo(local_aws))  # noqa: T201
             case "spend":
                 _start(local_aws)
-                _say(_spend(local_aws, options.count))
+                _say(_spend(local_aws, options))
             case "exec":
                 _start(local_aws)
                 environment = _with_node_modules(local_aws.environment)
@@ -65,13 +68,19 @@ def _parser() -> argparse.ArgumentParser:
         ("stop", "stop it; what it holds is kept for the next start"),
         ("status", "say whether it runs, and where"),
         ("destroy", "stop it and delete everything that it holds"),
-        ("spend", "use up a part of the budget in the demo membership, as queries would"),
+        ("demo", "show the ids of the demo's memberships and tables"),
+        ("spend", "use up a part of a budget, as queries would; by default that of the demo membership"),
         ("exec", "run a command against it, starting it where it does not run; for the CDK CLI it is bootstrapped"),
     ):
         command = commands.add_parser(name, help=description, description=description)
         command.add_argument("--folder", type=Path, default=_FOLDER, help="where it keeps everything (default: %(default)s)")
         if name == "spend":
-            command.add_argument("count", type=int, help="how many counts of a query, or uses of the table")
+            command.add_argument("count", type=int, help="how many aggregations of queries, or uses of the table")
+            command.add_argument(
+                "--membership", metavar="ID", help="whose template (default: the demo membership's, or the named template's)"
+            )
+            command.add_argument("--template", metavar="ID|ARN", help="which template (default: the membership's only one)")
+            command.add_argument("--aggregation", metavar="TYPE", help="of which type of aggregation (default: COUNT)")
         if name == "exec":
             command.add_argument("arguments", metavar="COMMAND", nargs="+", help="the command, best put after --")
     return parser
@@ -90,16 +99,17 @@ def _running(local_aws: LocalAws) -> str:
     )
 
 
-def _spend(local_aws: LocalAws, count: int) -> str:
-    """Spend from the first template of the demo membership, and say so. Raises LocalAwsError."""
-    membership = local_aws.demo.membership_id
-    listed = local_aws.client("cleanrooms").list_privacy_budget_templates(membershipIdentifier=membership)
-    if not listed["privacyBudgetTemplateSummaries"]:
-        raise LocalAwsError(f"Membership {membership} has no privacy budget template to spend from. Deploy one first.")
-    template = listed["privacyBudgetTemplateSummaries"][0]
-    counted = "COUNT" if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None
-    local_aws.spend(membership, template["id"], count, counted)
-    return f"Spent {count} {counted or 'uses of the table'} of {template['arn']}."
+def _demo(local_aws: LocalAws) -> str:
+    """List what an app can be tried on. Raises LocalAwsError."""
+    return "\n".join(f"{name.replace('_', ' '):30}{value}" for name, value in asdict(local_aws.demo).items())
+
+
+def _spend(local_aws: LocalAws, options: argparse.Namespace) -> str:
+    """Spend from a template, and say so. Raises LocalAwsError."""
+    demo = local_aws.demo.membership_id if options.template is None else None
+    summary = local_aws.spend(options.membership or demo, options.template, options.count, options.aggregation)
+    unit = (options.aggregation or "COUNT") if summary["type"] == "DIFFERENTIAL_PRIVACY" else "uses of the table"
+    return f"Spent {options.count} {unit} of {summary['privacyBudgetTemplateArn']}."
 
 
 def _with_node_modules(environment: Mapping[str, str]) -> dict[str, str]:

@@ -143,15 +143,19 @@ class LocalAws:
         if done.returncode != 0:
             raise LocalAwsError(f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stdout.rstrip()}")
 
-    def spend(self, membership_id: str, template_id: str, count: int, aggregation: str | None = None) -> dict[str, Any]:
+    def spend(self, membership_id: str | None, template_id: str | None, count: int, aggregation: str | None = None) -> dict[str, Any]:
         """Use up a part of a template's budget, as queries would, and give what ListPrivacyBudgets then says of it.
 
-        ``count`` is a number of uses of the table or, for differential privacy, of aggregations of the given type, say ``COUNT``.
-        Raises LocalAwsError where that is not to be had.
+        ``template_id`` is an id or an ARN; None is the membership's only template. Without ``membership_id`` the template is looked for
+        in every membership. ``count`` is a number of uses of the table or, for differential privacy, of aggregations of the given
+        type, ``COUNT`` by default. Raises LocalAwsError where that is not to be had.
         """
-        from .clients import spend  # noqa: PLC0415
+        from .clients import find_template, spend  # noqa: PLC0415
 
-        return spend(self.endpoint, self._folder.certificate, membership_id, template_id, count, aggregation)
+        template = find_template(self.client("cleanrooms"), membership_id, template_id)
+        if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY":
+            aggregation = aggregation or "COUNT"
+        return spend(self.endpoint, self._folder.certificate, template["membershipId"], template["id"], count, aggregation)
 
     def _server(self) -> Server:
         server = find(self._folder.server)

@@ -1,4 +1,4 @@
-"""A collaboration and a membership to try things with; a template cannot stand without them."""
+"""Memberships and tables to try things with; a template cannot stand without them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,7 +13,11 @@ class Demo:
     collaboration_id: str
     membership_id: str
     table_association_arn: str
-    """A configured table association of the membership; the local Clean Rooms knows it by its ARN alone."""
+    """A configured table association of the membership."""
+    second_table_association_arn: str
+    """Another one of the same membership."""
+    second_membership_id: str
+    """A membership in a collaboration of its own."""
 
 
 def read(folder: Folder) -> Demo:

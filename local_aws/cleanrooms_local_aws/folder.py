@@ -9,7 +9,7 @@ from typing import Final
 from .emulator import PINNED_VERSION
 from .errors import LocalAwsError
 
-FORMAT: Final = f"1, ministack {PINNED_VERSION}"
+FORMAT: Final = f"2, ministack {PINNED_VERSION}"
 """What the state in a folder depends on; folders of another format are refused."""
 
 
@@ -65,13 +65,18 @@ class Folder:
         return self.state / "clean-rooms.json"
 
     @property
+    def cloud_trail(self) -> Path:
+        """CloudTrail's events, one a line."""
+        return self.state / "cloud-trail.jsonl"
+
+    @property
     def objects(self) -> Path:
         """The objects in S3."""
         return self.path / "s3"
 
     @property
     def demo(self) -> Path:
-        """The ids of the demo collaboration and membership."""
+        """The ids of the demo's memberships and tables."""
         return self.path / "demo.json"
 
     @property

@@ -18,7 +18,23 @@ from urllib.parse import quote
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from . import clean_rooms, clean_rooms_service, cloudformation, custom_resources, demo, emulator, functions, roles, seed, stack_events
+from . import (
+    clean_rooms,
+    clean_rooms_service,
+    cloud_trail,
+    cloudformation,
+    custom_resources,
+    demo,
+    emulator,
+    functions,
+    native_replacements,
+    native_resources,
+    resource_tags,
+    roles,
+    seed,
+    stack_events,
+    stack_roles,
+)
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
 from .clean_rooms.settings import Settings
@@ -51,7 +67,14 @@ class Gateway:
         """Close the emulator's gaps against the live services."""
         emulator.check_pins()
         clean_rooms.install(settings)  # it has no privacy budgets
-        clean_rooms_service.install()  # it does not know Clean Rooms, nor its permissions
+        trail = cloud_trail.CloudTrail(self._folder.cloud_trail)
+        trail.load()
+        cloud_trail.install(trail)  # its history of events has neither sessions of roles nor answers
+        rooms = clean_rooms_service.CleanRoomsService(trail)
+        rooms.install()  # it does not know Clean Rooms, nor its permissions
+        resource_tags.install()  # its tagging API does not list what is in Clean Rooms
+        stack_roles.install()  # stacks would forget whose role they act by
+        native_replacements.install(native_resources.install(rooms))  # it has no types of Clean Rooms, and creates before it deletes
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
         cloudformation.install()  # it evaluates conditions, nested stacks and change sets by less than templates hold

@@ -16,6 +16,10 @@ and deploy with the CLI that you deploy with::
         )
         assert len(held["privacyBudgetTemplateSummaries"]) == 1
 
+``local_aws.spend`` uses up a part of any budget, as queries would::
+
+    local_aws.spend(local_aws.demo.membership_id, None, 7)
+
 The environment leads every AWS SDK and the CDK CLI to the local AWS, never to an account of yours. Stacks, and what they made, stand
 until the end of the session or until the test deletes them; a membership can hold one differential-privacy template only.
 """
@@ -29,7 +33,7 @@ from . import LocalAws
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS for the session, with the demo membership in it."""
+    """A local AWS for the session, with the demo's memberships and tables in it."""
     started = LocalAws(tmp_path_factory.mktemp("local-aws"))
     try:
         started.start()

@@ -1,29 +1,16 @@
-"""The main examples, deployed by the commands that their docstrings give."""
+"""What stands in stacks and in Clean Rooms once an example is deployed; that each goes as it came is test_examples_as_written.py."""
 
 from typing import Any
 
 from cdk import Cdk
-from deployed_rooms import held, made_by_hand, new_membership, spent
+from deployed_rooms import held, new_membership
 from example_apps import deploys
-
-OWNER = "cleanrooms-privacy-budget:owner"
 
 
 def types(cdk: Cdk, stack: str) -> list[str]:
     """The types of a stack's resources."""
     found = cdk.local_aws.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
     return [resource["ResourceType"] for resource in found]
-
-
-def test_differential_privacy(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
-    membership, _ = memberships
-    outputs = deploys(cdk.local_aws, "differential_privacy", {"membership": membership}, cdk.folder)["DifferentialPrivacy"]
-    (template,) = held(rooms, membership)
-    assert outputs["TemplateArn"] == template["arn"]
-    assert template["parameters"]["differentialPrivacy"] == {"epsilon": 3, "usersNoisePerQuery": 30}
-    assert template["tags"]["team"] == "privacy"
-    cdk.deletes("DifferentialPrivacy")
-    assert held(rooms, membership) == [template]
 
 
 def test_shared_provider(cdk: Cdk, rooms: Any) -> None:
@@ -53,22 +40,3 @@ def test_nested_stack(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
     assert outputs == {"SalesTemplateArn": of_sales["arn"], "ResearchTemplateArn": of_research["arn"]}
     cdk.deletes("NestedBudgets")
     assert (held(rooms, sales), held(rooms, research)) == ([of_sales], [of_research])
-
-
-def test_adoption(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
-    """What was made by hand, and spent, keeps its ARN and its ledger when the stack takes it over, and when the stack goes."""
-    membership, _ = memberships
-    arn = made_by_hand(rooms, membership, team="legal")["arn"]
-    (found,) = held(rooms, membership)
-    cdk.local_aws.spend(membership, found["id"], 5, "COUNT")
-
-    assert deploys(cdk.local_aws, "adoption", {"membership": membership}, cdk.folder)["Adoption"]["TemplateArn"] == arn
-    (adopted,) = held(rooms, membership)
-    assert adopted["tags"]["team"] == "legal"
-    assert "stack/Adoption/" in adopted["tags"][OWNER]
-    assert adopted["parameters"] == found["parameters"]
-    assert spent(rooms, adopted) == 5
-
-    cdk.deletes("Adoption")
-    assert held(rooms, membership) == [adopted]
-    assert spent(rooms, adopted) == 5

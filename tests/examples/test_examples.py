@@ -34,6 +34,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "role": "arn:aws:iam::111122223333:role/reader",
     },
     "monitoring": {"membership": ROOM, "sales": table(ROOM, "sales"), "mail": "privacy@example.com"},
+    "native_type": {"native": ROOM, "ours": OTHER_ROOM},
     "nested_stack": {"sales": ROOM, "research": OTHER_ROOM},
     "reset_on_purpose": {"membership": ROOM},
     "shared_provider": {"sales": ROOM, "research": OTHER_ROOM},
@@ -89,7 +90,8 @@ def test_the_table_of_examples_names_each() -> None:
 @pytest.mark.parametrize("name", HERE)
 def test_its_commands_run_the_example(name: str, assemblies: dict[str, list[Assembly]]) -> None:
     for command in commands(name, VALUES[name]):
-        assert command[:2] == ["cdk", "deploy"]
+        assert command[0] == "cdk"
+        assert command[1] in ("deploy", "destroy")
         assert command[command.index("--app") + 1] == f"python examples/{name}.py"
     assert assemblies[name]
     for assembly in assemblies[name]:
@@ -195,6 +197,16 @@ def test_monitoring(assemblies: dict[str, list[Assembly]]) -> None:
     assert sorted(alarm["MetricName"] for alarm in alarms) == ["Errors", "RemainingFraction", "RemainingFraction"]
     assert [alarm["AlarmActions"] for alarm in alarms] == [[{"Ref": topic}]] * 3
     assert len(resources(template, "AWS::CloudWatch::Dashboard")) == 1
+
+
+def test_native_type(assemblies: dict[str, list[Assembly]]) -> None:
+    for assembly, refresh in zip(assemblies["native_type"], ("NONE", "CALENDAR_MONTH"), strict=True):
+        (native,) = resources(assembly.templates["Native"], "AWS::CleanRooms::PrivacyBudgetTemplate").values()
+        (ours,) = resources(assembly.templates["Ours"]).values()
+        for name in ("PrivacyBudgetType", "AutoRefresh", "Parameters"):
+            assert native["Properties"][name] == ours["Properties"][name]
+        assert native["Properties"]["AutoRefresh"] == refresh
+        assert ours["DeletionPolicy"] == DELETED
 
 
 def test_nested_stack(assemblies: dict[str, list[Assembly]]) -> None:

@@ -134,12 +134,20 @@ class Stack:
     def status(self) -> str:
         return str(self.client.describe_stacks(StackName=self.id)["Stacks"][0]["StackStatus"])
 
-    def reason(self) -> str:
-        """Why the custom resource failed last."""
+    def reason(self, logical_id: str = "Thing") -> str:
+        """Why the custom resource, or another one, failed last."""
         events = self.client.describe_stack_events(StackName=self.id)["StackEvents"]
-        failed = (e for e in events if e["LogicalResourceId"] == "Thing" and e["ResourceStatus"].endswith("_FAILED"))
+        failed = (e for e in events if e["LogicalResourceId"] == logical_id and e["ResourceStatus"].endswith("_FAILED"))
         return str(next(failed)["ResourceStatusReason"])
 
     def result(self) -> str:
         """What the function answered as its attribute ``Result``."""
-        return str(self.client.describe_stacks(StackName=self.id)["Stacks"][0]["Outputs"][0]["OutputValue"])
+        return self.outputs()["Result"]
+
+    def outputs(self) -> dict[str, str]:
+        outputs = self.client.describe_stacks(StackName=self.id)["Stacks"][0]["Outputs"]
+        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+    def physical_id(self, logical_id: str) -> str:
+        (found,) = self.client.describe_stack_resources(StackName=self.id, LogicalResourceId=logical_id)["StackResources"]
+        return str(found["PhysicalResourceId"])

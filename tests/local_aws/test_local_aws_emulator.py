@@ -25,5 +25,7 @@ def test_other_version_is_refused() -> None:
 
 def test_missing_name_is_named() -> None:
     complete = MagicMock()
-    with pytest.raises(LocalAwsError, match=r"ministack 1\.5\.33 lacks services\.iam\._roles, which"):
-        emulator.check_pins(version=lambda _: emulator.PINNED_VERSION, load=lambda name: object() if name == "services.iam" else complete)
+    with pytest.raises(LocalAwsError, match=r"ministack 1\.5\.33 lacks services\.cloudtrail\._DISPATCH, which"):
+        emulator.check_pins(
+            version=lambda _: emulator.PINNED_VERSION, load=lambda name: object() if name == "services.cloudtrail" else complete
+        )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cleanrooms_local_aws import LocalAws, LocalAwsError
+from cleanrooms_local_aws.folder import FORMAT
 from cleanrooms_local_aws.server import Claim, find
 from local_aws_support import Stack, requests, template
 
@@ -150,7 +151,7 @@ def test_server_ends_with_its_folder(fresh: LocalAws) -> None:
 
 def test_failing_start_shows_the_log(fresh: LocalAws) -> None:
     (fresh.folder / "state").mkdir(parents=True)
-    (fresh.folder / "local-aws.json").write_text(json.dumps({"format": "1, ministack 1.5.33"}))
+    (fresh.folder / "local-aws.json").write_text(json.dumps({"format": FORMAT}))
     (fresh.folder / "state" / "clean-rooms.json").write_text("not JSON")
     with pytest.raises(LocalAwsError, match=r"(?s)did not start. The end of its log, .*server.log:.*could not be restored"):
         fresh.start()

@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,18 @@ FOLDER = ROOT / "examples"
 APPS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("test_"))
 
 
-def commands(name: str, values: Mapping[str, str]) -> list[list[str]]:
-    """The ``cdk`` commands in an example's docstring, with a value for each ``-c key=<what it is>``."""
+def commands(name: str, values: Mapping[str, str], of: str = "cdk") -> list[list[str]]:
+    """The commands in an example's docstring, with values for the words in angle brackets: by these, or by the option before them.
+
+    ``of`` is a pattern of their first words.
+    """
     docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) or ""
-    written = re.findall(r"^ +(cdk .+)$", docstring, re.MULTILINE)
-    return [shlex.split(re.sub(r"(\w+)=<.+?>", lambda given: f"{given[1]}={values[given[1]]}", command)) for command in written]
+    written = re.findall(rf"^ +((?:{of}) .+)$", docstring, re.MULTILINE)
+
+    def value(given: re.Match[str]) -> str:
+        return f"{given[1]}{given[2]}{values.get(given[3]) or values[given[1]]}"
+
+    return [shlex.split(re.sub(r"(\w+)([= ])<(.+?)>", value, command)) for command in written]
 
 
 def contexts(name: str, values: Mapping[str, str]) -> list[dict[str, str]]:
@@ -85,16 +92,39 @@ def deploys(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
     ran = _run(
         [str(CLI), *commands(name, values)[0][1:], *options, "--no-notices", "--no-version-reporting"],
         ROOT,
-        {
-            **local_aws.environment,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "CI": "true",
-            "CDK_VALIDATION": "false",
-        },
+        environment(local_aws),
     )
     assert ran.status == 0, ran.text
     found: dict[str, dict[str, str]] = json.loads(outputs.read_text())
     return found
+
+
+@dataclass
+class Step:
+    """A command of a docstring, and how it ended."""
+
+    command: list[str]
+    ran: Ran
+
+
+def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: Path, *context: str) -> Iterator[Step]:
+    """Run the commands of an example's docstring one after another, as its user would; ``context`` is ``key=value`` to add."""
+    for command in commands(name, values, "cdk|aws|python -m cleanrooms_local_aws"):
+        options: list[str] = []
+        if command[0] == "cdk":
+            options = ["--output", str(folder / "cdk.out"), "--no-notices", "--no-version-reporting"]
+            options += [word for given in context for word in ("-c", given)]
+            options += ["--require-approval", "never"] if command[1] == "deploy" else ["--force"]
+        elif command[0] == "python":
+            options = ["--folder", str(local_aws.folder)]
+        yield Step(command, _run([*command, *options], ROOT, environment(local_aws)))
+
+
+def environment(local_aws: LocalAws) -> dict[str, str]:
+    """This machine with the local AWS, and with this checkout's tools."""
+    tools = os.pathsep.join((str(Path(sys.executable).parent), str(CLI.parent), os.environ["PATH"]))
+    impatient = f"--require {Path(__file__).with_name('impatient.cjs')}"
+    return {**local_aws.environment, "PATH": tools, "CI": "true", "CDK_VALIDATION": "false", "NODE_OPTIONS": impatient}
 
 
 def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> Ran:

@@ -1,4 +1,4 @@
-"""Templates and budgets as the service writes them in its answers, which share nothing with the ledger.
+"""Templates, budgets, associations and rules as the service writes them in its answers, which share nothing with what is held.
 
 Times are in seconds since the epoch.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from .tables import AnalysisRule, TableAssociation
 from .templates import Kind, Meter, Template
 
 
@@ -54,7 +55,32 @@ def impact(max_counts: Mapping[str, int]) -> dict[str, Any]:
     return {"differentialPrivacy": {"aggregations": [{"type": type_, "maxCount": count} for type_, count in max_counts.items()]}}
 
 
-def _membership(entry: Template) -> dict[str, str]:
+def association(entry: TableAssociation) -> dict[str, Any]:
+    """``ConfiguredTableAssociation``."""
+    answer = {**association_summary(entry), "configuredTableArn": entry.configured_table_arn, "roleArn": entry.role_arn}
+    return {**answer, "description": entry.description} if entry.description is not None else answer
+
+
+def association_summary(entry: TableAssociation) -> dict[str, Any]:
+    """``ConfiguredTableAssociationSummary``."""
+    return {
+        "id": entry.id,
+        "arn": entry.arn,
+        **_membership(entry),
+        "configuredTableId": entry.configured_table_id,
+        "name": entry.name,
+        "createTime": entry.create_time,
+        "updateTime": entry.update_time,
+        "analysisRuleTypes": [entry.rule.type] if entry.rule else [],
+    }
+
+
+def analysis_rule(rule: AnalysisRule) -> dict[str, Any]:
+    """What ``ConfiguredTableAnalysisRule`` and ``ConfiguredTableAssociationAnalysisRule`` have in common."""
+    return {"type": rule.type, "policy": deepcopy(rule.policy), "createTime": rule.create_time, "updateTime": rule.update_time}
+
+
+def _membership(entry: Template | TableAssociation) -> dict[str, str]:
     return {"membershipId": entry.membership.id, "membershipArn": entry.membership.arn}
 
 

@@ -23,6 +23,10 @@ _TEMPLATE: Final = re.compile(
     re.ASCII,
 )
 
+_UNDER_MEMBERSHIP: Final = re.compile(
+    r"arn:aws:cleanrooms:\w{2}-\w{4,9}-\d:\d{12}:membership/[\w-]+/(privacybudgettemplate|configuredtableassociation)/[\w-]+", re.ASCII
+)
+
 
 def template_arn(form: ArnForm, region: str, account_id: str, membership_id: str, template_id: str) -> str:
     """Write a template's ARN in the form that is asked for."""
@@ -34,3 +38,8 @@ def template_id(arn: str) -> str | None:
     """Read the id from a template's ARN of either form; None where the ARN is not a template's."""
     match = _TEMPLATE.fullmatch(arn)
     return match["id"] if match else None
+
+
+def is_under_membership(arn: str) -> bool:
+    """Whether an ARN is a template's or an association's as IAM writes it, which is longer than the service model allows."""
+    return _UNDER_MEMBERSHIP.fullmatch(arn) is not None

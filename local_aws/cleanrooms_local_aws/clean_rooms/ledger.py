@@ -127,6 +127,10 @@ class Ledger:
         """List this account's templates in a collaboration, in the order of their creation; empty where it is unknown."""
         return self._where(lambda template: template.membership.collaboration_id == collaboration_id)
 
+    def all_templates(self) -> list[Template]:
+        """List every template, in the order of their creation."""
+        return self._where(lambda _: True)
+
     def preview(self, membership_id: str, epsilon: int, users_noise_per_query: int) -> dict[str, int]:
         """By type of aggregation, give how many of them such a budget would allow (see ``impact``: a stand-in)."""
         self._known_membership(membership_id)

@@ -3,8 +3,8 @@
 botocore checks a request only in part (neither maximum, pattern nor enumeration), so the local service does what the live one
 does for itself. The same check over answers keeps the emulation from drifting away from the model.
 
-One exception is made: a template's ARN as IAM writes it has more than the 100 characters that the model allows, and another
-pattern.
+One exception is made: the ARN of a template, or of a table's association, as IAM writes it has more than the 100 characters that
+the model allows, and another pattern.
 """
 
 import json
@@ -32,7 +32,21 @@ OPERATIONS: Final = (
     "TagResource",
     "UntagResource",
     "ListTagsForResource",
+    "CreateConfiguredTableAssociation",
+    "GetConfiguredTableAssociation",
+    "UpdateConfiguredTableAssociation",
+    "DeleteConfiguredTableAssociation",
+    "ListConfiguredTableAssociations",
+    "CreateConfiguredTableAnalysisRule",
+    "GetConfiguredTableAnalysisRule",
+    "UpdateConfiguredTableAnalysisRule",
+    "DeleteConfiguredTableAnalysisRule",
+    "CreateConfiguredTableAssociationAnalysisRule",
+    "GetConfiguredTableAssociationAnalysisRule",
+    "UpdateConfiguredTableAssociationAnalysisRule",
+    "DeleteConfiguredTableAssociationAnalysisRule",
 )
+"""Those that are answered here; moto answers the others that it knows."""
 
 Fault = tuple[str, str]
 """A member's path, and what is wrong with it."""
@@ -45,12 +59,13 @@ _TYPES: Final[Mapping[str, tuple[Any, str]]] = {
     "integer": (int, "a whole number"),
     "double": (int | float, "a number"),
     "timestamp": (int | float, "a number of seconds"),
+    "boolean": (bool, "true or false"),
 }
-_ARN_SHAPES: Final = frozenset({"CleanroomsArn", "PrivacyBudgetTemplateArn"})
+_ARN_SHAPES: Final = frozenset({"CleanroomsArn", "PrivacyBudgetTemplateArn", "ConfiguredTableAssociationArn"})
 
 
 def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
-    """Find the operation that a request is for, and the labels in its (decoded) path; None where it is none of OPERATIONS."""
+    """Find the operation that a request is for, and the labels in its (decoded) path; None where the service has none such."""
     for operation, (verb, pattern) in _routes().items():
         match = pattern.fullmatch(path)
         if verb == method and match:
@@ -103,7 +118,7 @@ def error_faults(code: str, http_status: int, body: Mapping[str, Any]) -> list[F
 def faults(shape: Any, value: Any, path: str = "") -> Iterator[Fault]:
     """Yield everything in which a value breaks its shape's rules."""
     types, name = _TYPES[shape.type_name]
-    if not isinstance(value, types) or isinstance(value, bool):
+    if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
         yield path, f"must be {name}, got {value!r}"
     elif shape.type_name == "structure":
         yield from _structure_faults(shape, value, path)
@@ -117,9 +132,9 @@ def faults(shape: Any, value: Any, path: str = "") -> Iterator[Fault]:
         for index, entry in enumerate(value):
             yield from faults(shape.member, entry, f"{path}[{index}]")
     elif shape.type_name == "string":
-        if shape.name not in _ARN_SHAPES or arns.template_id(value) is None:
+        if shape.name not in _ARN_SHAPES or not arns.is_under_membership(value):
             yield from _string_faults(shape, value, path)
-    else:
+    elif shape.type_name != "boolean":
         yield from _range_faults(shape, value, path, "")
 
 
@@ -179,7 +194,7 @@ def _operation(name: str) -> Any:
 def _routes() -> dict[str, tuple[str, re.Pattern[str]]]:
     """By operation, its HTTP method and its path as a pattern; only an ARN, a path's last label, has slashes in it."""
     routes = {}
-    for operation in OPERATIONS:
+    for operation in _service().operation_names:
         http = _operation(operation).http
         uri = http["requestUri"].replace("{resourceArn}", "(?P<resourceArn>.+)")
         routes[operation] = http["method"], re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", uri))

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from . import answers, pages
 from .models import PrivacyBudgetBackend
+from .tables import AnalysisRule
 from .templates import Kind, Template
 
 Request = Mapping[str, Any]
@@ -83,6 +84,103 @@ def _list_budgets_in_collaboration(backend: PrivacyBudgetBackend, request: Reque
     )
 
 
+def _associate(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    association = backend.tables.associate(
+        request["membershipIdentifier"],
+        request["configuredTableIdentifier"],
+        request["name"],
+        request["roleArn"],
+        request.get("description"),
+    )
+    if request.get("tags"):
+        backend.tag_resource(association.arn, request["tags"])
+    return {"configuredTableAssociation": answers.association(association)}
+
+
+def _get_association(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    return {"configuredTableAssociation": answers.association(backend.tables.association(*_association_ids(request)))}
+
+
+def _update_association(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    association = backend.tables.update_association(*_association_ids(request), request.get("roleArn"), request.get("description"))
+    return {"configuredTableAssociation": answers.association(association)}
+
+
+def _delete_association(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    association = backend.tables.delete_association(*_association_ids(request))
+    backend.untag_resource(association.arn, list(backend.list_tags_for_resource(association.arn)))
+    return {}
+
+
+def _list_associations(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    associations = backend.tables.of_membership(request["membershipIdentifier"])
+    member = "configuredTableAssociationSummaries"
+    return pages.page("ListConfiguredTableAssociations", member, associations, answers.association_summary, request)
+
+
+def _association_ids(request: Request) -> tuple[str, str]:
+    return request["membershipIdentifier"], request["configuredTableAssociationIdentifier"]
+
+
+def _create_table_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    table_id = request["configuredTableIdentifier"]
+    rule = backend.tables.create_table_rule(table_id, request["analysisRuleType"], request["analysisRulePolicy"])
+    return _table_rule(backend, table_id, rule)
+
+
+def _get_table_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    table_id = request["configuredTableIdentifier"]
+    return _table_rule(backend, table_id, backend.tables.table_rule(table_id, request["analysisRuleType"]))
+
+
+def _update_table_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    table_id = request["configuredTableIdentifier"]
+    rule = backend.tables.table_rule(table_id, request["analysisRuleType"])
+    return _table_rule(backend, table_id, backend.tables.change_rule(rule, request["analysisRulePolicy"]))
+
+
+def _delete_table_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    backend.tables.delete_table_rule(request["configuredTableIdentifier"], request["analysisRuleType"])
+    return {}
+
+
+def _table_rule(backend: PrivacyBudgetBackend, table_id: str, rule: AnalysisRule) -> Answer:
+    table = backend.tables.table(table_id)
+    return {"analysisRule": {"configuredTableId": table.id, "configuredTableArn": table.arn, **answers.analysis_rule(rule)}}
+
+
+def _create_association_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    ids = _association_ids(request)
+    rule = backend.tables.create_association_rule(*ids, request["analysisRuleType"], request["analysisRulePolicy"])
+    return _association_rule(backend, ids, rule)
+
+
+def _get_association_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    ids = _association_ids(request)
+    return _association_rule(backend, ids, backend.tables.association_rule(*ids, request["analysisRuleType"]))
+
+
+def _update_association_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    ids = _association_ids(request)
+    rule = backend.tables.association_rule(*ids, request["analysisRuleType"])
+    return _association_rule(backend, ids, backend.tables.change_rule(rule, request["analysisRulePolicy"]))
+
+
+def _delete_association_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
+    backend.tables.delete_association_rule(*_association_ids(request), request["analysisRuleType"])
+    return {}
+
+
+def _association_rule(backend: PrivacyBudgetBackend, ids: tuple[str, str], rule: AnalysisRule) -> Answer:
+    association = backend.tables.association(*ids)
+    found = {
+        "membershipIdentifier": association.membership.id,
+        "configuredTableAssociationId": association.id,
+        "configuredTableAssociationArn": association.arn,
+    }
+    return {"analysisRule": {**found, **answers.analysis_rule(rule)}}
+
+
 def _tag(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     backend.tag_resource(request["resourceArn"], request["tags"])
     return {}
@@ -118,4 +216,17 @@ OPERATIONS: Final[Mapping[str, Callable[[PrivacyBudgetBackend, Request], Answer]
     "TagResource": _tag,
     "UntagResource": _untag,
     "ListTagsForResource": _list_tags,
+    "CreateConfiguredTableAssociation": _associate,
+    "GetConfiguredTableAssociation": _get_association,
+    "UpdateConfiguredTableAssociation": _update_association,
+    "DeleteConfiguredTableAssociation": _delete_association,
+    "ListConfiguredTableAssociations": _list_associations,
+    "CreateConfiguredTableAnalysisRule": _create_table_rule,
+    "GetConfiguredTableAnalysisRule": _get_table_rule,
+    "UpdateConfiguredTableAnalysisRule": _update_table_rule,
+    "DeleteConfiguredTableAnalysisRule": _delete_table_rule,
+    "CreateConfiguredTableAssociationAnalysisRule": _create_association_rule,
+    "GetConfiguredTableAssociationAnalysisRule": _get_association_rule,
+    "UpdateConfiguredTableAssociationAnalysisRule": _update_association_rule,
+    "DeleteConfiguredTableAssociationAnalysisRule": _delete_association_rule,
 }

@@ -1,21 +1,29 @@
-"""Answers of the list operations page by page; a token says after which template to go on, so that it outlives the process."""
+"""Answers of the list operations page by page; a token says after which entry to go on, so that it outlives the process."""
 
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from .exceptions import ValidationException
-from .templates import Template
 
 LARGEST_PAGE: Final = 100
+
+
+class Numbered(Protocol):
+    """An entry that knows how many were created before it."""
+
+    number: int
+
+
+Entry = TypeVar("Entry", bound=Numbered)
 
 
 def page(
     operation: str,
     member: str,
-    entries: Sequence[Template],
-    write: Callable[[Template], Mapping[str, Any]],
+    entries: Sequence[Entry],
+    write: Callable[[Entry], Mapping[str, Any]],
     request: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Give the page that a request asks for, of entries in the order of their creation."""

@@ -38,8 +38,11 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
                 return self._respond(200, self._spend())
             if operation in OPERATIONS:
                 return self._respond(model.status(operation), self._perform(operation))
+            request = self._checked(operation)
             with LOCK:
                 status, headers, body = super().call_action()
+                if status == 200 and isinstance(body, str):
+                    body = self.cleanrooms_backend.attributes.complete(operation, request, body)
         except CleanRoomsError as error:
             self.response_headers["X-Amzn-ErrorType"] = error.code
             return self._respond(error.status, error.body)
@@ -71,6 +74,12 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
             answer = OPERATIONS[operation](rooms, request)
         rooms.settings.faults(operation, Moment.AFTER_EFFECT)
         return answer
+
+    def _checked(self, operation: str) -> Mapping[str, Any]:
+        """A request that moto is to answer; empty where the service has no such operation, which is moto's to say."""
+        if model.route(self.method, self.normalized_request.path) is None:
+            return {}
+        return model.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
 
     def _spend(self) -> Mapping[str, Any]:
         """Use up a part of a budget, which is answered as it stands then."""

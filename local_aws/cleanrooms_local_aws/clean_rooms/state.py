@@ -12,7 +12,7 @@ from moto.cleanrooms.models import Collaboration, ConfiguredTable, Membership, c
 
 from .models import LOCK, PrivacyBudgetBackend, backend
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _ENTRIES: Final[Mapping[str, type[Collaboration | Membership | ConfiguredTable]]] = {
     "collaborations": Collaboration,
     "memberships": Membership,
@@ -47,6 +47,8 @@ def _to_json(account: str, region: str, rooms: PrivacyBudgetBackend) -> dict[str
         **{name: [vars(entry) for entry in getattr(rooms, name).values()] for name in _ENTRIES},
         "tags": rooms.tagger.tags,
         "ledger": rooms.ledger.to_json(),
+        "tables": rooms.tables.to_json(),
+        "attributes": rooms.attributes.entries,
     }
 
 
@@ -59,4 +61,6 @@ def _from_json(state: Mapping[str, Any]) -> PrivacyBudgetBackend:
             getattr(rooms, name)[attributes["id"]] = entry
     rooms.tagger.tags = state["tags"]
     rooms.ledger.load_json(state["ledger"])
+    rooms.tables.load_json(state["tables"])
+    rooms.attributes.entries = state["attributes"]
     return rooms

@@ -1,4 +1,4 @@
-"""The paths that moto hands to these responses: its own, and those of privacy budgets."""
+"""The paths that moto hands to these responses: its own, and those of privacy budgets and table associations."""
 
 from moto.cleanrooms.urls import url_bases
 from moto.cleanrooms.urls import url_paths as moto_url_paths
@@ -9,6 +9,8 @@ __all__ = ["url_bases", "url_paths"]
 
 _MEMBERSHIP = "{0}/memberships/(?P<membershipIdentifier>[^/]+)"
 _COLLABORATION = "{0}/collaborations/(?P<collaborationIdentifier>[^/]+)"
+_ASSOCIATION = f"{_MEMBERSHIP}/configuredTableAssociations/(?P<configuredTableAssociationIdentifier>[^/]+)"
+_RULE = "/analysisRule/(?P<analysisRuleType>[^/]+)"
 _TEMPLATE = "/privacybudgettemplates/(?P<privacyBudgetTemplateIdentifier>[^/]+)"
 
 _PATHS = (
@@ -20,6 +22,12 @@ _PATHS = (
     f"{_COLLABORATION}/privacybudgettemplates$",
     f"{_COLLABORATION}{_TEMPLATE}$",
     f"{_COLLABORATION}/privacybudgets$",
+    f"{_MEMBERSHIP}/configuredTableAssociations$",
+    f"{_ASSOCIATION}$",
+    f"{_ASSOCIATION}/analysisRule$",
+    f"{_ASSOCIATION}{_RULE}$",
+    "{0}/configuredTables/(?P<configuredTableIdentifier>[^/]+)/analysisRule$",
+    f"{{0}}/configuredTables/(?P<configuredTableIdentifier>[^/]+){_RULE}$",
     f"{{0}}/local{_MEMBERSHIP.removeprefix('{0}')}{_TEMPLATE}/spend$",
 )
 

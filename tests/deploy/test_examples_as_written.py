@@ -1,0 +1,167 @@
+"""Every example, deployed and destroyed by the commands of its docstring, on the demo's memberships and tables."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk import ROOT
+from cleanrooms_local_aws import LocalAws
+from deployed_rooms import held, made_by_hand, spent
+from example_apps import APPS, Step, follows
+from plain_template import write_plain_template
+
+NOT_HERE = {"organization": "Unrecognized resource types: [AWS::CloudFormation::StackSet]"}
+"""Examples that the local AWS cannot deploy, and what their docstrings say that it answers."""
+
+KEPT = {
+    "access_budgets": 1,
+    "adoption": 1,
+    "differential_privacy": 1,
+    "memberships": 0,
+    "monitoring": 2,
+    "native_type": 0,
+    "nested_stack": 2,
+    "reset_on_purpose": 1,
+    "shared_provider": 2,
+    "stage": 1,
+}
+"""How many templates are to stay in the demo's memberships when an example is destroyed."""
+
+
+@pytest.fixture
+def values(bootstrapped: LocalAws) -> dict[str, str]:
+    """What stands for the words in angle brackets."""
+    demo = bootstrapped.demo
+    return {
+        "membership": demo.membership_id,
+        "sales": demo.table_association_arn,
+        "trial": demo.second_table_association_arn,
+        "mail": "privacy@example.com",
+        "partner": "444455556666",
+        "database": "demo",
+        "table": "sales",
+        "columns": "customer,amount",
+        "role": "arn:aws:iam::111122223333:role/demo-sales",
+        "test": demo.membership_id,
+        "production": demo.second_membership_id,
+        "native": demo.membership_id,
+        "ours": demo.second_membership_id,
+    }
+
+
+@pytest.fixture
+def templates(bootstrapped: LocalAws) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Lists what is in the demo's memberships, of which nothing is left for the next example."""
+    rooms = bootstrapped.client("cleanrooms")
+    memberships = (bootstrapped.demo.membership_id, bootstrapped.demo.second_membership_id)
+
+    def listed() -> list[dict[str, Any]]:
+        return [template for membership in memberships for template in held(rooms, membership)]
+
+    yield listed
+    for template in listed():
+        rooms.delete_privacy_budget_template(membershipIdentifier=template["membershipId"], privacyBudgetTemplateIdentifier=template["id"])
+
+
+def stacks(local_aws: LocalAws) -> set[str]:
+    listed = local_aws.client("cloudformation").describe_stacks()["Stacks"]
+    return {stack["StackName"] for stack in listed if stack["StackStatus"] != "DELETE_COMPLETE"}
+
+
+def succeeds(step: Step) -> None:
+    assert step.ran.status == 0, f"{step.command}\n{step.ran.text}"
+
+
+def test_each_example_is_here() -> None:
+    assert sorted([*KEPT, *NOT_HERE]) == APPS
+
+
+@pytest.mark.parametrize("name", [name for name in KEPT if name not in ("reset_on_purpose", "adoption", "native_type")])
+def test_it_deploys_and_goes_as_its_docstring_says(
+    bootstrapped: LocalAws,
+    values: dict[str, str],
+    templates: Callable[[], list[dict[str, Any]]],
+    tmp_path: Path,
+    name: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    before, started = stacks(bootstrapped), time.monotonic()
+    if name in ("nested_stack", "shared_provider"):
+        values |= {"sales": values["test"], "research": values["production"]}
+    deployed = False
+    for step in follows(bootstrapped, name, values, tmp_path):  # each command is run when it is asked for
+        succeeds(step)
+        deployed = deployed or stacks(bootstrapped) > before
+    assert deployed
+    assert stacks(bootstrapped) == before
+    assert len(templates()) == KEPT[name]
+    record_property(f"{name} deployed and destroyed in seconds", round(time.monotonic() - started))
+
+
+def test_a_template_made_by_hand_is_adopted_and_stays(
+    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Its ARN, its foreign tags and what was spent of it stay as they are."""
+    rooms = bootstrapped.client("cleanrooms")
+    arn = made_by_hand(rooms, values["membership"], team="legal")["arn"]
+    bootstrapped.spend(values["membership"], None, 5)
+    steps = follows(bootstrapped, "adoption", values, tmp_path)
+    deploy = next(steps)
+    succeeds(deploy)
+    assert f"Adoption.TemplateArn = {arn}" in deploy.ran.text
+    (adopted,) = templates()
+    assert (adopted["arn"], adopted["tags"]["team"], spent(rooms, adopted)) == (arn, "legal", 5)
+    assert "stack/Adoption/" in adopted["tags"]["cleanrooms-privacy-budget:owner"]
+    succeeds(next(steps))
+    assert templates() == [adopted]
+    assert spent(rooms, adopted) == 5
+
+
+def test_a_reset_is_refused_accepted_and_refused_again(
+    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    deploy, spend, refused, accepted, again, destroy = follows(bootstrapped, "reset_on_purpose", values, tmp_path)
+    for step in (deploy, spend, accepted, again, destroy):
+        succeeds(step)
+    assert refused.ran.status != 0
+    assert "(7 of 99 COUNT) would be forgotten" in refused.ran.text
+    (template,) = templates()
+    assert template["autoRefresh"] == "CALENDAR_MONTH"
+
+
+def test_the_native_type_resets_what_this_construct_does_not(
+    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    steps = follows(bootstrapped, "native_type", values, tmp_path)
+    for _ in range(3):
+        succeeds(next(steps))
+    native, ours = templates()
+    rooms = bootstrapped.client("cleanrooms")
+    assert [spent(rooms, template) for template in (native, ours)] == [20, 20]
+
+    succeeds(next(steps))
+    reset, kept = templates()
+    assert (reset["autoRefresh"], spent(rooms, reset)) == ("CALENDAR_MONTH", 0)
+    assert reset["arn"] != native["arn"]
+
+    refused = next(steps)
+    assert refused.ran.status != 0
+    assert "(20 of 99 COUNT) would be forgotten" in refused.ran.text
+    assert templates() == [reset, kept]
+    assert spent(rooms, kept) == 20
+
+    succeeds(next(steps))
+    assert templates() == []
+
+
+@pytest.mark.parametrize("name", NOT_HERE)
+def test_what_cannot_be_deployed_here_says_so(bootstrapped: LocalAws, tmp_path: Path, name: str) -> None:
+    docstring = (ROOT / "examples" / f"{name}.py").read_text().split('"""')[1]
+    assert NOT_HERE[name] in " ".join(docstring.split())
+    folder = write_plain_template(tmp_path / "template").parent
+    (step,) = follows(bootstrapped, name, {}, tmp_path, f"folder={folder}", "regions=us-east-1")
+    assert step.ran.status != 0
+    assert NOT_HERE[name] in step.ran.text

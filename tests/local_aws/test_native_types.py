@@ -1,0 +1,473 @@
+"""CloudFormation's own types of Clean Rooms in stacks: their schemas, their lifecycle, and what a replacement loses."""
+
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+
+from cleanrooms_local_aws import LocalAws
+from cleanrooms_local_aws.native_types import TYPES, NativeType
+from local_aws_support import Stack
+
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+
+SCHEMAS = Path(str(distribution("cfn-lint").locate_file("cfnlint/data/schemas")))
+ROLE = "arn:aws:iam::111122223333:role/reader"
+OTHER_TABLE = "11111111-2222-4333-8444-555555555555"
+TAKEN = "/native-types/taken"
+
+Resource = dict[str, Any]
+
+
+def attribute(logical_id: str, name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [logical_id, name]}
+
+
+def resource(type_: str, properties: Mapping[str, Any], **more: Any) -> Resource:
+    return {"Type": f"AWS::CleanRooms::{type_}", "Properties": dict(properties), **more}
+
+
+def rule(*allowed: str) -> list[Resource]:
+    return [
+        {"Type": "CUSTOM", "Policy": {"V1": {"Custom": {"AllowedAnalyses": list(allowed), "AllowedAnalysisProviders": ["444455556666"]}}}}
+    ]
+
+
+def budget(**changed: Any) -> Resource:
+    properties = {
+        "MembershipIdentifier": attribute("Membership", "MembershipIdentifier"),
+        "AutoRefresh": "NONE",
+        "PrivacyBudgetType": "DIFFERENTIAL_PRIVACY",
+        "Parameters": {"Epsilon": 3, "UsersNoisePerQuery": "30"},
+    }
+    return resource("PrivacyBudgetTemplate", {**properties, **changed})
+
+
+def access_budget(*limits: Mapping[str, Any], table: Any = None, **changed: Any) -> Resource:
+    parameters = {"ResourceArn": table or attribute("Association", "Arn"), "BudgetParameters": list(limits)}
+    return budget(**{"PrivacyBudgetType": "ACCESS_BUDGET", "Parameters": parameters, **changed})
+
+
+def template(**changed: Resource) -> dict[str, Any]:
+    """A collaboration, a membership and, beside what the test names, a table that is associated with it."""
+    resources = {
+        "Collaboration": resource(
+            "Collaboration",
+            {
+                "Name": "lab",
+                "Description": "for tests",
+                "CreatorDisplayName": "me",
+                "CreatorMemberAbilities": ["CAN_QUERY"],
+                "Members": [{"AccountId": 444455556666, "DisplayName": "partner", "MemberAbilities": ["CAN_RECEIVE_RESULTS"]}],
+                "QueryLogStatus": "DISABLED",
+            },
+        ),
+        "Membership": resource(
+            "Membership",
+            {"CollaborationIdentifier": attribute("Collaboration", "CollaborationIdentifier"), "QueryLogStatus": "DISABLED"},
+        ),
+        "Table": resource(
+            "ConfiguredTable",
+            {
+                "Name": "sales",
+                "TableReference": {"Glue": {"DatabaseName": "shop", "TableName": "sales"}},
+                "AllowedColumns": ["customer"],
+                "AnalysisMethod": "DIRECT_QUERY",
+                "AnalysisRules": rule("ANY_QUERY"),
+            },
+        ),
+        "Association": resource(
+            "ConfiguredTableAssociation",
+            {
+                "Name": "sales",
+                "ConfiguredTableIdentifier": attribute("Table", "ConfiguredTableIdentifier"),
+                "MembershipIdentifier": attribute("Membership", "MembershipIdentifier"),
+                "RoleArn": ROLE,
+            },
+        ),
+        **changed,
+    }
+    return {"Resources": resources, "Outputs": {"Budget": {"Value": attribute("Budget", "Arn")}} if "Budget" in changed else {}}
+
+
+def broken(after: str) -> Resource:
+    """A resource that cannot be made, after another one."""
+    return {"Type": "AWS::SSM::Parameter", "Properties": {"Name": TAKEN, "Type": "String", "Value": "x"}, "DependsOn": after}
+
+
+@pytest.fixture
+def rooms(local_aws: LocalAws) -> Any:
+    return local_aws.client("cleanrooms")
+
+
+@pytest.fixture
+def taken(local_aws: LocalAws) -> Iterator[None]:
+    ssm = local_aws.client("ssm")
+    ssm.put_parameter(Name=TAKEN, Value="x", Type="String")
+    yield
+    ssm.delete_parameter(Name=TAKEN)
+
+
+class Budget:
+    """The stack's privacy budget template, as Clean Rooms has it."""
+
+    def __init__(self, local_aws: LocalAws, stack: Stack) -> None:
+        self._aws, self._stack = local_aws, stack
+        self._rooms = local_aws.client("cleanrooms")
+        self.id, self.membership = stack.physical_id("Budget").split("|")
+
+    def get(self) -> dict[str, Any]:
+        found = self._rooms.get_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
+        return dict(found["privacyBudgetTemplate"])
+
+    def stands(self) -> bool:
+        try:
+            self.get()
+        except self._rooms.exceptions.ResourceNotFoundException:
+            return False
+        return True
+
+    def spend(self, count: int) -> None:
+        self._aws.spend(self.membership, self.id, count, "COUNT")
+
+    def spent(self) -> int:
+        budgets = self._rooms.list_privacy_budgets(membershipIdentifier=self.membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")
+        (found,) = budgets["privacyBudgetSummaries"]
+        (count,) = (entry for entry in found["budget"]["differentialPrivacy"]["aggregations"] if entry["type"] == "COUNT")
+        return int(count["maxCount"] - count["remainingCount"])
+
+    def tags(self) -> dict[str, str]:
+        return dict(self._rooms.list_tags_for_resource(resourceArn=self.get()["arn"])["tags"])
+
+
+def remains(local_aws: LocalAws) -> set[str]:
+    """The ids of what stands in Clean Rooms."""
+    rooms = local_aws.client("cleanrooms")
+    memberships = [entry["id"] for entry in rooms.list_memberships()["membershipSummaries"]]
+    associations = [rooms.list_configured_table_associations(membershipIdentifier=id_) for id_ in memberships]
+    return {
+        *memberships,
+        *(entry["id"] for entry in rooms.list_collaborations()["collaborationList"]),
+        *(entry["id"] for entry in rooms.list_configured_tables()["configuredTableSummaries"]),
+        *(entry["id"] for of_one in associations for entry in of_one["configuredTableAssociationSummaries"]),
+    }
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.name)
+def test_a_type_is_as_its_schema_says(type_: NativeType) -> None:
+    listed = json.loads((SCHEMAS / "providers" / "us-east-1.json").read_text())
+    schema = json.loads((SCHEMAS / "resources" / f"{listed[type_.type]}.json").read_text())
+
+    def names(member: str) -> list[str]:
+        return [path.removeprefix("/properties/") for path in schema.get(member, [])]
+
+    assert set(type_.required) == set(schema["required"])
+    assert {*type_.required, *type_.optional} == schema["properties"].keys() - set(names("readOnlyProperties"))
+    assert set(type_.create_only) == set(names("createOnlyProperties"))
+    assert list(type_.identifier) == names("primaryIdentifier")
+    assert type_.attributes.keys() == set(names("readOnlyProperties"))
+    assert type_.delete_first is (schema.get("replacementStrategy") == "delete_then_create")
+    assert schema["tagging"]["tagProperty"] == "/properties/Tags"
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.name)
+def test_each_property_has_its_place_in_the_create_request(type_: NativeType) -> None:
+    service: Any = botocore.session.get_session().get_service_model("cleanrooms")
+    members = {name.lower() for name in service.operation_model(f"Create{type_.name}").input_shape.members}
+    properties = {*type_.required, *type_.optional} - {type_.rules}
+    assert {name for name in properties if type_.renamed.get(f"Create.{name}", name).lower() not in members} == set()
+
+
+def test_all_five_types_are_created_and_deleted(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+    before = remains(local_aws)
+    made = template(Budget=access_budget({"Type": "LIFETIME", "Budget": "50"}))
+    for output, (logical_id, name) in {
+        "Creator": ("Membership", "CollaborationCreatorAccountId"),
+        "Of": ("Budget", "CollaborationIdentifier"),
+        "Under": ("Budget", "MembershipArn"),
+    }.items():
+        made["Outputs"][output] = {"Value": attribute(logical_id, name)}
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+
+    ids = {name: stack.physical_id(name) for name in made["Resources"]}
+    membership = rooms.get_membership(membershipIdentifier=ids["Membership"])["membership"]
+    assert membership["collaborationId"] == ids["Collaboration"]
+    members = rooms.list_members(collaborationIdentifier=ids["Collaboration"])["memberSummaries"]
+    assert [member["accountId"] for member in members] == ["111122223333", "444455556666"]
+    association_id, of = ids["Association"].split("|")
+    assert of == ids["Membership"]
+    association = rooms.get_configured_table_association(membershipIdentifier=of, configuredTableAssociationIdentifier=association_id)
+    assert association["configuredTableAssociation"]["configuredTableId"] == ids["Table"]
+    assert association["configuredTableAssociation"]["roleArn"] == ROLE
+    custom = rooms.get_configured_table_analysis_rule(configuredTableIdentifier=ids["Table"], analysisRuleType="CUSTOM")["analysisRule"]
+    assert custom["policy"]["v1"]["custom"]["allowedAnalyses"] == ["ANY_QUERY"]
+    found = Budget(local_aws, stack).get()
+    assert found["parameters"]["accessBudget"]["budgetParameters"] == [{"type": "LIFETIME", "budget": 50}]
+    assert found["parameters"]["accessBudget"]["resourceArn"] == association["configuredTableAssociation"]["arn"]
+    assert stack.outputs() == {
+        "Budget": found["arn"],
+        "Creator": "111122223333",
+        "Of": ids["Collaboration"],
+        "Under": membership["arn"],
+    }
+
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert remains(local_aws) == before
+
+
+def test_what_can_be_updated_in_place_is(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+    made = template(Budget=budget())
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    before = {name: stack.physical_id(name) for name in made["Resources"]}
+    spent = Budget(local_aws, stack)
+    spent.spend(7)
+
+    properties = {name: found["Properties"] for name, found in made["Resources"].items()}
+    properties["Collaboration"]["Name"] = "laboratory"
+    properties["Membership"]["QueryLogStatus"] = "ENABLED"
+    properties["Table"] |= {"AllowedColumns": ["customer", "amount"], "AnalysisRules": rule("ANY_JOB")}
+    properties["Association"]["Description"] = "what was sold"
+    properties["Association"]["ConfiguredTableAssociationAnalysisRules"] = [
+        {"Type": "CUSTOM", "Policy": {"V1": {"Custom": {"AllowedResultReceivers": ["444455556666"]}}}}
+    ]
+    properties["Budget"]["Parameters"] = {"Epsilon": 5, "UsersNoisePerQuery": 30}
+    assert stack.deploy(made) == "UPDATE_COMPLETE"
+
+    assert {name: stack.physical_id(name) for name in made["Resources"]} == before
+    assert rooms.get_collaboration(collaborationIdentifier=before["Collaboration"])["collaboration"]["name"] == "laboratory"
+    assert rooms.get_membership(membershipIdentifier=before["Membership"])["membership"]["queryLogStatus"] == "ENABLED"
+    table = rooms.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]
+    assert (table["allowedColumns"], table["analysisRuleTypes"]) == (["customer", "amount"], ["CUSTOM"])
+    (association,) = rooms.list_configured_table_associations(membershipIdentifier=before["Membership"])[
+        "configuredTableAssociationSummaries"
+    ]
+    assert association["analysisRuleTypes"] == ["CUSTOM"]
+    assert spent.get()["parameters"]["differentialPrivacy"]["epsilon"] == 5
+    assert spent.spent() == 7
+
+    del properties["Table"]["AnalysisRules"]
+    assert stack.deploy(made) == "UPDATE_COMPLETE"
+    assert rooms.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]["analysisRuleTypes"] == []
+
+
+def test_tags_and_stack_tags_are_kept_up_to_date(local_aws: LocalAws, stack: Stack) -> None:
+    """A change of tags alone edits nothing: an edit would refill an access budget."""
+    made = template(Budget=access_budget({"Type": "LIFETIME", "Budget": 50}, Tags=[{"Key": "own", "Value": "1"}]))
+    assert stack.deploy(made, Tags=[{"Key": "team", "Value": "privacy"}]) == "CREATE_COMPLETE"
+    found = Budget(local_aws, stack)
+    system = {
+        "aws:cloudformation:stack-name": stack.name,
+        "aws:cloudformation:stack-id": stack.id,
+        "aws:cloudformation:logical-id": "Budget",
+    }
+    assert found.tags() == {"own": "1", "team": "privacy", **system}
+    local_aws.spend(found.membership, found.id, 4)
+
+    made["Resources"]["Budget"]["Properties"]["Tags"] = [{"Key": "team", "Value": "mine"}]
+    assert stack.deploy(made, Tags=[{"Key": "team", "Value": "data"}, {"Key": "cost", "Value": "7"}]) == "UPDATE_COMPLETE"
+    assert found.tags() == {"team": "mine", "cost": "7", **system}
+    budgets = local_aws.client("cleanrooms").list_privacy_budgets(membershipIdentifier=found.membership, privacyBudgetType="ACCESS_BUDGET")
+    assert budgets["privacyBudgetSummaries"][0]["budget"]["accessBudget"]["aggregateRemainingBudget"] == 46
+
+
+def test_another_refresh_resets_a_spent_budget_without_asking(local_aws: LocalAws, stack: Stack) -> None:
+    made = template(Budget=budget())
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    old = Budget(local_aws, stack)
+    old.spend(20)
+    made["Resources"]["Budget"]["Properties"]["AutoRefresh"] = "CALENDAR_MONTH"
+    assert stack.deploy(made) == "UPDATE_COMPLETE"
+    new = Budget(local_aws, stack)
+    assert (old.stands(), new.spent(), new.get()["autoRefresh"]) == (False, 0, "CALENDAR_MONTH")
+    assert stack.outputs()["Budget"] == new.get()["arn"]
+
+
+def test_another_table_of_an_access_budget_replaces_it(local_aws: LocalAws, stack: Stack) -> None:
+    made = template(Budget=access_budget({"Type": "LIFETIME", "Budget": 50}))
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    old = Budget(local_aws, stack)
+    table = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{old.membership}/configuredtableassociation/{OTHER_TABLE}"
+    assert stack.deploy(template(Budget=access_budget({"Type": "LIFETIME", "Budget": 50}, table=table))) == "UPDATE_COMPLETE"
+    assert not old.stands()
+    assert Budget(local_aws, stack).get()["parameters"]["accessBudget"]["resourceArn"] == table
+
+
+def test_a_rollback_brings_a_replaced_template_back_with_a_fresh_budget(local_aws: LocalAws, stack: Stack, taken: None) -> None:
+    made = template(Budget=budget())
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    old = Budget(local_aws, stack)
+    old.spend(20)
+    changed = deepcopy(made)
+    changed["Resources"]["Budget"]["Properties"]["AutoRefresh"] = "CALENDAR_MONTH"
+    changed["Resources"]["Broken"] = broken("Budget")
+    assert stack.deploy(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    restored = Budget(local_aws, stack)
+    assert not old.stands()
+    assert (restored.get()["autoRefresh"], restored.spent()) == ("NONE", 0)
+    assert stack.outputs()["Budget"] == restored.get()["arn"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert not restored.stands()
+
+
+def test_a_rollback_brings_back_what_its_failed_successor_replaced(local_aws: LocalAws, stack: Stack) -> None:
+    made = template(Budget=budget())
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    changed = deepcopy(made)
+    changed["Resources"]["Budget"]["Properties"] |= {"AutoRefresh": "CALENDAR_MONTH", "Parameters": {"Epsilon": 3, "UsersNoisePerQuery": 7}}
+    assert stack.deploy(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "usersNoisePerQuery must be at least 10, got 7" in stack.reason("Budget")
+    restored = Budget(local_aws, stack).get()
+    assert (restored["autoRefresh"], restored["parameters"]["differentialPrivacy"]["usersNoisePerQuery"]) == ("NONE", 30)
+
+
+def test_a_rollback_puts_edited_values_back(local_aws: LocalAws, stack: Stack, taken: None) -> None:
+    made = template(Budget=budget())
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    changed = deepcopy(made)
+    changed["Resources"]["Budget"]["Properties"]["Parameters"]["Epsilon"] = 9
+    changed["Resources"]["Broken"] = broken("Budget")
+    assert stack.deploy(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    assert Budget(local_aws, stack).get()["parameters"]["differentialPrivacy"]["epsilon"] == 3
+
+
+def test_a_failed_creation_leaves_nothing(local_aws: LocalAws, stack: Stack, taken: None) -> None:
+    before = remains(local_aws)
+    assert stack.deploy(template(Budget=budget(), Broken=broken("Budget"))) == "ROLLBACK_COMPLETE"
+    assert remains(local_aws) == before
+
+
+def test_a_table_whose_rule_is_refused_leaves_nothing(local_aws: LocalAws, stack: Stack) -> None:
+    before = remains(local_aws)
+    made = template()
+    made["Resources"]["Table"]["Properties"]["AnalysisRules"][0]["Type"] = "NEW"
+    assert stack.deploy(made) == "ROLLBACK_COMPLETE"
+    assert "analysisRuleType must be one of AGGREGATION, LIST, CUSTOM, got 'NEW'" in stack.reason("Table")
+    assert remains(local_aws) == before
+
+
+def test_retained_template_stays_in_clean_rooms(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+    made = template(Budget={**budget(), "DeletionPolicy": "Retain"})
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    kept = Budget(local_aws, stack)
+    kept.spend(3)
+    del made["Resources"]["Budget"]
+    made["Outputs"] = {}
+    assert stack.deploy(made) == "UPDATE_COMPLETE"
+    assert kept.spent() == 3
+    assert stack.delete() == "DELETE_FAILED"
+    assert "a membership must have no privacy budget templates when it is deleted" in stack.reason("Membership")
+    rooms.delete_privacy_budget_template(membershipIdentifier=kept.membership, privacyBudgetTemplateIdentifier=kept.id)
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_retained_template_cannot_be_replaced_in_its_membership(local_aws: LocalAws, stack: Stack) -> None:
+    """With ``UpdateReplacePolicy: Retain`` the old one stays, and is in the way of the new one."""
+    made = template(Budget={**budget(), "UpdateReplacePolicy": "Retain"})
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    kept = Budget(local_aws, stack)
+    kept.spend(3)
+    changed = deepcopy(made)
+    changed["Resources"]["Budget"]["Properties"]["AutoRefresh"] = "CALENDAR_MONTH"
+    assert stack.deploy(changed) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "HandlerErrorCode: AlreadyExists" in stack.reason("Budget")
+    assert (stack.physical_id("Budget"), kept.spent()) == (f"{kept.id}|{kept.membership}", 3)
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ({"OnExisting": "ADOPT"}, "#: extraneous key [OnExisting] is not permitted"),
+        ({"AutoRefresh": {"Ref": "AWS::NoValue"}}, "#: required key [AutoRefresh] not found"),
+        ({"Arn": "arn:aws:x"}, "#: extraneous key [Arn] is not permitted"),
+        ({"Parameters": {"Epsilons": 3}}, "extraneous key [Epsilons] is not permitted"),
+        ({"Parameters": {"Epsilon": 21, "UsersNoisePerQuery": 30}}, "epsilon must be at most 20, got 21"),
+        ({"AutoRefresh": "DAILY"}, "autoRefresh must be one of CALENDAR_MONTH, NONE, got 'DAILY'"),
+        ({"MembershipIdentifier": "99999999-1111-4222-8333-444444444444"}, "HandlerErrorCode: NotFound"),
+    ],
+    ids=["unknown", "missing", "read-only", "unknown-parameter", "range", "enumeration", "membership"],
+)
+def test_what_the_type_does_not_take_is_refused(stack: Stack, properties: Mapping[str, Any], told: str) -> None:
+    assert stack.deploy(template(Budget=budget(**properties))) == "ROLLBACK_COMPLETE"
+    assert told in stack.reason("Budget")
+
+
+def test_a_second_template_of_a_membership_is_refused(stack: Stack) -> None:
+    made = template(Budget=budget(), Second={**budget(), "DependsOn": "Budget"})
+    assert stack.deploy(made) == "ROLLBACK_COMPLETE"
+    assert "HandlerErrorCode: AlreadyExists" in stack.reason("Second")
+
+
+def test_a_property_that_the_service_cannot_change_is_named(stack: Stack) -> None:
+    made = template()
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    made["Resources"]["Membership"]["Properties"]["IsMetricsEnabled"] = True
+    assert stack.deploy(made) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "IsMetricsEnabled cannot be updated, as UpdateMembership has no such member" in stack.reason("Membership")
+
+
+def test_an_unknown_attribute_fails_the_deployment(stack: Stack) -> None:
+    made = template(Budget=budget())
+    made["Outputs"]["Wrong"] = {"Value": attribute("Budget", "Epsilon")}
+    assert stack.deploy(made) == "ROLLBACK_COMPLETE"
+
+
+def test_a_change_set_says_what_is_replaced(stack: Stack) -> None:
+    made = template(Budget=budget())
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    changed = deepcopy(made)
+    changed["Resources"]["Budget"]["Properties"]["AutoRefresh"] = "CALENDAR_MONTH"
+    changed["Resources"]["Membership"]["Properties"]["QueryLogStatus"] = "ENABLED"
+    stack.client.create_change_set(StackName=stack.name, ChangeSetName="change", TemplateBody=json.dumps(changed))
+    found = stack.client.describe_change_set(StackName=stack.name, ChangeSetName="change")["Changes"]
+    replaced = {change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"]["Replacement"] for change in found}
+    assert (replaced["Budget"], replaced["Membership"]) == ("True", "False")
+
+
+def test_a_template_made_by_hand_is_imported(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+    """The stack takes it as it is, with what was spent of it."""
+    made = template()
+    assert stack.deploy(made) == "CREATE_COMPLETE"
+    membership = stack.physical_id("Membership")
+    by_hand = rooms.create_privacy_budget_template(
+        membershipIdentifier=membership,
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
+    )["privacyBudgetTemplate"]["id"]
+    local_aws.spend(membership, by_hand, 5, "COUNT")
+
+    def imports(template_id: str) -> str:
+        identifier = {"PrivacyBudgetTemplateIdentifier": template_id, "MembershipIdentifier": membership}
+        imported = {
+            "ResourceType": "AWS::CleanRooms::PrivacyBudgetTemplate",
+            "LogicalResourceId": "Budget",
+            "ResourceIdentifier": identifier,
+        }
+        body = template(Budget={**budget(), "DeletionPolicy": "Delete"})
+        body["Outputs"] = {}
+        stack.client.create_change_set(
+            StackName=stack.name,
+            ChangeSetName=f"import-{template_id}",
+            ChangeSetType="IMPORT",
+            TemplateBody=json.dumps(body),
+            ResourcesToImport=[imported],
+        )
+        return str(stack.client.describe_change_set(StackName=stack.name, ChangeSetName=f"import-{template_id}")["Status"])
+
+    assert imports(OTHER_TABLE) == "FAILED"
+    assert imports(by_hand) == "CREATE_COMPLETE"
+    stack.client.execute_change_set(StackName=stack.name, ChangeSetName=f"import-{by_hand}")
+    assert stack.wait() == "IMPORT_COMPLETE"
+    imported = Budget(local_aws, stack)
+    assert (imported.id, imported.spent()) == (by_hand, 5)
+
+
+def test_types_beyond_these_are_still_unknown(stack: Stack) -> None:
+    with pytest.raises(ClientError, match="Unrecognized resource types"):
+        stack.deploy(template(Other=resource("AnalysisTemplate", {})))
+    stack.deploy(template())
