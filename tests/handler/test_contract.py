@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import boto3
 import botocore.session
 import pytest
 
 from privacy_budget_handler import client, contract
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
+from privacy_budget_handler.client import CleanRooms
 from privacy_budget_handler.contract import Range
+from stack import Rooms, Stack, access_budget
 
 MODEL: Any = botocore.session.get_session().get_service_model("cleanrooms")
 
@@ -77,3 +80,28 @@ def test_requests_hold_the_members_of_the_services_shapes(operation: str, render
     assert set(rendered[kind]) == set(parameters.members[kind].members)
     for limit in rendered[kind].get("budgetParameters", ()):
         assert set(limit) == set(shape("BudgetParameter").members)
+
+
+def test_the_regions_are_botocores() -> None:
+    """A region without Clean Rooms is named before anything is sent."""
+    assert set(boto3.session.Session().get_available_regions("cleanrooms")) == contract.REGIONS
+
+
+def test_list_privacy_budgets_asks_for_one_table(rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A membership's other budgets are not read for one of them, nor is one read twice in an event."""
+    stack, asked = Stack(), list[list[str]]()
+    limit = {"Type": "CALENDAR_DAY", "Budget": 10}
+    before = access_budget(membership, rooms.table(membership), [limit])
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.create(access_budget(membership, rooms.table(membership, "other"), [limit]), "Other")
+    call = CleanRooms._call
+
+    def counted(self: CleanRooms, operation: str, **request: Any) -> dict[str, Any]:
+        answer = call(self, operation, **request)
+        if operation == "list_privacy_budgets":
+            asked.append([budget["privacyBudgetTemplateArn"] for budget in answer["privacyBudgetSummaries"]])
+        return answer
+
+    monkeypatch.setattr(CleanRooms, "_call", counted)
+    stack.update(arn, before, access_budget(membership, rooms.table(membership), [{"Type": "LIFETIME", "Budget": 10}]))
+    assert asked == [[arn]]

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from cleanrooms_local_aws.clean_rooms.exceptions import ValidationException
+from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
+from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_handler import __version__, contract, ownership
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
 from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
 from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity
-from stack import Stack, access_budget, as_strings, differential_privacy, tags
+from stack import Rooms, Stack, access_budget, as_strings, differential_privacy, tags
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 TABLE = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/configuredtableassociation/{MEMBERSHIP}"
@@ -142,3 +145,47 @@ def test_an_identity_is_read_from_properties_that_are_wrong_elsewhere() -> None:
 def test_as_many_tags_as_the_service_takes_beside_the_handlers_own() -> None:
     assert contract.TAGS.maximum == contract.TAGS_OF_THE_SERVICE - len(ownership.KEYS)
     assert len(parse(as_strings(dp(Tags=tags(**{f"k{n}": "v" for n in range(196)})))).tags) == 196
+
+
+SECRET = "s3cret-" * 40
+SECRET_TAGS = {
+    "value too long": [{"Key": "token", "Value": SECRET}],
+    "value an object": [{"Key": "token", "Value": {"deep": SECRET}}],
+    "tag a text": [SECRET],
+    "tags a text": SECRET,
+    "member unknown": [{"Key": "token", "Value": "v", "Secret": SECRET}],
+}
+
+
+@pytest.mark.parametrize("declared", SECRET_TAGS.values(), ids=SECRET_TAGS)
+def test_a_tags_value_is_never_shown(declared: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be a secret; the message names the tag's place, the rule and the size."""
+    answered = Stack().create(dp(Tags=declared))
+    assert "Tags" in answered["Reason"]
+    assert "s3cret" not in answered["Reason"] + capsys.readouterr().out
+
+
+def test_a_services_words_show_no_tags_value(rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "s3cret-words"
+    refusal = ValidationException(f"1 validation error: Value '{secret}' at 'tags.token.member' failed to satisfy constraint")
+    monkeypatch.setattr(PrivacyBudgetBackend, "settings", Settings(faults=refusing(refusal)))
+    answered = Stack().create(differential_privacy(membership, Tags=tags(token=secret)))
+    assert secret not in answered["Reason"]
+    assert "(the value of tag token)" in answered["Reason"]
+
+
+def refusing(error: Exception) -> Any:
+    def fault(operation: str, moment: Moment) -> None:
+        if operation == "CreatePrivacyBudgetTemplate":
+            raise error
+
+    return fault
+
+
+def test_the_native_types_properties_of_an_access_budget_are_taken(rooms: Rooms, membership: str, stack: Stack) -> None:
+    """AWS::CleanRooms::PrivacyBudgetTemplate requires AutoRefresh of both budget types; it is not sent for this one."""
+    native = access_budget(membership, rooms.table(membership), [DAY], AutoRefresh="NONE")
+    arn = stack.create(native)["PhysicalResourceId"]
+    assert rooms.only(membership)["arn"] == arn
+    without_it = {name: value for name, value in native.items() if name != "AutoRefresh"}
+    assert stack.update(arn, native, without_it)["Status"] == "SUCCESS"

@@ -343,3 +343,11 @@ def test_a_function_that_cannot_start_answers_all_the_same(url: ResponseUrl, tmp
     assert body["Reason"].startswith("The provider's function could not start: ModuleNotFoundError")
     assert body["PhysicalResourceId"]
     assert "Signature" not in finished.stderr
+
+
+def test_control_characters_never_reach_the_reason_nor_the_log(url: ResponseUrl) -> None:
+    """They make a stack's events unreadable in some tools."""
+    resource(raises("first\x1b[31m line\r\nsecond\x00 line\u2028third"))(event(url), Context())
+    (body,) = bodies(url)
+    assert body["Reason"] == "RuntimeError: first [31m line second line third"
+    assert answer.printable("epsilon → 3, 7 of 99 COUNT") == "epsilon → 3, 7 of 99 COUNT"

@@ -1,5 +1,6 @@
 """The service's quota, and a service that throttles or hangs until the invocation's time is over."""
 
+import itertools
 import json
 import threading
 import time
@@ -79,6 +80,27 @@ class TestQuota:
         assert {answered["LogicalResourceId"] for answered in answers} == {f"Budget{number}" for number in range(50)}
         assert len({answered["PhysicalResourceId"] for answered in answers}) == 50
         assert sum(environment.requests.count for environment in environments) > 50
+
+
+class TestOneEnvironment:
+    """Events that follow each other in one warm execution environment, with the one client that they share."""
+
+    def test_earlier_events_use_up_no_retries(
+        self, settings: Settings, rooms: Rooms, stack: Stack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """botocore's 500 retry tokens would be gone with the 34th create that is throttled three times."""
+        monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+        requests = itertools.count()
+
+        def throttle(operation: str, moment: Moment) -> None:
+            if (operation, moment) == ("CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT) and next(requests) % 4 < 3:
+                raise ThrottlingException("too many requests")
+
+        memberships = [rooms.membership() for _ in range(50)]
+        PrivacyBudgetBackend.settings = Settings(faults=throttle)
+        for number, membership in enumerate(memberships):
+            assert stack.create(differential_privacy(membership), f"Budget{number}")["Status"] == "SUCCESS"
+            assert events.invocation.requests.count == 4
 
 
 class Trouble:

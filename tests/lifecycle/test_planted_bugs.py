@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+import test_principles  # type: ignore[import-not-found] # a neighbour, found by pytest
 from hypothesis import Phase
 
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
@@ -147,15 +148,12 @@ def acts_on_events_that_were_given_up(patch: pytest.MonkeyPatch) -> None:
 CAUGHT: Final[dict[Plant, str]] = {
     deletes_whatever_it_finds: "which did not make it|by a rollback|by now|of another request|which does not stand for it",
     deletes_by_identity: "which does not stand for it",
-    deletes_for_any_request: "of another request's create|though it was there before the deploy",
-    says_that_nothing_was_created: "is left of|that created nothing changed something",
     resets_without_asking: "with what was spent of it|was filled up",
     recreates_in_a_rollback: "with what was spent of it|was deleted by|sticks",
     never_finds_behind_an_id: "is left of|a clean deploy of",
     tags_nothing: "is left of|a clean deploy of|is stuck",
     makes_every_adoption_final: "which did not make it|by a rollback|with what was spent of it",
-    forgets_all_but_the_latest_owner: "which did not make it|by a rollback|with what was spent of it|is left of",
-    edits_what_is_anothers: "by now",
+    edits_what_is_anothers: "by now|which did not make it|by a rollback",
     tags_before_it_looks: "a refusal that changed something|by now",
     never_asks_whether_the_stack_rolls_back: "is stuck|with what was spent of it|sticks",
     takes_every_event_for_expected: "a late event changed something",
@@ -169,6 +167,25 @@ CAUGHT: Final[dict[Plant, str]] = {
     gives_up_where_the_template_is_gone: "a clean deploy of|is stuck|sticks",
     acts_on_events_that_were_given_up: "CloudFormation had given up on",
 }
+
+
+RARE: Final[dict[Plant, Callable[[World], None]]] = {
+    deletes_for_any_request: lambda world: test_principles.test_delete_of_another_requests_create(world, test_principles.HERE, Failure.CUT),
+    says_that_nothing_was_created: test_principles.test_delete_of_an_unknown_outcome_removes_what_the_request_created,
+    forgets_all_but_the_latest_owner: test_principles.test_a_chain_of_adoptions_hands_back_link_by_link,
+}
+"""What histories hardly ever come by, and the test of a principle that catches it."""
+
+
+@pytest.mark.parametrize(("plant", "principle"), RARE.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_a_rare_planted_bug_is_caught(
+    plant: Plant, principle: Callable[[World], None], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        principle(world)
+        world.check()
+    world.witness.broken.clear()
 
 
 @pytest.mark.parametrize(("plant", "rule"), CAUGHT.items(), ids=lambda value: getattr(value, "__name__", ""))

@@ -1,0 +1,499 @@
+"""The principles of docs/lifecycle.md, each by the smallest histories that once broke it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cleanrooms_local_aws.clean_rooms.exceptions import ConflictException, ValidationException
+from cleanrooms_local_aws.clean_rooms.settings import Moment
+from cleanrooms_local_aws.clean_rooms.templates import Template
+from cloudformation import Answer, Back, Course, Declared, Policy, Stack
+from histories import DAY, LIFETIME, MEMBERSHIPS, table
+from privacy_budget_handler import client as clean_rooms_client
+from privacy_budget_handler import ownership
+from quick_rooms import Failure, QuickClient, Trouble
+from stack import access_budget, differential_privacy, tags
+from witness import Identity, identity_of, spent
+from world import World
+
+ONE, TWO = MEMBERSHIPS
+ADOPT = {"OnExisting": "ADOPT"}
+ALLOW = {"OnBudgetReset": "ALLOW"}
+HERE = differential_privacy(ONE)
+THERE = differential_privacy(TWO)
+MONTHLY = {**HERE, "AutoRefresh": "CALENDAR_MONTH"}
+DAILY = access_budget(ONE, table(ONE, "sales"), [DAY])
+OTHER = access_budget(ONE, table(ONE, "costs"), [LIFETIME])
+OF: Identity = identity_of(HERE)
+KEPT = {"deletion_policy": Policy.RETAIN_EXCEPT_ON_CREATE, "update_replace_policy": Policy.RETAIN}
+
+
+def deploy(stack: Stack, course: Course = Course(), events: int | None = None, **resources: Declared | dict[str, Any]) -> str:  # noqa: B008
+    """Deploy resources, to the end or so many events far, and give the stack's status."""
+    stack.deploy({name: one if isinstance(one, Declared) else Declared(one) for name, one in resources.items()}, course)
+    stack.go_on(events)
+    return stack.status
+
+
+def existing(world: World, of: Identity = OF) -> Template:
+    template = world.ledger.find(of)
+    assert template is not None
+    return template
+
+
+def consumed(world: World, of: Identity = OF) -> Template:
+    world.spend(existing(world, of))
+    return existing(world, of)
+
+
+def send(world: World, stack: Stack, type_: str, properties: dict[str, Any], physical_id: str = "") -> Answer:
+    """One event of the resource A, outside any operation that the stack knows."""
+    more = {"PhysicalResourceId": physical_id} if physical_id else {}
+    answer = world.deliver(stack._delivery("A", type_, Declared(properties).sent, more))
+    assert answer is not None
+    return answer
+
+
+def requests(world: World) -> int:
+    return len(world.client.requests)
+
+
+def last_reason(world: World) -> str:
+    return str(json.loads(world._bodies[-1]).get("Reason", ""))
+
+
+# 1. A consumed budget is lost only where somebody said so. 2. A Delete removes what its physical id stands for, and nothing else.
+
+
+@pytest.mark.parametrize("dark", [0, 1], ids=["CloudFormation tells", "it cannot be told"])
+def test_late_delete_keeps_the_successor(world: World, dark: int) -> None:
+    """The template of the id is gone; another one of the identity is this resource's."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE, B=OTHER)
+    deploy(stack, B=OTHER)
+    deploy(stack, A=HERE, B=OTHER)
+    successor = consumed(world)
+    world.dark = dark
+    assert stack.past["A"][1].type == "Delete"
+    stack.again("A", 1)
+    assert existing(world) is successor
+
+
+@pytest.mark.parametrize("properties", [HERE, DAILY], ids=["differential privacy", "access budget"])
+@pytest.mark.parametrize("failure", [Failure.DENIED, Failure.CUT])
+def test_delete_of_another_requests_create(world: World, properties: dict[str, Any], failure: Failure) -> None:
+    """Of one that was refused, and of one whose outcome is unknown: the id tells which request it was."""
+    stack = world.stack("shop")
+    stack.status = "CREATE_IN_PROGRESS"
+    world.weather.troubles = [Trouble(failure, times=1000, operation="CreatePrivacyBudgetTemplate")]
+    failed = send(world, stack, "Create", properties)
+    assert failed["Status"] == "FAILED"
+    world.weather.troubles.clear()
+    made = send(world, stack, "Create", properties)
+    assert send(world, stack, "Delete", properties, failed["PhysicalResourceId"])["Status"] == "SUCCESS"
+    assert made["PhysicalResourceId"] == existing(world, identity_of(properties)).arn
+
+
+def test_delete_of_an_unknown_outcome_removes_what_the_request_created(world: World) -> None:
+    stack = world.stack("shop")
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation="CreatePrivacyBudgetTemplate")]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+
+
+@pytest.mark.parametrize("operation", ["ListPrivacyBudgetTemplates", "GetPrivacyBudgetTemplate", "ListTagsForResource"])
+def test_rollback_keeps_a_template_that_its_create_could_not_read(world: World, operation: str) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(DAILY, **KEPT), B=HERE)
+    kept = existing(world, identity_of(DAILY))
+    deploy(stack, B=HERE)
+    world.weather.troubles = [Trouble(Failure.DENIED, operation=operation)]
+    assert deploy(stack, A=DAILY, B=HERE) == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world, identity_of(DAILY)) is kept
+
+
+# 3. The answer to a failed create says what became of it.
+
+
+@pytest.mark.parametrize("failure", [Failure.DENIED, Failure.INVALID, Failure.QUOTA, Failure.MISSING])
+def test_a_refused_create_is_deleted_without_a_call(world: World, failure: Failure) -> None:
+    stack = world.stack("shop")
+    world.weather.troubles = [Trouble(failure, times=1000)]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert requests(world) == 1
+
+
+def test_every_attempt_of_a_create_counts(world: World) -> None:
+    """The first attempt took effect, the second one was denied: the outcome is unknown."""
+    stack = world.stack("shop")
+    create = "CreatePrivacyBudgetTemplate"
+    world.weather.troubles = [
+        Trouble(Failure.CUT, Moment.AFTER_EFFECT, operation=create),
+        Trouble(Failure.DENIED, operation=create),
+    ]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+
+
+def test_a_create_in_a_region_without_clean_rooms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_rooms_client, "_has_address", lambda _: False)
+    world.client.meta.region_name = "eu-south-1"
+    stack, began = world.stack("shop"), world.now
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert requests(world) == 0
+    assert world.now - began < 70
+    assert "eu-south-1" in next(line for line in world.journal if "FAILED" in line)
+
+
+def test_a_region_that_got_clean_rooms_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_rooms_client, "_has_address", lambda _: True)
+    world.client.meta.region_name = "eu-south-1"
+    assert deploy(world.stack("shop"), A=HERE) == "CREATE_COMPLETE"
+
+
+# 4. Look before touching: a refused event leaves no trace.
+
+
+@pytest.mark.parametrize("refused", [MONTHLY, {**MONTHLY, "Tags": tags(team="c")}], ids=["refresh", "refresh and tags"])
+def test_a_refused_adoption_leaves_no_trace(world: World, refused: dict[str, Any]) -> None:
+    """Neither of the owner nor of the owner before it, whose adoption is not final."""
+    shop, lab, den = (world.stack(name) for name in ("shop", "lab", "den"))
+    deploy(shop, A=HERE)
+    deploy(lab, A={**HERE, **ADOPT})
+    before = dict(consumed(world).tags)
+    assert deploy(den, A={**refused, **ADOPT}) == "ROLLBACK_COMPLETE"
+    assert existing(world).tags == before
+    lab.destroy()
+    lab.go_on()
+    assert existing(world).tags[ownership.OWNER] == f"{shop.id}/A"
+
+
+def test_a_rename_that_is_rolled_back_soon_after_an_adoption(world: World) -> None:
+    """A rename is not final until the next update, so that this is common."""
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(HERE, **KEPT))
+    deploy(stack, B=Declared({**HERE, **ADOPT}, **KEPT))
+    assert deploy(stack, Course(fails_before=1), C=Declared({**HERE, **ADOPT}, **KEPT)) == "UPDATE_ROLLBACK_COMPLETE"
+    held = ownership.OwnershipTags.of(existing(world).tags)
+    assert ownership.is_same(held.owner, f"{stack.id}/B")
+    assert [ownership.is_same(name, f"{stack.id}/A") for name in held.previous_owners] == [True]
+    deploy(stack, B={**HERE, **ADOPT, "Tags": tags(team="b")})
+    stack.destroy()
+    stack.go_on()
+    assert world.ledger.standing == []
+
+
+def test_a_refused_move_does_not_stop_the_owner(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(lab, A=HERE)
+    deploy(shop, A=THERE)
+    consumed(world)
+    before = dict(existing(world).tags)
+    deploy(shop, events=1, A={**MONTHLY, **ADOPT})
+    assert existing(world).tags == before
+    assert deploy(lab, A={**MONTHLY, **ALLOW}) == "UPDATE_COMPLETE"
+    shop.go_on()
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_an_adoption_whose_edit_is_refused_leaves_no_trace(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A={**HERE, "Parameters": {"Epsilon": 9, "UsersNoisePerQuery": 30}})
+    before = dict(consumed(world).tags)
+    assert deploy(lab, A={**HERE, **ADOPT}) == "ROLLBACK_COMPLETE"
+    assert existing(world).tags == before
+
+
+# 5. A rollback never sticks.
+
+
+@pytest.mark.parametrize("change", [{"Tags": tags(team="a")}, {"Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}}])
+def test_rollback_of_a_template_that_another_adopted_and_recreated(world: World, change: dict[str, Any]) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    deploy(lab, A={**HERE, **ADOPT})
+    deploy(lab, A={**MONTHLY, **ADOPT})
+    kept = existing(world)
+    deploy(shop, events=1, A={**HERE, **change})
+    assert f"{lab.id}/A" in last_reason(world)
+    shop.go_on()
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world) is kept
+
+
+def test_rollback_where_the_membership_is_gone(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.leave(ONE)
+    deploy(stack, events=1, A={**HERE, "Tags": tags(team="a")})
+    assert last_reason(world).startswith("ResourceNotFoundException")
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+
+
+@pytest.mark.parametrize("back", Back)
+def test_rollback_of_a_move_onto_what_is_anothers_by_now(world: World, back: Back) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=Declared(HERE, **KEPT))
+    deploy(shop, Course(fails_before=1, back=back), events=1, A=Declared(THERE, **KEPT))
+    deploy(lab, A={**HERE, **ADOPT})
+    deploy(lab, A={**MONTHLY, **ADOPT})
+    kept = existing(world)
+    shop.go_on()
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world) is kept
+
+
+@pytest.mark.parametrize("failure", [Failure.DENIED, Failure.QUOTA, Failure.INVALID, Failure.BUSY])
+def test_rollback_that_the_service_refuses(world: World, failure: Failure) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, Course(fails_before=1), events=1, A={**HERE, "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    world.weather.troubles = [Trouble(failure, times=1000)]
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+
+
+# 6. Ownership is checked on every write, and tags are compared with what is there.
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (HERE, {**HERE, "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}}),
+        (HERE, {**HERE, "Tags": tags(team="a")}),
+        (HERE, MONTHLY),
+        (DAILY, {**DAILY, "Parameters": {**DAILY["Parameters"], "BudgetParameters": [LIFETIME]}}),
+    ],
+    ids=["epsilon", "tags", "refresh", "limits"],
+)
+def test_a_previous_owner_edits_nothing(world: World, before: dict[str, Any], after: dict[str, Any]) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=before)
+    deploy(lab, A={**before, **ADOPT})
+    template = existing(world, identity_of(before))
+    untouched = (dict(template.tags), template.parameters, template.auto_refresh)
+    assert deploy(shop, A=after) == "UPDATE_ROLLBACK_COMPLETE"
+    assert (template.tags, template.parameters, template.auto_refresh) == untouched
+
+
+def test_a_previous_owner_takes_back_what_it_says_to_adopt(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    deploy(lab, A={**HERE, **ADOPT})
+    assert deploy(shop, A={**HERE, **ADOPT}) == "UPDATE_COMPLETE"
+    assert existing(world).tags[ownership.OWNER] == f"{shop.id}/A"
+
+
+def test_the_next_update_puts_right_what_a_rolled_back_rename_tagged(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A={**HERE, "Tags": tags(team="a")})
+    assert deploy(stack, Course(fails_before=1), B={**HERE, **ADOPT, "Tags": tags(team="b")}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world).tags["team"] == "b"
+    assert deploy(stack, A={**HERE, "Tags": tags(team="a", cost="7")}) == "UPDATE_COMPLETE"
+    assert existing(world).tags.items() >= {"team": "a", "cost": "7"}.items()
+
+
+def test_the_next_update_sets_an_owner_tag_that_was_taken_off(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.ledger.untag(existing(world).arn, ownership.KEYS)
+    deploy(stack, A={**HERE, "Tags": tags(team="a")})
+    stack.destroy()
+    stack.go_on()
+    assert world.ledger.standing == []
+
+
+# 7. An adoption can always be undone by whoever made it, and by nobody else.
+
+
+def test_a_chain_of_adoptions_hands_back_link_by_link(world: World) -> None:
+    made = world.by_hand(HERE)
+    names = ("shop", "lab", "den", "hut")
+    stacks = [world.stack(name) for name in names]
+    for stack in stacks:
+        deploy(stack, A={**HERE, **ADOPT})
+    for stack, previous in zip(reversed(stacks), [*reversed(stacks[:-1]), None], strict=True):
+        assert ownership.is_same(existing(world).tags.get(ownership.OWNER), f"{stack.id}/A")
+        stack.destroy()
+        stack.go_on()
+        owner = existing(world).tags.get(ownership.OWNER)
+        assert owner is None if previous is None else ownership.is_same(owner, f"{previous.id}/A")
+    assert existing(world) is made
+    assert existing(world).tags == {"by": "hand"}
+
+
+def test_an_owner_in_the_middle_of_a_chain_leaves_it(world: World) -> None:
+    world.by_hand(HERE)
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A={**HERE, **ADOPT})
+    deploy(lab, A={**HERE, **ADOPT})
+    shop.destroy()
+    shop.go_on()
+    lab.destroy()
+    lab.go_on()
+    assert existing(world).tags == {"by": "hand"}
+
+
+def test_more_previous_owners_than_fit_into_a_tag_end_with_nobody() -> None:
+    names = [f"arn:aws:cloudformation:us-east-1:111122223333:stack/{number}/{'x' * 100}/A" for number in range(30)]
+    (value,) = ownership.adopted_from(names).values()
+    read = ownership.OwnershipTags.of({ownership.ADOPTED_FROM: value}).previous_owners
+    assert len(value) <= 256
+    assert all(map(ownership.is_same, read[:-1], names))
+    assert read[-1] == ownership.NOBODY
+
+
+# 8. A late event makes nothing.
+
+
+@pytest.mark.parametrize("options", [{}, ADOPT], ids=["FAIL", "ADOPT"])
+def test_late_create_of_a_stack_that_is_gone(world: World, options: dict[str, Any]) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A={**HERE, **options})
+    create = stack.past["A"][0]
+    stack.destroy()
+    stack.go_on()
+    if options:
+        world.by_hand(HERE)
+    before = list(world.ledger.standing)
+    world.deliver(create)
+    assert world.ledger.standing == before
+    assert all(ownership.OWNER not in template.tags for template in before)
+
+
+def test_late_create_of_a_stack_that_rolled_back(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, B=OTHER)
+    deploy(stack, Course(fails_before=1), A=HERE, B=OTHER)
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    world.now += 60
+    stack.again("A", 1)
+    assert world.ledger.find(OF) is None
+
+
+def test_late_create_does_not_pull_a_template_back_to_a_former_logical_id(world: World) -> None:
+    stack = world.stack("shop")
+    world.by_hand(HERE)
+    deploy(stack, A=Declared({**HERE, **ADOPT}, **KEPT))
+    create = stack.past["A"][0]
+    deploy(stack, B=Declared({**HERE, **ADOPT}, **KEPT))
+    before = dict(existing(world).tags)
+    world.deliver(create)
+    assert existing(world).tags == before
+
+
+def test_late_update_that_finds_nothing(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE, B=OTHER)
+    deploy(stack, A={**HERE, "Tags": tags(team="a")}, B=OTHER)
+    deploy(stack, B=OTHER)
+    assert stack.past["A"][1].type == "Update"
+    stack.again("A", 1)
+    assert world.ledger.find(OF) is None
+
+
+# 9. Passing trouble is waited for, lasting trouble is reported at once.
+
+
+@pytest.mark.parametrize("times", [1, 3, 8])
+def test_a_permission_that_takes_effect_soon(world: World, times: int) -> None:
+    """Every call is denied for some seconds: in the create, the update, and the rollback's Delete."""
+    stack = world.stack("shop")
+    for course, status in ((Course(), "CREATE_COMPLETE"), (Course(fails_before=1), "UPDATE_ROLLBACK_COMPLETE")):
+        world.weather.troubles = [Trouble(Failure.NOT_YET, times=times)]
+        assert deploy(stack, course, A={**HERE, "Parameters": {"Epsilon": 3 + len(status), "UsersNoisePerQuery": 30}}) == status
+    world.weather.troubles = [Trouble(Failure.NOT_YET, times=times)]
+    stack.destroy()
+    stack.go_on()
+    assert stack.status == "DELETE_COMPLETE"
+
+
+def test_a_permission_that_never_takes_effect(world: World) -> None:
+    stack, began = world.stack("shop"), world.now
+    world.weather.troubles = [Trouble(Failure.NOT_YET, times=1000)]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert world.now - began < 120
+
+
+def test_throttling_of_earlier_events_counts_for_none(world: World) -> None:
+    """botocore's retry tokens were shared by all events of a client: the 50th event failed after three requests."""
+    stack = world.stack("shop")
+    for number in range(60):
+        world.weather.troubles = [Trouble(Failure.THROTTLED, times=10)]
+        assert deploy(stack, A={**HERE, "Tags": tags(number=str(number))}) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+# 11. What this version does not know does no harm.
+
+
+@pytest.mark.parametrize("unknown", [{"type": "CALENDAR_YEAR"}, {"privacyBudgetType": "QUERY_BUDGET"}], ids=["period", "budget type"])
+def test_another_template_that_this_version_does_not_know(world: World, unknown: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    other = world.by_hand(OTHER)
+    assert other is not None
+    world.by_hand(DAILY)
+    effect = QuickClient._effect
+
+    def newer(self: QuickClient, operation: str, request: Any) -> Any:
+        answer, error = effect(self, operation, request)
+        for one in answer.get("privacyBudgetTemplateSummaries", []) if answer else []:
+            one.update(unknown if one["id"] == other.id and "privacyBudgetType" in unknown else {})
+        template = (answer or {}).get("privacyBudgetTemplate", {})
+        if template.get("id") == other.id:
+            limits = [{**limit, **unknown} for limit in template["parameters"]["accessBudget"]["budgetParameters"]]
+            parameters = {"accessBudget": {**template["parameters"]["accessBudget"], "budgetParameters": limits}}
+            answer = {"privacyBudgetTemplate": {**template, **unknown, "parameters": parameters}}
+        return answer, error
+
+    monkeypatch.setattr(QuickClient, "_effect", newer)
+    assert deploy(world.stack("shop"), A={**DAILY, **ADOPT}) == "CREATE_COMPLETE"
+    assert spent(other) is False
+
+
+# What ALLOW reaches: a lowered epsilon.
+
+HIGHER = {**HERE, "Parameters": {"Epsilon": 9, "UsersNoisePerQuery": 30}}
+
+
+LOWERED: list[type[ValidationException] | type[ConflictException]] = [ValidationException, ConflictException]
+
+
+@pytest.fixture(params=LOWERED)
+def lowered(world: World, request: pytest.FixtureRequest) -> Stack:
+    """A stack whose epsilon can no longer be lowered."""
+    world.ledger.LOWERED_EPSILON = request.param  # type: ignore[misc]
+    stack = world.stack("shop")
+    deploy(stack, A=HIGHER)
+    consumed(world)
+    return stack
+
+
+def test_a_lowered_epsilon_names_its_remedy(world: World, lowered: Stack) -> None:
+    deploy(lowered, events=1, A=HERE)
+    assert "on_budget_reset=OnBudgetReset.ALLOW" in last_reason(world)
+    assert "Exception from UpdatePrivacyBudgetTemplate" in last_reason(world)
+    lowered.go_on()
+    assert existing(world).parameters["differentialPrivacy"]["epsilon"] == 9
+
+
+def test_a_lowered_epsilon_recreates_where_a_reset_is_allowed(world: World, lowered: Stack) -> None:
+    arn = lowered.resources["A"].physical_id
+    assert deploy(lowered, A={**HERE, **ALLOW}) == "UPDATE_COMPLETE"
+    assert existing(world).parameters["differentialPrivacy"]["epsilon"] == 3
+    assert not spent(existing(world))
+    assert lowered.resources["A"].physical_id == arn
+
+
+def test_a_lowered_epsilon_whose_create_fails_is_put_back(world: World, lowered: Stack) -> None:
+    world.weather.troubles = [Trouble(Failure.INVALID, operation="CreatePrivacyBudgetTemplate")]
+    assert deploy(lowered, A={**HERE, **ALLOW}) == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world).parameters["differentialPrivacy"]["epsilon"] == 9
+
+
+def test_a_rollback_lowers_no_epsilon(world: World, lowered: Stack) -> None:
+    """Nobody asked for a smaller budget, though ALLOW was left standing."""
+    before = existing(world)
+    deploy(lowered, Course(fails_before=1), A={**HERE, **ALLOW, "Parameters": {"Epsilon": 12, "UsersNoisePerQuery": 30}})
+    assert lowered.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world) is before
