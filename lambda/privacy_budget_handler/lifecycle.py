@@ -11,7 +11,7 @@ from typing import Final
 from . import physical_id as physical_ids
 from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .contract import OnBudgetReset, OnExisting
-from .ownership import NOBODY, OwnershipTags, is_same
+from .ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags, adopted_from, is_same
 
 
 class Refusal(Exception):
@@ -139,6 +139,21 @@ def was_found_again(tags: OwnershipTags, owner: str) -> bool:
 def previous_owners_but(tags: OwnershipTags, owner: str) -> tuple[str, ...]:
     """The previous owners without this one."""
     return tuple(name for name in tags.previous_owners if not is_same(name, owner))
+
+
+def owners_without(tags: OwnershipTags, owner: str) -> TagChange:
+    """How one owner leaves: the present one hands the template back, a previous one is no longer among those to hand it back to.
+
+    Cut off between setting and removing, a template that was handed back looks adopted from this owner, whom the next delivery
+    takes out.
+    """
+    previous = previous_owners_but(tags, owner)
+    final = frozenset() if previous else frozenset({ADOPTED_FROM})
+    if not is_same(tags.owner, owner):
+        return TagChange({} if previous == tags.previous_owners else adopted_from(previous), final)
+    if previous[0] == NOBODY:
+        return TagChange({}, KEYS)
+    return TagChange({OWNER: previous[0], **adopted_from(previous[1:] or (owner,))}, frozenset({ADOPTED_FROM} if not previous[1:] else ()))
 
 
 def consumed(balances: Sequence[Balance]) -> str | None:

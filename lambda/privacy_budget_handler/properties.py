@@ -50,7 +50,6 @@ class PreviousTemplate:
 
     identity: Identity | None
     tags: Mapping[str, str]
-    on_existing: OnExisting
     on_budget_reset: OnBudgetReset
 
 
@@ -60,7 +59,6 @@ def parse_previous(properties: Mapping[str, object]) -> PreviousTemplate:
     return PreviousTemplate(
         identity=parse_identity(properties),
         tags=_or(lambda: _tags(top), {}),
-        on_existing=_or(lambda: top.choice(Property.ON_EXISTING, OnExisting, OnExisting.FAIL), OnExisting.FAIL),
         on_budget_reset=_or(lambda: top.choice(Property.ON_BUDGET_RESET, OnBudgetReset, OnBudgetReset.REFUSE), OnBudgetReset.REFUSE),
     )
 

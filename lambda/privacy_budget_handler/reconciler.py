@@ -329,36 +329,22 @@ class Reconciler:
             self.clean_rooms.delete(identity.membership_id, found.id)
             self.record.done.append(f"deleted {found.arn}")
         elif action is DeleteAction.HAND_BACK:
-            self._hand_back(found)
+            self._leave(found)
+            previous = lifecycle.previous_owners_but(tags, self.owner)[0]
+            self.record.warnings.append(f"handed {found.arn} back to {previous or 'nobody'}: this stack did not create it")
         elif action is DeleteAction.KEEP:
             self.clean_rooms.tag(found.arn, {ownership.REQUEST: self.request_id})
             self.record.warnings.append(f"kept {found.arn}, which this resource had created before the deployment that is rolled back")
         else:
             self.record.warnings.append(f"left {found.arn}, whose owner tag is {tags.owner or 'missing'}")
             if physical_ids.template_id(physical_id) is not None and not is_same(tags.owner, self.owner):
-                self._leave_chain(found)
+                self._leave(found)
 
-    def _hand_back(self, found: FoundTemplate) -> None:
-        """Leave an adopted template with the ownership tags that it had before.
-
-        Cut off between the two calls, it looks adopted from this resource, so that the next delivery finishes.
-        """
-        previous, *others = lifecycle.previous_owners_but(found.ownership, self.owner)
-        if previous == ownership.NOBODY:
-            self.clean_rooms.untag(found.arn, ownership.KEYS & found.tags.keys())
-        else:
-            self.clean_rooms.tag(found.arn, {ownership.OWNER: previous, **ownership.adopted_from(others or [self.owner])})
-            if not others:
-                self.clean_rooms.untag(found.arn, frozenset({ownership.ADOPTED_FROM}))
-        self.record.warnings.append(f"handed {found.arn} back to {previous or 'nobody'}: this stack did not create it")
-
-    def _leave_chain(self, found: FoundTemplate) -> None:
-        """Take this resource, now that it is deleted, out of the previous owners; an adoption from nobody else is final."""
-        others = lifecycle.previous_owners_but(found.ownership, self.owner)
-        if not others:
-            self.clean_rooms.untag(found.arn, frozenset({ownership.ADOPTED_FROM} & found.tags.keys()))
-        elif others != found.ownership.previous_owners:
-            self.clean_rooms.tag(found.arn, ownership.adopted_from(others))
+    def _leave(self, found: FoundTemplate) -> None:
+        """Take this resource, now that it is deleted, out of the owners of a template."""
+        tags = lifecycle.owners_without(found.ownership, self.owner)
+        self.clean_rooms.tag(found.arn, tags.set)
+        self.clean_rooms.untag(found.arn, tags.remove & found.tags.keys())
 
     def _with_tags(self, template: Template) -> FoundTemplate:
         return FoundTemplate(template.id, template.arn, self.clean_rooms.tags(template.arn))

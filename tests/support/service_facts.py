@@ -587,4 +587,4 @@ def handler_lifecycle(bench: Bench) -> None:
 
 
 def _previous(declared: DesiredTemplate) -> PreviousTemplate:
-    return PreviousTemplate(declared.identity, declared.tags, declared.on_existing, declared.on_budget_reset)
+    return PreviousTemplate(declared.identity, declared.tags, declared.on_budget_reset)
