@@ -42,7 +42,7 @@ _UNKNOWN_YET: Final = frozenset(
     }
 )
 """What AWS answers where a role or token is not known everywhere yet, or a clock is off."""
-_NOT_ALLOWED_YET: Final = re.compile(r"because no [\w -]+ policy allows")
+_NOT_ALLOWED_YET: Final = re.compile(r"because no [\w -]+ allows")
 """In an AccessDeniedException: the policy may be on its way. An explicit deny reads otherwise."""
 
 

@@ -40,7 +40,7 @@ def pause(requests: Requests, status: int = 0, code: str = "", message: str = ""
     ("code", "message"),
     [
         ("AccessDeniedException", NOT_YET),
-        ("AccessDeniedException", NOT_YET.replace("identity-based", "permissions boundary")),
+        ("AccessDeniedException", NOT_YET.replace("identity-based policy", "permissions boundary")),
         ("UnrecognizedClientException", "The security token included in the request is invalid."),
         ("ExpiredTokenException", "The security token included in the request is expired"),
         ("InvalidSignatureException", "Signature not yet current: 20261126T000500Z is still later than 20261126T000000Z"),
