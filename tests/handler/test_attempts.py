@@ -116,6 +116,16 @@ def test_a_refusal_does_not_undo_an_attempt_of_unknown_outcome() -> None:
     assert requests.may_have_written
 
 
+def test_an_earlier_delivery_may_have_written() -> None:
+    """It may have died after its create: the refusal of this delivery does not say that nothing was created."""
+    requests = Requests(was_delivered_before=True)
+    requests.begin(CREATE)
+    pause(requests, 403, "AccessDeniedException")
+    assert requests.may_have_written
+    requests.wrote_nothing()
+    assert not requests.may_have_written
+
+
 def test_a_read_writes_nothing_and_needs_no_permission_to_write() -> None:
     requests = Requests(may_write=lambda: False)
     requests.begin(GET)
