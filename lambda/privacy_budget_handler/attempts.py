@@ -109,7 +109,7 @@ class Requests:
 
     def _takes_effect_soon(self, code: str, error: dict[str, Any]) -> bool:
         # "… because no identity-based policy allows the … action": the policy may be on its way. An explicit deny reads otherwise.
-        is_not_allowed = code == "AccessDeniedException" and error.get("Message", "").partition("because")[2].split()[:1] == ["no"]
+        is_not_allowed = code == "AccessDeniedException" and (error.get("Message") or "").partition("because")[2].split()[:1] == ["no"]
         if not is_not_allowed and code not in _UNKNOWN_YET:
             return False
         if self.unknown_since is None:
