@@ -178,6 +178,10 @@ class GoingForward:
         """A plan is of what a deployment does when all goes well."""
         return False
 
+    def began_after(self, _: float | None) -> bool:
+        """Nothing is rolled back."""
+        return False
+
 
 def _nothing_spent(budget: Budget) -> list[Balance]:
     """A fresh budget's balances; how many aggregations it allows is the service's secret, so that only the zeros are known."""

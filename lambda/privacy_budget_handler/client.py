@@ -3,6 +3,7 @@
 Signing, retries and parsing are botocore's. Source of every operation: the Clean Rooms API reference.
 """
 
+import json
 import socket
 import time
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 E = TypeVar("E", bound=StrEnum)
+
+LONGEST_MESSAGE: Final = 1500
+"""Characters of the service's words that are shown."""
 
 LIST_LAG: Final = (1.0, 2.0, 4.0)
 """Seconds to wait, one after another, for a list to show what must exist."""
@@ -82,6 +86,8 @@ class Template:
     collaboration_id: str
     collaboration_arn: str
     budget: Budget
+    created_at: float | None = None
+    """Seconds since the epoch."""
 
     @property
     def identity(self) -> Identity:
@@ -246,17 +252,18 @@ def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> di
     except ClientError as error:
         code = error.response["Error"]["Code"]
         message = error.response["Error"].get("Message") or "(the service gave no message)"
-        raise _ERRORS.get(code, ServiceError)(name, code, _without_tag_values(message, request)) from error
+        raise _ERRORS.get(code, ServiceError)(name, code, _safe(message, request)) from error
     except BotoCoreError as error:
-        raise ServiceError(name, type(error).__name__, _without_tag_values(str(error), request)) from error
+        raise ServiceError(name, type(error).__name__, _safe(str(error), request)) from error
 
 
-def _without_tag_values(message: str, request: Mapping[str, Any]) -> str:
-    """A message that does not show the user's tag values, which may be secrets; names of two or three letters are none."""
-    for key, value in request.get("tags", {}).items():
-        if len(value) > 3 and not key.startswith(RESERVED_TAG_PREFIXES):
-            message = message.replace(value, f"(the value of tag {key})")
-    return message
+def _safe(message: str, request: Mapping[str, Any]) -> str:
+    """A message without the user's tag values, which may be secrets, and so short that what follows it is read as well."""
+    secrets = {value: key for key, value in request.get("tags", {}).items() if len(value) > 3 and not key.startswith(RESERVED_TAG_PREFIXES)}
+    for value in sorted(secrets, key=len, reverse=True):
+        for written in (value, json.dumps(value)[1:-1]):
+            message = message.replace(written, f"(the value of tag {secrets[value]})")
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"
 
 
 def _create_parameters(budget: Budget) -> dict[str, Any]:
@@ -288,6 +295,7 @@ def _template(answer: Mapping[str, Any]) -> Template:
         collaboration_id=answer["collaborationId"],
         collaboration_arn=answer["collaborationArn"],
         budget=_budget(answer),
+        created_at=answer["createTime"].timestamp(),
     )
 
 
@@ -310,19 +318,17 @@ def _balances(budget: Mapping[str, Any]) -> list[Balance]:
 
 
 def _budget(answer: Mapping[str, Any]) -> Budget:
-    kind = answer["privacyBudgetType"]
-    if kind == PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
-        parameters = answer["parameters"]["differentialPrivacy"]
+    kind, parameters = answer["privacyBudgetType"], answer["parameters"]
+    if kind == PrivacyBudgetType.DIFFERENTIAL_PRIVACY and "differentialPrivacy" in parameters:
         return DifferentialPrivacy(
-            epsilon=parameters["epsilon"],
-            users_noise_per_query=parameters["usersNoisePerQuery"],
-            auto_refresh=_known(AutoRefresh, answer["autoRefresh"]),
+            epsilon=parameters["differentialPrivacy"]["epsilon"],
+            users_noise_per_query=parameters["differentialPrivacy"]["usersNoisePerQuery"],
+            auto_refresh=_known(AutoRefresh, answer.get("autoRefresh") or AutoRefresh.NONE),
         )
-    if kind == PrivacyBudgetType.ACCESS_BUDGET:
-        parameters = answer["parameters"]["accessBudget"]
+    if kind == PrivacyBudgetType.ACCESS_BUDGET and "accessBudget" in parameters:
         limits = [
             AccessLimit(_known(AccessBudgetPeriod, limit["type"]), limit["budget"], _refresh_mode(limit.get("autoRefresh")))
-            for limit in parameters["budgetParameters"]
+            for limit in parameters["accessBudget"]["budgetParameters"]
         ]
-        return AccessBudget(resource_arn=parameters["resourceArn"], limits=tuple(limits))
+        return AccessBudget(resource_arn=parameters["accessBudget"]["resourceArn"], limits=tuple(limits))
     return UnknownBudget(kind)

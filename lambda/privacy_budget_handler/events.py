@@ -1,7 +1,7 @@
 """One event from CloudFormation: its properties parsed, its resource reconciled, one log record that tells what was done."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import botocore.session
@@ -21,6 +21,8 @@ from .stack_status import StackStatus
 
 SECONDS_TO_DESCRIBE: Final = 60.0
 """How long DescribeStacks is tried; after that an event goes on without knowing."""
+SECONDS_TO_PREVIEW: Final = 30.0
+"""The same of PreviewPrivacyImpact."""
 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
 session = botocore.session.get_session()
@@ -150,24 +152,35 @@ def _privacy_impact(desired: DesiredTemplate) -> dict[str, str]:
     if not desired.preview_impact or not isinstance(desired.budget, DifferentialPrivacy):
         return {}
     allowed: Mapping[str, int] = {}
+    requests = invocation.requests
+    requests.may_send = _for_a_while(SECONDS_TO_PREVIEW)
     try:
         allowed = clean_rooms.preview(desired.membership_id, desired.budget)
-    except ServiceError as error:
-        invocation.record.warnings.append(f"could not tell how many aggregations the budget allows: {error}")
+    except (ServiceError, OutOfTime) as error:
+        if not resource.may_act():
+            raise
+        told = error if isinstance(error, ServiceError) else requests.last
+        invocation.record.warnings.append(f"could not tell how many aggregations the budget allows: {told}")
     return {name: str(allowed.get(type_, UNKNOWN)) for type_, name in MAX_AGGREGATIONS.items()}
 
 
 def describe_stack(stack_id: str) -> Mapping[str, Any] | None:
     """The stack's entry in DescribeStacks; None where that cannot be told."""
     client = session.create_client("cloudformation", config=ONE_ATTEMPT)
-    began = time.monotonic()
-    requests = Requests(may_send=lambda: resource.may_act() and time.monotonic() - began < SECONDS_TO_DESCRIBE)
+    requests = Requests(may_send=_for_a_while(SECONDS_TO_DESCRIBE))
     watch(client, lambda: requests)
     try:
-        stack: Mapping[str, Any] = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"][0]
+        stacks: Sequence[Mapping[str, Any]] = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
     except (ServiceError, OutOfTime) as error:
         if not resource.may_act():
             raise
-        invocation.record.warnings.append(f"could not tell what the stack is doing: {error or requests.last}")
+        told = error if isinstance(error, ServiceError) else requests.last
+        invocation.record.warnings.append(f"could not tell what the stack is doing: {told}")
         return None
-    return stack
+    return stacks[0] if stacks else None
+
+
+def _for_a_while(seconds: float) -> Callable[[], bool]:
+    """Whether an event's time is not over, nor what a question may take of it without whose answer the event goes on."""
+    end = time.monotonic() + seconds
+    return lambda: resource.may_act() and time.monotonic() < end

@@ -10,7 +10,7 @@ from typing import Final
 
 from . import physical_id as physical_ids
 from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
-from .contract import OnBudgetReset, OnExisting
+from .contract import TAG_PREFIX_OF_AWS, TAGS_OF_THE_SERVICE, OnBudgetReset, OnExisting
 from .ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags, adopted_from, is_same
 
 
@@ -49,7 +49,8 @@ def change(actual: Budget, desired: Budget) -> Change:
 
 
 def _is_same_limit(actual: AccessLimit, desired: AccessLimit) -> bool:
-    return (actual.period, actual.budget) == (desired.period, desired.budget) and desired.auto_refresh in (None, actual.auto_refresh)
+    refreshes = {actual.auto_refresh, desired.auto_refresh} - {None}
+    return (actual.period, actual.budget) == (desired.period, desired.budget) and len(refreshes) < 2
 
 
 def lowers_epsilon(actual: Budget, desired: Budget) -> bool:
@@ -78,6 +79,16 @@ LOWERED_EPSILON_REMEDY: Final = (
     " is then deleted and created, and what was spent of it is forgotten. Otherwise put the old value back."
 )
 """How to get what Clean Rooms refuses, which its own words do not say."""
+
+
+def check_tags(keys: Set[str], arn: str) -> None:
+    """Raise Refusal where a template would have more tags than the service takes: foreign ones, declared ones and ours."""
+    count = sum(not key.startswith(TAG_PREFIX_OF_AWS) for key in keys)
+    if count > TAGS_OF_THE_SERVICE:
+        raise Refusal(
+            f"{arn} must have at most {TAGS_OF_THE_SERVICE} tags, got {count} with those declared and {len(KEYS)} ownership tags. Remove"
+            " tags from it, or declare fewer."
+        )
 
 
 class Ownership(Enum):

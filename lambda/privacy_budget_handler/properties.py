@@ -55,7 +55,7 @@ class PreviousTemplate:
 
 def parse_previous(properties: Mapping[str, object]) -> PreviousTemplate:
     """What an event's ``OldResourceProperties`` declared; never raises."""
-    top = _Fields(properties, "")
+    top = _or(lambda: _Fields(properties, ""), _Fields({}, ""))
     return PreviousTemplate(
         identity=parse_identity(properties),
         tags=_or(lambda: _tags(top), {}),

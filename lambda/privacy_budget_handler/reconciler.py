@@ -9,7 +9,7 @@ from . import lifecycle, ownership
 from . import physical_id as physical_ids
 from .attempts import Requests
 from .budget import DesiredTemplate, Identity
-from .client import CleanRooms, Conflict, Denied, NotFound, Refused, ServiceError, Template
+from .client import CleanRooms, Conflict, Denied, NotFound, NotInRegion, Refused, ServiceError, Template
 from .contract import TAG_PREFIX_OF_AWS, UNKNOWN, Attribute, OnBudgetReset, OnExisting
 from .lifecycle import Change, DeleteAction, Ownership, Refusal, TagChange
 from .ownership import OwnershipTags, is_same
@@ -45,6 +45,8 @@ class FoundTemplate:
     id: str
     arn: str
     tags: Mapping[str, str]
+    created_at: float | None = None
+    """Seconds since the epoch; None where it was not read."""
 
     @property
     def ownership(self) -> OwnershipTags:
@@ -62,6 +64,9 @@ class Stack(Protocol):
     def is_rolling_back(self) -> bool | None:
         """None where that cannot be told."""
 
+    def began_after(self, moment: float | None) -> bool:
+        """Whether its operation began after a moment, as far as that can be told."""
+
 
 @dataclass
 class Reconciler:
@@ -75,6 +80,8 @@ class Reconciler:
     record: EventRecord = field(default_factory=EventRecord)
     _template: Template | None = field(init=False, default=None)
     """The template as far as this event knows."""
+    _known_id: str = field(init=False, default="")
+    """The physical id that CloudFormation knows, where it is an ARN."""
     _consumed: dict[str, str | None] = field(init=False, default_factory=dict)
     """What is consumed, by template id: asked once an event."""
 
@@ -116,8 +123,13 @@ class Reconciler:
         if identity is None or physical_ids.says_nothing_was_created(physical_id):
             self.record.found = "nothing, as nothing was created"
             return
-        for found in self._standing_for(physical_id, identity):
-            self._delete(found, identity, physical_id)
+        try:
+            for found in self._standing_for(physical_id, identity):
+                self._delete(found, identity, physical_id)
+        except ServiceError as error:
+            if physical_ids.template_id(physical_id) is not None and not isinstance(error, NotInRegion):
+                raise
+            self.record.warnings.append(f"could not tell whether {identity} was created by a create that failed: {error}")
 
     def find(self, physical_id: str, identity: Identity) -> tuple[Template, FoundTemplate] | None:
         """The template behind a physical id, whoever owns it, or else the one of that identity that this resource owns."""
@@ -136,11 +148,12 @@ class Reconciler:
 
     def _update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
         may_reset = _allows_reset(desired) or previous.on_budget_reset is OnBudgetReset.ALLOW
+        self._known_id = physical_id if physical_ids.template_id(physical_id) else ""
         if previous.identity not in (None, desired.identity):
             return self._create(desired, None, may_reset)
         existing = self.find(physical_id, desired.identity)
         if existing is None:
-            return self._create(desired, physical_id, may_reset)
+            return self._create(desired, self._known_id or None, may_reset)
         template, found = existing
         self._see(template)
         tags = found.ownership
@@ -149,6 +162,7 @@ class Reconciler:
                 raise lifecycle.refused_for_owner(found.arn, tags.owner)
             return self._reuse_or_adopt(template, found, desired, physical_id, may_reset)
         is_final = not tags.previous_owners or self.stack.is_rolling_back() is False
+        physical_id = self._known_id or tags.physical_id or found.arn
         marks = self._marks(found, physical_id, () if is_final else tags.previous_owners)
         return self._apply(template, found, desired, physical_id, marks, previous.tags.keys() | {ownership.ADOPTED_FROM}, may_reset)
 
@@ -185,7 +199,7 @@ class Reconciler:
             previous = (tags.owner or ownership.NOBODY, *previous)
             self.record.warnings.append(f"took over {existing.arn}: {whose.value}")
         if whose is Ownership.ANOTHER or physical_id is None:
-            physical_id = tags.physical_id or existing.arn
+            physical_id = self._known_id if found.stands_behind(self._known_id) else tags.physical_id or existing.arn
         marks = self._marks(found, physical_id, previous)
         if whose is Ownership.ANOTHER:
             marks[ownership.REQUEST] = self.request_id
@@ -209,6 +223,7 @@ class Reconciler:
         """Bring an existing template to the desired budget and tags. The budget first: where it is refused, no tag has changed."""
         change = lifecycle.change(template.budget, desired.budget)
         tags = lifecycle.tag_change(found.tags, {**desired.tags, **marks}, ours)
+        lifecycle.check_tags((found.tags.keys() - tags.remove) | tags.set.keys() | ownership.KEYS, found.arn)
         if change.resets_the_budget and not may_reset:
             self._refuse_if_consumed(change, template, desired)
         if change in (Change.EDIT, Change.EDIT_WITH_RESET):
@@ -218,8 +233,9 @@ class Reconciler:
             except (Refused, Conflict) as refusal:
                 if not lifecycle.lowers_epsilon(template.budget, desired.budget):
                     raise
-                if not may_reset or self.stack.is_rolling_back() is not False:
+                if not may_reset:
                     refusal.add_note(lifecycle.LOWERED_EPSILON_REMEDY)
+                if not may_reset or self.stack.is_rolling_back() is not False:
                     raise
                 change = Change.RECREATE
         if change is Change.RECREATE:
@@ -323,8 +339,8 @@ class Reconciler:
         rolling_back = self.stack.is_rolling_back() if lifecycle.is_owner_more_than_once(tags, self.owner) else False
         action = lifecycle.delete_action(tags, self.owner, self.request_id, physical_id, rolling_back)
         if action is DeleteAction.DELETE_UNLESS_CONSUMED:
-            consumed = self._what_is_consumed(identity, found.id)
-            action = DeleteAction.LEAVE if consumed else DeleteAction.DELETE
+            is_older = self.stack.began_after(found.created_at)
+            action = DeleteAction.LEAVE if is_older or self._what_is_consumed(identity, found.id) else DeleteAction.DELETE
         if action is DeleteAction.DELETE:
             self.clean_rooms.delete(identity.membership_id, found.id)
             self.record.done.append(f"deleted {found.arn}")
@@ -347,7 +363,7 @@ class Reconciler:
         self.clean_rooms.untag(found.arn, tags.remove & found.tags.keys())
 
     def _with_tags(self, template: Template) -> FoundTemplate:
-        return FoundTemplate(template.id, template.arn, self.clean_rooms.tags(template.arn))
+        return FoundTemplate(template.id, template.arn, self.clean_rooms.tags(template.arn), template.created_at)
 
     def _see(self, template: Template) -> Template:
         """Note an existing template: the first sight of it is what was there before this event."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 SECONDS_UNTIL_SUPERSEDED: Final = 10.0
 """The age from which an event may be a late delivery, whose stack has gone on without it."""
 SECONDS_BETWEEN_CLOCKS: Final = 5.0
-"""How far the signature of an event's response URL may lie before the operation that sent it."""
+"""How far the times of two services may differ: of an operation, of an event's response URL, of a template's creation."""
 SECONDS_VALID: Final = 30.0
 """How long an answer of DescribeStacks is taken for the present at least; else until the event is twice as old."""
 
@@ -33,6 +33,12 @@ class StackStatus:
         """Whether the stack is on its way back; None where that cannot be told."""
         entry = self._present()
         return None if entry is None else "ROLLBACK" in entry["StackStatus"]
+
+    def began_after(self, moment: float | None) -> bool:
+        """Whether the stack's operation began after a moment; False where that cannot be told."""
+        entry = self._present() or {}
+        began = entry.get("LastUpdatedTime") or entry.get("CreationTime")
+        return began is not None and moment is not None and moment < began.timestamp() - SECONDS_BETWEEN_CLOCKS
 
     def is_old(self) -> bool:
         """Whether the event may have been delivered before, or be delivered late."""

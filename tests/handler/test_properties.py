@@ -1,5 +1,6 @@
 """Properties that the resource does not take fail with the rule and the value, whatever is wrong with them."""
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from cleanrooms_local_aws.clean_rooms.exceptions import ValidationException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_handler import __version__, contract, ownership
+from privacy_budget_handler import __version__, client, contract, ownership
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
 from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
 from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity
@@ -172,6 +173,22 @@ def test_a_services_words_show_no_tags_value(rooms: Rooms, membership: str, monk
     answered = Stack().create(differential_privacy(membership, Tags=tags(token=secret)))
     assert secret not in answered["Reason"]
     assert "(the value of tag token)" in answered["Reason"]
+
+
+@pytest.mark.parametrize("secret", ["hunter2-prod-password", 'pass"word\\with', "x" * 200])
+def test_no_part_of_a_tags_value_is_shown(membership: str, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    """Though another tag's value is a part of it, or the service escapes it."""
+    refusal = ValidationException(f"Value {json.dumps(secret)} and '{secret}' failed")
+    monkeypatch.setattr(PrivacyBudgetBackend, "settings", Settings(faults=refusing(refusal)))
+    answered = Stack().create(differential_privacy(membership, Tags=tags(part="hunter2", token=secret)))
+    assert "-prod" not in answered["Reason"]
+    assert "word" not in answered["Reason"].replace("password was", "")
+    assert answered["Reason"].count("(the value of tag token)") == 2
+
+
+def test_long_words_of_the_service_leave_room_for_the_remedy() -> None:
+    shown = client._safe("no " * 5000, {})
+    assert len(shown) == client.LONGEST_MESSAGE + 1
 
 
 def refusing(error: Exception) -> Any:

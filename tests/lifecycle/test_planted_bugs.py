@@ -147,7 +147,6 @@ def acts_on_events_that_were_given_up(patch: pytest.MonkeyPatch) -> None:
 
 CAUGHT: Final[dict[Plant, str]] = {
     deletes_whatever_it_finds: "which did not make it|by a rollback|by now|of another request|which does not stand for it",
-    deletes_by_identity: "which does not stand for it",
     resets_without_asking: "with what was spent of it|was filled up",
     recreates_in_a_rollback: "with what was spent of it|was deleted by|sticks",
     never_finds_behind_an_id: "is left of|a clean deploy of",
@@ -170,6 +169,7 @@ CAUGHT: Final[dict[Plant, str]] = {
 
 
 RARE: Final[dict[Plant, Callable[[World], None]]] = {
+    deletes_by_identity: lambda world: test_principles.test_late_delete_keeps_the_successor(world, 1),
     deletes_for_any_request: lambda world: test_principles.test_delete_of_another_requests_create(world, test_principles.HERE, Failure.CUT),
     says_that_nothing_was_created: test_principles.test_delete_of_an_unknown_outcome_removes_what_the_request_created,
     forgets_all_but_the_latest_owner: test_principles.test_a_chain_of_adoptions_hands_back_link_by_link,

@@ -113,6 +113,40 @@ def test_rollback_keeps_a_template_that_its_create_could_not_read(world: World, 
     assert existing(world, identity_of(DAILY)) is kept
 
 
+@pytest.mark.parametrize("operation", ["ListPrivacyBudgetTemplates", "GetPrivacyBudgetTemplate", "ListTagsForResource", "TagResource"])
+def test_rollback_keeps_a_template_that_its_move_could_not_take(world: World, operation: str) -> None:
+    """The replacement's answer tells nothing: the template is older than the operation."""
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(DAILY, **KEPT))
+    kept = existing(world, identity_of(DAILY))
+    deploy(stack, A=Declared(HERE, **KEPT))
+    world.weather.troubles = [Trouble(Failure.DENIED, operation=operation)]
+    assert deploy(stack, A=Declared(DAILY, **KEPT)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world, identity_of(DAILY)) is kept
+
+
+def test_an_invented_id_does_not_stand_for_what_was_kept_before(world: World) -> None:
+    """The create was cancelled and never delivered."""
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(DAILY, **KEPT), B=HERE)
+    kept = existing(world, identity_of(DAILY))
+    deploy(stack, B=HERE)
+    deploy(stack, Course(fails_before=0, cancelled=1, cancelled_arrive=False), A=DAILY, B=HERE)
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world, identity_of(DAILY)) is kept
+
+
+@pytest.mark.parametrize("back", Back)
+def test_both_forms_of_an_arn_are_one_template(world: World, back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create answers one form, and every read the other."""
+    stack = world.stack("shop")
+    deploy(stack, A=DAILY)
+    template = consumed(world, identity_of(DAILY))
+    template.arn = template.arn.replace(":privacybudgettemplate/", f":membership/{ONE}/privacybudgettemplate/")
+    assert deploy(stack, Course(fails_before=1, back=back), A=OTHER) == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world, identity_of(DAILY)) is template
+
+
 # 3. The answer to a failed create says what became of it.
 
 
@@ -170,6 +204,27 @@ def test_a_replacement_of_unknown_outcome_is_removed_though_the_old_template_is_
     assert [template.membership.id for template in world.ledger.standing] == [ONE]
 
 
+@pytest.mark.parametrize("failure", [Failure.DENIED, Failure.INVALID])
+@pytest.mark.parametrize("skip", [0, 1, 2, 3])
+def test_a_cancelled_create_that_nothing_can_be_told_of(world: World, failure: Failure, skip: int) -> None:
+    """The account is denied everything: the Deletes of the other templates' creates succeed as well."""
+    stack = world.stack("shop")
+    if skip:
+        world.by_hand(HERE)
+    world.weather.troubles = [Trouble(failure, skip=skip, times=1000)]
+    deploy(stack, Course(cancelled=1, cancelled_arrive=False), A=HERE, B=DAILY)
+    assert stack.status == "ROLLBACK_COMPLETE"
+
+
+def test_a_physical_id_that_is_no_arn_gives_way_to_one(world: World) -> None:
+    stack = world.stack("shop")
+    stack.status = "UPDATE_IN_PROGRESS"
+    more = {"PhysicalResourceId": "A-not-created-0123456789ab", "OldResourceProperties": Declared(HERE).sent}
+    answer = world.deliver(stack._delivery("A", "Update", Declared(HERE).sent, more))
+    assert answer is not None
+    assert answer["PhysicalResourceId"] == existing(world).arn
+
+
 # 4. Look before touching: a refused event leaves no trace.
 
 
@@ -221,6 +276,23 @@ def test_an_adoption_whose_edit_is_refused_leaves_no_trace(world: World) -> None
     before = dict(consumed(world).tags)
     assert deploy(lab, A={**HERE, **ADOPT}) == "ROLLBACK_COMPLETE"
     assert existing(world).tags == before
+
+
+@pytest.mark.parametrize("change", [{}, {"AutoRefresh": "CALENDAR_MONTH"}, {"Parameters": {"Epsilon": 9, "UsersNoisePerQuery": 30}}])
+def test_more_tags_than_the_service_takes(world: World, change: dict[str, Any]) -> None:
+    """They are counted before the first write: the foreign ones, the declared ones and ours."""
+    made = world.by_hand(HERE)
+    assert made is not None
+    made.tags |= {f"foreign-{number}": "x" for number in range(100)}
+    before = dict(made.tags)
+    declared = {**HERE, **ADOPT, **change, "Tags": tags(**{f"declared{number}": "x" for number in range(100)})}
+    stack = world.stack("shop")
+    deploy(stack, events=1, A=declared)
+    assert "must have at most 200 tags" in last_reason(world)
+    stack.go_on()
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert existing(world) is made
+    assert made.tags == before
 
 
 # 5. A rollback never sticks.
@@ -461,8 +533,12 @@ def test_throttling_of_earlier_events_counts_for_none(world: World) -> None:
 # 11. What this version does not know does no harm.
 
 
-@pytest.mark.parametrize("unknown", [{"type": "CALENDAR_YEAR"}, {"privacyBudgetType": "QUERY_BUDGET"}], ids=["period", "budget type"])
-def test_another_template_that_this_version_does_not_know(world: World, unknown: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "unknown",
+    [{"type": "CALENDAR_YEAR"}, {"privacyBudgetType": "QUERY_BUDGET"}, {"parameters": {"SDK_UNKNOWN_MEMBER": {"name": "queryBudget"}}}],
+    ids=["period", "budget type", "parameters"],
+)
+def test_another_template_that_this_version_does_not_know(world: World, unknown: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     other = world.by_hand(OTHER)
     assert other is not None
     world.by_hand(DAILY)
@@ -476,7 +552,7 @@ def test_another_template_that_this_version_does_not_know(world: World, unknown:
         if template.get("id") == other.id:
             limits = [{**limit, **unknown} for limit in template["parameters"]["accessBudget"]["budgetParameters"]]
             parameters = {"accessBudget": {**template["parameters"]["accessBudget"], "budgetParameters": limits}}
-            answer = {"privacyBudgetTemplate": {**template, **unknown, "parameters": parameters}}
+            answer = {"privacyBudgetTemplate": {**template, "parameters": parameters, **unknown}}
         return answer, error
 
     monkeypatch.setattr(QuickClient, "_effect", newer)

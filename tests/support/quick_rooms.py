@@ -6,6 +6,7 @@ compares what it answers with boto3 and the local service.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from types import SimpleNamespace
 from typing import Any, Final
@@ -212,4 +213,14 @@ class QuickClient:
         if operation == "ListPrivacyBudgetTemplates":
             listed = [one for one in answer[LISTS[operation]] if self.hidden_until.get(one["id"], 0.0) <= self._clock()]
             answer = {**answer, LISTS[operation]: listed}
-        return answer, None
+        return _with_moments(answer), None
+
+
+def _with_moments(answer: Any) -> Any:
+    """An answer whose times are such as boto3 makes of them."""
+    if isinstance(answer, Mapping):
+        return {
+            key: datetime.fromtimestamp(value, UTC) if key.endswith("Time") and isinstance(value, float) else _with_moments(value)
+            for key, value in answer.items()
+        }
+    return [_with_moments(value) for value in answer] if isinstance(answer, list) else answer
