@@ -67,7 +67,6 @@ NAMES: Final = (
     "services.cloudformation.helpers._error",
     "services.cloudformation.helpers._p",
     "services.cloudformation.helpers._resolve_template",
-    "services.cloudformation.provisioners._CONDITIONALLY_REPLACING_PROPERTIES",
     "services.cloudformation.provisioners._REPLACING_PROPERTIES",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS",
     "services.cloudformation.provisioners._RETAIN_REPLACED",
