@@ -45,6 +45,7 @@ def _deleting_first(replace: Callable[..., Provisioned], handlers: Mapping[str, 
 def _replacing_once_more(roll_back: Callable[..., Awaitable[None]], handlers: Mapping[str, Handler]) -> Callable[..., Awaitable[None]]:
     """Have a rollback create anew what its operation deleted first; the emulator would take the old one to stand still."""
     run: Callable[..., Awaitable[dict[str, Any]]] = emulator.module("core.concurrency").run_reentrant
+    # Taken before cloudformation.references refuses the change of an export in use, for which a rollback has no choice.
     resolve_outputs = emulator.module("services.cloudformation.stacks")._resolve_stack_outputs
 
     async def roll_back_replacements(
