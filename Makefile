@@ -96,7 +96,7 @@ spend: setup ## Use up part of a local budget, as queries would (COUNT=5, MEMBER
 .PHONY: compare
 compare: setup ## Change the refresh of a spent budget by the native type and by this construct, side by side
 	@FOLDER=build/compare; export FOLDER; trap '$(BIN)/python -m cleanrooms_local_aws destroy --folder $$FOLDER' EXIT; \
-	$(BIN)/python -m cleanrooms_local_aws exec --folder $$FOLDER --bootstrap $(CDK) -- sh examples/native_type.sh
+	$(BIN)/python -m cleanrooms_local_aws exec --folder $$FOLDER -- sh examples/native_type.sh
 
 .PHONY: local-stop
 local-stop: setup ## Stop the embedded local AWS; its state stays for the next start

@@ -10,7 +10,8 @@ OURS=$(demo "second membership")
 
 deploy() {
   printf '\n$ cdk deploy %s -c refresh=%s\n' "$1" "$2"
-  cdk deploy "$1" --app "python examples/native_type.py" -c native="$NATIVE" -c ours="$OURS" -c refresh="$2" \
+  python -m cleanrooms_local_aws exec --folder "$FOLDER" -- \
+    cdk deploy "$1" --app "python examples/native_type.py" -c native="$NATIVE" -c ours="$OURS" -c refresh="$2" \
     --output "$FOLDER/cdk.out" --require-approval never --no-notices --progress events --ci 2>&1 |
     awk '
       /PrivacyBudgetTemplate +[|]/ && match($0, /[A-Z]+_(COMPLETE|FAILED)/) {

@@ -4,10 +4,12 @@ import http.client
 import json
 import os
 import ssl
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import boto3
@@ -20,15 +22,24 @@ from botocore.credentials import Credentials
 from .account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from .errors import LocalAwsError
 
+_session_lock: Final = threading.Lock()
+"""Held while a client is made: a session must not make two at once."""
+
 
 def client(service: str, endpoint: str, certificate: Path) -> Any:
     """Make a boto3 client."""
+    with _session_lock:
+        return _session().client(service, endpoint_url=endpoint, verify=str(certificate), config=Config(proxies={}))
+
+
+@cache
+def _session() -> Any:
+    """The session of all clients, which reads the services' models once."""
     nowhere = (None, None, os.devnull, None)
     isolated = botocore.session.Session(
         session_vars={"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
     )
-    session: Any = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION, botocore_session=isolated)
-    return session.client(service, endpoint_url=endpoint, verify=str(certificate), config=Config(proxies={}))
+    return boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION, botocore_session=isolated)
 
 
 def find_template(rooms: Any, membership_id: str | None, template: str | None) -> dict[str, Any]:

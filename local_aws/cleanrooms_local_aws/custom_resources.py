@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from . import emulator
+from .cloudformation import patching
 
 MAX_ANSWER_BYTES: Final = 4096
 SECONDS_TO_ANSWER: Final = 3600
@@ -180,9 +181,10 @@ def _start_creation(stack_name: str, logical_id: str, resource_type: str, proper
 def install(custom_resources: CustomResources) -> None:
     """Have stacks use this protocol, and delete what a failed create may have left."""
     emulator.module("services.cloudformation.custom_resource").invoke_custom_resource = custom_resources.invoke
-    stacks = emulator.module("services.cloudformation.stacks")
-    roll_back: Callable[..., Awaitable[None]] = stacks._roll_back_operation
+    patching.replace("_roll_back_operation", _with_failed_create)
 
+
+def _with_failed_create(roll_back: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     async def roll_back_with_failed_create(
         stack_name: str, stack_id: str, stack: Mapping[str, Any], operation: Mapping[str, Any], *reason: str, **options: str
     ) -> None:
@@ -191,5 +193,4 @@ def install(custom_resources: CustomResources) -> None:
             operation = {**operation, "created": [*operation["created"], failed]}
         await roll_back(stack_name, stack_id, stack, operation, *reason, **options)
 
-    stacks._roll_back_operation = roll_back_with_failed_create
-    emulator.module("services.cloudformation.handlers")._roll_back_operation = roll_back_with_failed_create
+    return roll_back_with_failed_create

@@ -64,7 +64,7 @@ class Gateway:
         self._custom_resources = custom_resources.CustomResources(endpoint(self._port))
 
     def install(self, settings: Settings) -> None:
-        """Close the emulator's gaps against the live services."""
+        """Close the emulator's gaps against the live services. Where two replace one function, the later one calls the earlier one's."""
         emulator.check_pins()
         clean_rooms.install(settings)  # it has no privacy budgets
         trail = cloud_trail.CloudTrail(self._folder.cloud_trail)

@@ -98,15 +98,15 @@ def _install(folder: Path, lock: int) -> None:
 def _commands(folder: Path) -> list[list[str]]:
     """Make it with uv, which takes a tenth of the time, or with pip where uv is not at hand or only pip knows the way to the index."""
     options = ["--no-deps", "--require-hashes", "--requirement", str(REQUIREMENTS)]
-    uv = _uv()
+    uv = _uv()  # without the settings of the project around the working directory, such as its constraints
     if uv and not _pip_is_configured():
         return [
-            [*uv, "venv", "--no-project", "--python", sys.executable, str(folder)],
-            [*uv, "pip", "install", "--color", "never", "--no-progress", "--python", str(_python(folder)), *options],
+            [*uv, "venv", "--project", "/", "--python", sys.executable, str(folder)],
+            [*uv, "pip", "install", "--project", "/", "--color", "never", "--no-progress", "--python", str(_python(folder)), *options],
         ]
-    pip = [str(_python(folder)), "-u", "-m", "pip"]
+    pip = [str(_python(folder)), "-P", "-u", "-m", "pip"]
     return [
-        [sys.executable, "-m", "venv", str(folder)],
+        [sys.executable, "-P", "-m", "venv", str(folder)],
         [*pip, "install", "--no-input", "--no-user", "--progress-bar", "off", "--disable-pip-version-check", *options],
     ]
 
@@ -131,7 +131,6 @@ def _run(command: list[str], lock: int) -> None:
     """Run a step of the installation, and log how it goes. It inherits the lock: a process that outlives this one keeps others out."""
     with subprocess.Popen(  # noqa: S603
         command,
-        cwd="/",  # uv reads the settings of the project around the working directory, such as its constraints
         env=_environment(),
         pass_fds=(lock,),
         stdin=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ Upstream could take these types where it takes Clean Rooms itself.
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -24,6 +24,10 @@ _SECONDS_BETWEEN: Final = 0.25
 Properties = Mapping[str, Any]
 Provisioned = tuple[str, dict[str, Any]]
 """A physical id and attributes."""
+_Request = tuple[str, str, Mapping[str, Any]]
+"""An operation's verb, what of the resource it is about, and members besides those that name the resource."""
+_Change = tuple[_Request, _Request]
+"""A request, and the one that undoes it."""
 
 _HANDLER_ERRORS: Final = {
     "AccessDeniedException": "AccessDenied",
@@ -56,7 +60,7 @@ class Handler:
         made = self._call("Create", {**request, **({"tags": tags} if tags else {})})
         physical_id = self._physical_id(made["id"], properties)
         try:
-            self._set_rules(physical_id, {}, properties)
+            self._apply(physical_id, self._rule_changes({}, properties))
         except ResourceFailed:
             self.delete(physical_id, properties)
             raise
@@ -66,10 +70,7 @@ class Handler:
         """Change a resource in place. Raises ResourceFailed."""
         self._check(logical_id, new)
         self._refuse_what_stays(old, new)
-        request = self._request("Update", new)
-        if request != self._request("Update", old):
-            self._call("Update", {**self._ids(physical_id), **request})
-        self._set_rules(physical_id, old, new)
+        self._apply(physical_id, [*self._edit(old, new), *self._rule_changes(old, new)])
         found = self._call("Get", self._ids(physical_id))
         self._set_tags(found["arn"], _tags(old), _tags(new))
         return physical_id, self._attributes(found)
@@ -134,18 +135,38 @@ class Handler:
             if self._member("Update", name) not in members:
                 raise ResourceFailed(f"{name} cannot be updated, as Update{self._type.name} has no such member: got {new.get(name)!r}.")
 
-    def _set_rules(self, physical_id: str, old: Properties, new: Properties) -> None:
-        """Bring the analysis rules to what the property says."""
+    def _edit(self, old: Properties, new: Properties) -> Iterator[_Change]:
+        request, undone = self._request("Update", new), self._request("Update", old)
+        if request != undone:
+            yield ("Update", "", request), ("Update", "", undone)
+
+    def _rule_changes(self, old: Properties, new: Properties) -> Iterator[_Change]:
+        """Give what brings the analysis rules to what the property says; a rule is deleted before another one is created."""
         before, after = ({rule["Type"]: rule["Policy"] for rule in of.get(self._type.rules) or ()} for of in (old, new))
-        for type_ in before.keys() - after.keys():
-            self._call("Delete", {**self._ids(physical_id), "analysisRuleType": type_}, "AnalysisRule")
-        for type_, policy in after.items():
-            if before.get(type_) == policy:
-                continue
-            verb = "Update" if type_ in before else "Create"
+        for type_ in sorted(before.keys() | after.keys(), key=after.__contains__):
+            policies = before.get(type_), after.get(type_)
+            if policies[0] != policies[1]:
+                yield self._rule_request(type_, *policies), self._rule_request(type_, *reversed(policies))
+
+    def _rule_request(self, type_: str, old: Properties | None, new: Properties | None) -> _Request:
+        verb = "Delete" if new is None else "Create" if old is None else "Update"
+        members: dict[str, Any] = {"analysisRuleType": type_}
+        if new is not None:
             shape = _operation(f"{verb}{self._type.name}AnalysisRule").input_shape.members["analysisRulePolicy"]
-            typed = _typed(shape, policy, f"{self._type.rules}/Policy")
-            self._call(verb, {**self._ids(physical_id), "analysisRuleType": type_, "analysisRulePolicy": typed}, "AnalysisRule")
+            members["analysisRulePolicy"] = _typed(shape, new, f"{self._type.rules}/Policy")
+        return verb, "AnalysisRule", members
+
+    def _apply(self, physical_id: str, changes: Iterable[_Change]) -> None:
+        """Change a resource; where a request is refused, undo those before it. Raises ResourceFailed."""
+        ids, undo = self._ids(physical_id), list[_Request]()
+        for (verb, of, members), undone in list(changes):
+            try:
+                self._call(verb, {**ids, **members}, of)
+            except ResourceFailed:
+                for verb_back, of_back, members_back in reversed(undo):
+                    self._call(verb_back, {**ids, **members_back}, of_back)
+                raise
+            undo.append(undone)
 
     def _set_tags(self, arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         changed = {key: value for key, value in new.items() if old.get(key) != value}

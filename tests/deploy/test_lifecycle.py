@@ -14,6 +14,8 @@ from deployed_rooms import held, made_by_hand, new_membership, spent, table
 
 OWNER = "cleanrooms-privacy-budget:owner"
 ADOPTED_FROM = "cleanrooms-privacy-budget:adopted-from"
+REQUEST = "cleanrooms-privacy-budget:request"
+"""Also that of a Delete which kept the template in a rollback."""
 
 
 def shop(**templates: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +143,9 @@ def test_a_renamed_resource_keeps_its_template_with_what_was_spent(cdk: Cdk, roo
     assert cdk.deploy({**renamed, "fails_after": taken}).status != 0
     assert cdk.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
     assert cdk.resource("Shop", "Old")["PhysicalResourceId"] == arn
-    assert held(rooms, membership) == [made]
+    (restored,) = held(rooms, membership)
+    assert {**restored["tags"], REQUEST: made["tags"][REQUEST]} == made["tags"]
+    assert {**restored, "tags": made["tags"]} == made
 
     assert cdk.deploys(renamed)["Shop"]["NewArn"] == arn
     (kept,) = held(rooms, membership)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,19 @@ def test_the_readmes_commands(copy: Path) -> None:
     assert "158 of 165 COUNT" in make(copy, "status")
     assert "make destroy" not in make(copy, "destroy")
     assert not (copy / ".local-aws").exists()
+
+
+def test_compare_prints_what_its_page_shows(copy: Path) -> None:
+    """Without what tells of the local AWS itself; ids of templates are others each time."""
+
+    def without_ids(text: str) -> str:
+        return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text).strip()
+
+    ran = make(copy, "compare")
+    started, *told, destroyed = ran.strip().splitlines()
+    assert (started[:22], destroyed) == ("Starting the local AWS", "The local AWS in build/compare is gone.")
+    shown = (ROOT / "docs" / "guide" / "native-type.md").read_text().split("```console\n")[1].split("```")[0]
+    assert without_ids("\n".join(told)) == without_ids(shown)
 
 
 def test_where_nothing_is_deployed_that_is_said_and_nothing_started(copy: Path) -> None:

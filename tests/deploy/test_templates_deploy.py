@@ -88,7 +88,9 @@ def provided(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> I
     )
     assert templates.settled("provider") == "CREATE_COMPLETE"
     yield templates
-    templates.client.delete_stack(StackName="provider")
+    (stack,) = templates.client.describe_stacks(StackName="provider")["Stacks"]
+    templates.client.delete_stack(StackName="provider")  # its parameter's name is that of other tests' providers
+    assert templates.settled(stack["StackId"]) == "DELETE_COMPLETE"
 
 
 @pytest.fixture
@@ -140,3 +142,36 @@ def test_loop(templates: Templates, membership: str) -> None:
     changes = templates.deploy(templates.template(loop, Transform="AWS::LanguageExtensions"))
     assert changes.keys() == {"Ba", "Other"}
     assert len(held(templates.rooms, membership)) == 1
+
+
+def test_local_collaboration(templates: Templates) -> None:
+    """A budget of this construct's type on a collaboration and a membership of CloudFormation's own; all goes with the stack."""
+
+    def standing() -> tuple[set[str], set[str]]:
+        collaborations = {entry["id"] for entry in templates.rooms.list_collaborations()["collaborationList"]}
+        return collaborations, {entry["id"] for entry in templates.rooms.list_memberships()["membershipSummaries"]}
+
+    before = standing()
+    collaboration = {
+        "Name": "n",
+        "Description": "d",
+        "CreatorDisplayName": "me",
+        "CreatorMemberAbilities": ["CAN_QUERY", "CAN_RECEIVE_RESULTS"],
+        "Members": [],
+        "QueryLogStatus": "DISABLED",
+    }
+    membership = {"CollaborationIdentifier": {"Fn::GetAtt": ["Collaboration", "CollaborationIdentifier"]}, "QueryLogStatus": "DISABLED"}
+    resources = {
+        "B": templates.budget({"Fn::GetAtt": ["Membership", "MembershipIdentifier"]}),
+        "Collaboration": {"Type": "AWS::CleanRooms::Collaboration", "Properties": collaboration},
+        "Membership": {"Type": "AWS::CleanRooms::Membership", "Properties": membership},
+    }
+    templates.deploy(templates.template(resources))
+    described = templates.client.describe_stack_resources(StackName="case")["StackResources"]
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described}
+    assert standing() == (before[0] | {ids["Collaboration"]}, before[1] | {ids["Membership"]})
+    (template,) = held(templates.rooms, ids["Membership"])
+    assert (template["arn"], template["parameters"]["differentialPrivacy"]["epsilon"]) == (ids["B"], 10)
+
+    templates.deploy(templates.template({}))
+    assert standing() == before

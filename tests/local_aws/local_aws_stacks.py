@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import Stack
+from local_aws_support import TAKEN, Stack
 
 
 @pytest.fixture
@@ -23,3 +23,12 @@ def stack(local_aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Stack
 def record(tmp_path: Path) -> Path:
     """Where a stack's function notes its requests."""
     return tmp_path / "requests"
+
+
+@pytest.fixture
+def taken(local_aws: LocalAws) -> Iterator[None]:
+    """A parameter whose name is taken, so that a resource of that name fails."""
+    ssm = local_aws.client("ssm")
+    ssm.put_parameter(Name=TAKEN, Value="x", Type="String")
+    yield
+    ssm.delete_parameter(Name=TAKEN)

@@ -37,6 +37,10 @@ def handler(event, context):
 ANSWER = 'put(event, answer(event, Data={"Result": ""}))'
 
 
+TAKEN = "/taken"
+"""The name of a parameter that a stack cannot create, as the fixture ``taken`` has."""
+
+
 def template(
     record: Path, do: str, statements: Sequence[Mapping[str, Any]] = (), timeout: int = 120, **role_properties: object
 ) -> dict[str, Any]:
@@ -149,5 +153,11 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
     def physical_id(self, logical_id: str) -> str:
+        return self._resource(logical_id)["PhysicalResourceId"]
+
+    def resource_status(self, logical_id: str) -> str:
+        return self._resource(logical_id)["ResourceStatus"]
+
+    def _resource(self, logical_id: str) -> dict[str, str]:
         (found,) = self.client.describe_stack_resources(StackName=self.id, LogicalResourceId=logical_id)["StackResources"]
-        return str(found["PhysicalResourceId"])
+        return dict(found)

@@ -261,8 +261,10 @@ def test_an_index_that_cannot_be_reached_is_told_with_the_remedy(cache: Path, pi
 
 
 def test_the_remedy_without_an_index_works(cache: Path, pins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder is named as the guide names it: from the working directory."""
+    monkeypatch.chdir(tmp_path.parent)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_FIND_LINKS", tmp_path.name)
     assert installer(installation.ensure_installed()) == "pip"
 
 

@@ -6,6 +6,7 @@ Each replaces functions of the emulator by name; ``emulator.check_pins`` refuses
 from . import (
     change_sets,
     conditions,
+    create_only,
     current_stack,
     described_stacks,
     failed_stacks,
@@ -24,6 +25,7 @@ def install() -> None:
     conditions.install()
     known_values.install()
     refusals.install()
+    create_only.install()
     change_sets.install()
     described_stacks.install()
     failed_stacks.install()

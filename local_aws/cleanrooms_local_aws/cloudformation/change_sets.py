@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from .. import emulator
-from . import current_stack, nested_stacks, patching
+from . import create_only, current_stack, nested_stacks, patching
 from .prediction import Prediction, UnresolvableError, before, predict
 from .responses import Element, Response, completed, error, is_true
 
@@ -87,7 +87,7 @@ def _changes(
     compare: Callable[..., list[_Change]], old: Any, new: _Predicted, resources: Any, template: Any, changed_parameters: Any, retag: Any
 ) -> list[_Change]:
     """The changes, in the emulator's form, with what it does not know of them."""
-    changes = compare(old, new, resources, template, changed_parameters, retag)
+    changes = compare(_by_path(old), _by_path(new), resources, _by_path(template), changed_parameters, retag)
     prediction = new.prediction
     if prediction is None:
         return changes
@@ -113,6 +113,16 @@ def _changes(
         if logical_id in prediction.nested:
             change["_nested"] = prediction.nested[logical_id]
     return sorted(changes, key=lambda change: str(change["ResourceChange"]["LogicalResourceId"]))
+
+
+def _by_path(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template as the emulator compares it: what is in it by its path decides about a replacement as well."""
+    return {
+        "Resources": {
+            logical_id: {**resource, "Properties": create_only.by_path(resource.get("Type", ""), resource.get("Properties") or {})}
+            for logical_id, resource in (template.get("Resources") or {}).items()
+        }
+    }
 
 
 def _removal(logical_id: str, resource: Mapping[str, Any]) -> _Change:
@@ -154,16 +164,17 @@ def _as_strings(value: Any) -> Any:
 
 def _add_values(target: dict[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Say of what a change targets where it is, and what it was and will be."""
-    name = target.get("Name")
+    name: str | None = target.get("Name")
     if target["Attribute"] == "Properties" and name is None:
         return
-    path = f"/Properties/{name}" if name else f"/{target['Attribute']}"
-    holders = (old["Properties"], new["Properties"]) if name else (old, new)
-    key = name or target["Attribute"]
-    values = {side: _text(holder[key]) for side, holder in zip(("BeforeValue", "AfterValue"), holders, strict=True) if key in holder}
+    path = target["Attribute"]
+    if name is not None:
+        path, target["Name"] = f"{path}/{name}", name.partition("/")[0]
+    found = {"BeforeValue": create_only.at(old, path), "AfterValue": create_only.at(new, path)}
+    values = {side: _text(value) for side, value in found.items() if value is not None}
     kind = {("BeforeValue",): "Remove", ("AfterValue",): "Add", ("BeforeValue", "AfterValue"): "Modify"}.get(tuple(values))
     if kind is not None:
-        target |= {"Path": path, **values, "AttributeChangeType": kind}
+        target |= {"Path": f"/{path}", **values, "AttributeChangeType": kind}
 
 
 def _text(value: Any) -> str:

@@ -148,7 +148,9 @@ def _resuming(deploy: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable
         failed = stack.get("_failed_operation")
         if failed is not None:
             failed["failed_creates"] = [each for each in stack["_resources"] if each not in deployed.resources(stack)]
-            await _send_back_failed_update(stack, failed)
+            if failed["failed_update"] is not None:
+                await _send_back_failed_update(stack, failed)
+                stack["_resources"][failed["failed_update"][0]]["ResourceStatus"] = "UPDATE_FAILED"
             if earlier is not None:
                 stack["_failed_operation"] = _since_last_stable_state(earlier, failed)
         elif earlier is not None and stack["StackStatus"] in _FAILED:  # refused before anything was done
@@ -185,8 +187,6 @@ async def _delete(stack: dict[str, Any], logical_id: str, resource: Mapping[str,
 async def _send_back_failed_update(stack: dict[str, Any], failed: dict[str, Any]) -> None:
     """Return the resource whose update failed to its last stable state; that of the others is kept."""
     stacks = emulator.module("services.cloudformation.stacks")
-    if failed["failed_update"] is None:
-        return
     logical_id, type_, physical_id, applied, previous, attributes = failed["failed_update"]
     if applied is None or applied == previous or not stacks._sends_back_failed_update(type_):
         return
@@ -208,7 +208,6 @@ async def _send_back_failed_update(stack: dict[str, Any], failed: dict[str, Any]
         failed["failed_update"] = [logical_id, type_, physical_id, None, None, None]
     except Exception:  # RollbackStack tries again
         _log.exception("The failed update of %s could not be sent back.", logical_id)
-    stack["_resources"][logical_id]["ResourceStatus"] = "UPDATE_FAILED"
     stack["StackStatus"] = status
     events.append({**end, "Timestamp": stacks.now_iso()})
 

@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .. import emulator
-from . import current_stack, deployed, nested_stacks
+from ..native_types import TYPES
+from . import create_only, current_stack, deployed, nested_stacks
 from .known_values import KNOWN_AFTER_APPLY, UnknownAttributes, is_unknown, predicting
 
 _Resource = dict[str, Any]
 
 _SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:[^}]*\}\}")
 """What a change set resolves. It shows neither ``ssm-secure`` nor ``secretsmanager`` references' values."""
+
+
+_NAMES: Final = {type_.type: tuple(type_.attributes) for type_ in TYPES}
+"""The attributes that name a resource or what it stands under, of those types that have others than ``Arn``."""
 
 
 class UnresolvableError(ValueError):
@@ -210,10 +215,11 @@ class _Predictor:
         nested = self._prediction.nested.get(logical_id)
         if before == new and (nested is None or not nested.changes):
             return old
-        changed = [name for name in before.keys() | new.keys() if before.get(name) != new.get(name)]
+        old_paths, new_paths = (create_only.by_path(type_, properties) for properties in (before, new))
+        changed = [name for name in old_paths.keys() | new_paths.keys() if old_paths.get(name) != new_paths.get(name)]
         recreation = {self._provisioners._property_recreation(type_, name) for name in changed}
         if recreation - {"Never"}:
             return {"PhysicalResourceId": KNOWN_AFTER_APPLY, "Attributes": UnknownAttributes()}
         # What names the resource stays as long as the resource does; any other attribute may change with it.
-        arn = {name: value for name, value in old.get("Attributes", {}).items() if name == "Arn"}
-        return {**old, "Attributes": UnknownAttributes(arn)}
+        names = {name: value for name, value in old.get("Attributes", {}).items() if name in _NAMES.get(type_, ("Arn",))}
+        return {**old, "Attributes": UnknownAttributes(names)}
