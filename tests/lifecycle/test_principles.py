@@ -11,7 +11,7 @@ from cleanrooms_local_aws.clean_rooms.templates import Template
 from cloudformation import Answer, Back, Course, Declared, Policy, Stack
 from histories import DAY, LIFETIME, MEMBERSHIPS, table
 from privacy_budget_handler import client as clean_rooms_client
-from privacy_budget_handler import ownership
+from privacy_budget_handler import events, ownership
 from quick_rooms import Failure, QuickClient, Trouble
 from stack import access_budget, differential_privacy, tags
 from witness import Identity, identity_of, spent
@@ -26,6 +26,8 @@ MONTHLY = {**HERE, "AutoRefresh": "CALENDAR_MONTH"}
 DAILY = access_budget(ONE, table(ONE, "sales"), [DAY])
 OTHER = access_budget(ONE, table(ONE, "costs"), [LIFETIME])
 OF: Identity = identity_of(HERE)
+CREATE, TAG = "CreatePrivacyBudgetTemplate", "TagResource"
+THERE_OF: Identity = identity_of(THERE)
 KEPT = {"deletion_policy": Policy.RETAIN_EXCEPT_ON_CREATE, "update_replace_policy": Policy.RETAIN}
 
 
@@ -57,6 +59,18 @@ def send(world: World, stack: Stack, type_: str, properties: dict[str, Any], phy
 
 def requests(world: World) -> int:
     return len(world.client.requests)
+
+
+def last_data(world: World) -> dict[str, str]:
+    return dict(json.loads(world._bodies[-1])["Data"])
+
+
+def tagged(**named: str) -> dict[str, Any]:
+    return {**HERE, "Tags": tags(**named)}
+
+
+def owner(world: World) -> str | None:
+    return existing(world).tags.get(ownership.OWNER)
 
 
 def last_reason(world: World) -> str:
@@ -150,6 +164,40 @@ def test_a_region_that_got_clean_rooms_later(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(clean_rooms_client, "_has_address", lambda _: True)
     world.client.meta.region_name = "eu-south-1"
     assert deploy(world.stack("shop"), A=HERE) == "CREATE_COMPLETE"
+
+
+def test_a_create_beside_anothers_template_made_nothing(world: World) -> None:
+    """The conflict tells of another's template, so that the Delete of the failed create sends nothing."""
+    deploy(world.stack("shop"), A=HERE)
+    lab = world.stack("lab")
+    deploy(lab, events=1, A=HERE)
+    before = requests(world)
+    lab.go_on()
+    assert lab.status == "ROLLBACK_COMPLETE"
+    assert requests(world) == before
+
+
+def test_a_second_delivery_that_fails_leaves_nothing_behind(world: World) -> None:
+    """The first one created the template, whatever is refused to the second one."""
+    stack = world.stack("shop")
+    world.ledger.on_create = lambda template: template.tags.__delitem__("team")
+    world.weather.troubles = [Trouble(Failure.DEATH, Moment.AFTER_EFFECT, operation=CREATE), Trouble(Failure.DENIED, operation=TAG)]
+    assert deploy(stack, A=tagged(team="a")) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+
+
+def test_a_conflict_with_nothing_found_is_told_in_the_services_words(world: World) -> None:
+    world.weather.troubles = [Trouble(Failure.BUSY, operation=CREATE)]
+    deploy(world.stack("shop"), events=1, A=HERE)
+    assert last_reason(world).startswith(f"ConflictException from {CREATE}")
+
+
+def test_delete_of_an_unknown_outcome_waits_for_the_list(world: World) -> None:
+    stack = world.stack("shop")
+    world.lag = 5
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=CREATE)]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
 
 
 # 4. Look before touching: a refused event leaves no trace.
@@ -255,6 +303,77 @@ def test_rollback_that_the_service_refuses(world: World, failure: Failure) -> No
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
 
 
+def test_a_rollback_adopts_nothing(world: World) -> None:
+    """Though ADOPT was left standing: another owner adopted the template meanwhile."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A={**HERE, **ADOPT})
+    deploy(shop, Course(fails_before=1), events=1, A={**tagged(team="a"), **ADOPT})
+    deploy(lab, A={**HERE, **ADOPT})
+    shop.go_on()
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert owner(world) == f"{lab.id}/A"
+
+
+def test_a_rollback_that_keeps_a_template_answers_its_attributes(world: World) -> None:
+    """The service's where the template was seen; else what the physical id and the properties tell."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    arn = existing(world).arn
+    data = last_data(world)
+    assert all(value != "unknown" for value in data.values())
+    deploy(stack, Course(fails_before=1), events=1, A={**HERE, "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    world.weather.troubles = [Trouble(Failure.DENIED, operation="UpdatePrivacyBudgetTemplate")]
+    stack.go_on()
+    assert last_data(world) == data
+    world.leave(ONE)
+    deploy(stack, A=tagged(team="a"))
+    unknown = {"CollaborationArn": "unknown", "CollaborationIdentifier": "unknown"}
+    assert last_data(world) == {**data, **unknown}
+    assert data["Arn"] == arn
+
+
+def test_a_rollback_whose_template_is_gone_answers_no_attributes_of_it(world: World) -> None:
+    """Neither its successor nor the old one could be created again."""
+    stack = world.stack("shop")
+    deploy(stack, A=MONTHLY)
+    physical_id = existing(world).arn
+    deploy(stack, Course(fails_before=1), events=1, A=HERE)
+    world.weather.troubles = [Trouble(Failure.INVALID, times=2, operation=CREATE)]
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+    data = last_data(world)
+    assert (data["Arn"], data["CollaborationArn"]) == (physical_id, "unknown")
+
+
+@pytest.mark.parametrize("operation", [CREATE, None], ids=["denied once", "denied in the rollback too"])
+def test_rollback_of_a_move_that_was_refused(world: World, operation: str | None) -> None:
+    """It deletes what the move may have created, and fails for nothing that it cannot tell."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    kept = existing(world)
+    world.weather.troubles = [Trouble(Failure.DENIED, operation=CREATE)]
+    deploy(stack, events=1, A=THERE)
+    if operation is None:
+        world.weather.troubles = [Trouble(Failure.DENIED, skip=1, operation="ListPrivacyBudgetTemplates")]
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == [kept]
+    assert any("could not tell whether the replacement" in one for one in events.invocation.record.warnings) is (operation is None)
+
+
+def test_a_rollback_that_stays_where_it_moved_to_keeps_that_template(world: World) -> None:
+    """CloudFormation may send the rollback's Update with the id of the move; going back is refused, so that this is what stands."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=Declared(HERE, **KEPT))
+    deploy(shop, Course(fails_before=1, back=Back.TO_THE_NEW_ID), events=1, A=Declared(THERE, **KEPT))
+    deploy(lab, A={**HERE, **ADOPT})
+    moved = existing(world, THERE_OF)
+    shop.go_on(1)
+    assert json.loads(world._bodies[-1])["PhysicalResourceId"] == moved.arn
+    assert existing(world, THERE_OF) is moved
+
+
 # 6. Ownership is checked on every write, and tags are compared with what is there.
 
 
@@ -305,6 +424,45 @@ def test_the_next_update_sets_an_owner_tag_that_was_taken_off(world: World) -> N
     assert world.ledger.standing == []
 
 
+def test_a_previous_owner_reads_whose_it_is(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    deploy(shop, A=MONTHLY)
+    deploy(lab, A={**MONTHLY, **ADOPT})
+    deploy(shop, events=1, A={**MONTHLY, "Tags": tags(team="a")})
+    assert last_reason(world).startswith(f"{existing(world).arn} belongs to {lab.id}/A by now")
+    shop.go_on()
+
+
+def test_the_next_update_sets_a_physical_id_tag_that_was_taken_off(world: World) -> None:
+    """It finds the template by its owner, and marks it again so that its Delete removes it."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, A=MONTHLY)
+    world.ledger.untag(existing(world).arn, {ownership.PHYSICAL_ID})
+    before = requests(world)
+    deploy(stack, A={**MONTHLY, "Tags": tags(team="a")})
+    assert CREATE not in [operation for operation, _ in world.client.requests[before:]]
+    stack.destroy()
+    stack.go_on()
+    assert world.ledger.standing == []
+
+
+@pytest.mark.parametrize("declared", [tagged(team="a"), THERE], ids=["same template", "another template"])
+def test_an_update_whose_old_properties_name_no_template(world: World, declared: dict[str, Any]) -> None:
+    """The template of the id is updated where it is the declared one; of another membership it is left as it is."""
+    stack = world.stack("shop")
+    stack.status = "UPDATE_IN_PROGRESS"
+    made = send(world, stack, "Create", HERE)["PhysicalResourceId"]
+    before = (dict(existing(world).tags), existing(world).parameters)
+    answered = send(world, stack, "Update", declared, made)
+    assert (answered["Status"], answered["PhysicalResourceId"]) == ("SUCCESS", made)
+    assert answered["Data"]["Arn"] == existing(world, identity_of(declared)).arn
+    assert ownership.ADOPTED_FROM not in existing(world, identity_of(declared)).tags
+    if declared is THERE:
+        assert (existing(world).tags, existing(world).parameters) == before
+
+
 # 7. An adoption can always be undone by whoever made it, and by nobody else.
 
 
@@ -343,6 +501,83 @@ def test_more_previous_owners_than_fit_into_a_tag_end_with_nobody() -> None:
     assert len(value) <= 256
     assert all(map(ownership.is_same, read[:-1], names))
     assert read[-1] == ownership.NOBODY
+
+
+def test_an_adoption_of_unknown_outcome_is_undone(world: World) -> None:
+    """The Delete of the failed create hands back what that very request adopted."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=TAG)]
+    assert deploy(lab, A={**HERE, **ADOPT, "Tags": tags(team="a")}) == "ROLLBACK_COMPLETE"
+    assert owner(world) == f"{shop.id}/A"
+
+
+def test_a_template_is_found_again_once(world: World) -> None:
+    """However often its creates roll back: else the chain of previous owners would end with nobody."""
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(HERE, **KEPT), B=OTHER)
+    deploy(stack, B=OTHER)
+    for _ in range(2):
+        deploy(stack, Course(fails_before=1), A=HERE, B=OTHER)
+        assert existing(world).tags[ownership.ADOPTED_FROM] == f"{stack.id}/A"
+
+
+def test_an_update_that_meets_its_own_template_late_does_not_find_it_again(world: World) -> None:
+    """The list lags behind, so that the update tries to create it."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, A=MONTHLY)
+    world.client.hidden_until[existing(world).id] = world.now + 64
+    assert deploy(stack, A={**MONTHLY, "Tags": tags(team="a")}) == "UPDATE_COMPLETE"
+    assert world.client.requests[-1][0] == TAG
+    assert CREATE in [operation for operation, _ in world.client.requests[-8:]]
+    assert ownership.ADOPTED_FROM not in existing(world).tags
+
+
+def test_a_take_back_that_is_rolled_back_is_not_final(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A={**HERE, **ADOPT})
+    deploy(lab, A={**HERE, **ADOPT})
+    deploy(shop, Course(fails_before=1), A={**HERE, **ADOPT, "Tags": tags(team="a")})
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    shop.destroy()
+    shop.go_on()
+    assert owner(world) == f"{lab.id}/A"
+
+
+def test_an_update_that_adopts_leaves_the_physical_id_of_the_previous_owner(world: World) -> None:
+    """Handed back, its Delete still finds the template that was recreated behind its id."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=MONTHLY)
+    world.remove_by_hand(OF)
+    deploy(lab, A=HERE)
+    deploy(lab, A=MONTHLY)
+    deploy(shop, Course(fails_before=1), A={**MONTHLY, **ADOPT, "Tags": tags(team="a")})
+    lab.destroy()
+    lab.go_on()
+    assert world.ledger.find(OF) is None
+
+
+def test_a_create_that_adopts_and_recreates_leaves_the_physical_id_of_the_previous_owner(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(lab, A=HERE)
+    deploy(lab, A=MONTHLY)
+    deploy(shop, Course(fails_before=1), A={**HERE, **ADOPT})
+    assert owner(world) == f"{lab.id}/A"
+    lab.destroy()
+    lab.go_on()
+    assert world.ledger.standing == []
+
+
+def test_a_recreation_that_meets_anothers_create_leaves_it(world: World) -> None:
+    """The other stack creates its template in the moment in which there is none."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    deploy(lab, events=0, A=HERE)
+    world.meanwhile = (1, lab)
+    assert deploy(shop, A=MONTHLY) == "UPDATE_ROLLBACK_COMPLETE"
+    assert owner(world) == f"{lab.id}/A"
+    assert existing(world).auto_refresh == "NONE"
 
 
 # 8. A late event makes nothing.
@@ -423,6 +658,17 @@ def test_throttling_of_earlier_events_counts_for_none(world: World) -> None:
     for number in range(60):
         world.weather.troubles = [Trouble(Failure.THROTTLED, times=10)]
         assert deploy(stack, A={**HERE, "Tags": tags(number=str(number))}) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def test_the_stack_is_not_asked_where_it_decides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(events, "describe_stack", asked.append)
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, A={**tagged(team="a"), "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    stack.destroy()
+    stack.go_on()
+    assert asked == []
 
 
 # 11. What this version does not know does no harm.
