@@ -26,10 +26,10 @@ EVENTS: Final = (
     "change a tag",
     "change an option alone",
     "delete",
-    "change the refresh, nothing spent",
+    "change the refresh, nothing consumed",
     "delete after the refresh had changed",
     "create an access budget",
-    "edit its limits, nothing spent",
+    "edit its limits, nothing consumed",
     "delete it",
 )
 

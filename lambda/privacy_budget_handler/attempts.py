@@ -32,17 +32,19 @@ _THROTTLED: Final = 429
 _SERVER_ERROR: Final = 500
 _UNKNOWN_YET: Final = frozenset(
     {
+        "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "RequestExpired",
         "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
 """What AWS answers where a role or token is not known everywhere yet, or a clock is off."""
-_NOT_ALLOWED_YET: Final = re.compile(r"because no [\w -]+ policy allows")
+_NOT_ALLOWED_YET: Final = re.compile(r"because no [\w -]+ allows")
 """In an AccessDeniedException: the policy may be on its way. An explicit deny reads otherwise."""
 
 
@@ -62,22 +64,33 @@ class Requests:
     """Whether the event's time is not over."""
     may_write: Callable[[], bool] = lambda: True
     """Whether the stack still expects the event: asked before its first write."""
+    was_delivered_before: bool = False
+    """Whether an earlier delivery of the event may have written."""
     count: int = 0
     last: str = "nothing yet"
-    may_have_written: bool = False
-    """Whether a write succeeded, or may have."""
+    wrote: bool = False
+    """Whether a write of this delivery succeeded, or may have."""
     unknown_since: float | None = None
     """When the caller's permission or token was first refused in a way that passes."""
     _had_written: bool = False
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether the event may have changed something."""
+        return self.wrote or self.was_delivered_before
+
+    def wrote_nothing(self) -> None:
+        """Take note that what is there is of another request, so that this one changed nothing."""
+        self.wrote = self.was_delivered_before = False
 
     def begin(self, operation: str) -> None:
         """Count a request that is about to be sent. Raises OutOfTime and Superseded."""
         if not self.may_send():
             raise OutOfTime
         if operation.startswith(_WRITES):
-            if not self.may_have_written and not self.may_write():
+            if not self.wrote and not self.may_write():
                 raise Superseded
-            self._had_written, self.may_have_written = self.may_have_written, True
+            self._had_written, self.wrote = self.wrote, True
         self.count += 1
         self.last = f"{operation} → no answer yet"
 
@@ -90,7 +103,7 @@ class Requests:
         is_passing = status == _THROTTLED or status >= _SERVER_ERROR or code.startswith("Throttling")
         is_refused = bool(error) and status < _SERVER_ERROR and code != "ConflictException"
         if operation.startswith(_WRITES) and (is_refused or isinstance(exception, _NOT_SENT)):
-            self.may_have_written = self._had_written
+            self.wrote = self._had_written
         if not self.may_send():
             raise OutOfTime
         if is_passing or isinstance(exception, HTTPClientError | NotConnected) or self._takes_effect_soon(code, error):

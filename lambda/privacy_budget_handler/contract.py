@@ -158,7 +158,7 @@ TAG_VALUE_LENGTH: Final = Range(0, 256)
 TAGS_OF_THE_SERVICE: Final = 200
 """Tags that the service takes on one template."""
 TAGS_OF_THE_HANDLER: Final = 4
-"""Of these, how many the handler keeps for itself (see ``mark``)."""
+"""Of these, how many the handler keeps for itself (see ``ownership``)."""
 TAGS: Final = Range(0, TAGS_OF_THE_SERVICE - TAGS_OF_THE_HANDLER)
 
 TAG_PREFIX_OF_AWS: Final = "aws:"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import botocore.session
 from aws_lambda_powertools import Logger
@@ -19,6 +19,9 @@ from .properties import InvalidProperty
 from .protocol import Resource, TooLate
 from .reconciler import EventRecord, Outcome, Reconciler
 from .stack_status import StackStatus
+
+SECONDS_TO_DESCRIBE: Final = 60.0
+"""How long DescribeStacks is tried; after that an event goes on without knowing."""
 
 logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
 session = botocore.session.get_session()
@@ -75,7 +78,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, InvalidProperty | Refusal | TooLate):
         return str(error)
     if isinstance(error, ServiceError):
-        return " ".join([str(error), *getattr(error, "__notes__", [])])
+        notes: list[str] = getattr(error, "__notes__", [])
+        return " ".join([f"{str(error).rstrip('.')}.", *notes]) if notes else str(error)
     if isinstance(error, Superseded):
         return "The stack no longer expects this event, which was delivered late: nothing was done"
     if isinstance(error, OutOfTime):
@@ -133,6 +137,7 @@ def _reconciler(event: Mapping[str, Any]) -> Reconciler:
     owner = ownership.owner(event["StackId"], event["LogicalResourceId"])
     stack = StackStatus(lambda: describe_stack(event["StackId"]), event["RequestType"], protocol.sent_at(event))
     invocation.requests.may_write = stack.expects_the_event
+    invocation.requests.was_delivered_before = stack.is_old()
     return Reconciler(clean_rooms, owner, event["RequestId"], stack, invocation.requests, invocation.record)
 
 
@@ -156,11 +161,14 @@ def _privacy_impact(desired: DesiredTemplate) -> dict[str, str]:
 def describe_stack(stack_id: str) -> Mapping[str, Any] | None:
     """The stack's entry in DescribeStacks; None where that cannot be told."""
     client = session.create_client("cloudformation", config=ONE_ATTEMPT)
-    requests = Requests(may_send=resource.may_act)
+    began = time.monotonic()
+    requests = Requests(may_send=lambda: resource.may_act() and time.monotonic() - began < SECONDS_TO_DESCRIBE)
     watch(client, lambda: requests)
     try:
         stack: Mapping[str, Any] = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"][0]
-    except ServiceError as error:
-        invocation.record.warnings.append(f"could not tell what the stack is doing: {error}")
+    except (ServiceError, OutOfTime) as error:
+        if not resource.may_act():
+            raise
+        invocation.record.warnings.append(f"could not tell what the stack is doing: {error or requests.last}")
         return None
     return stack

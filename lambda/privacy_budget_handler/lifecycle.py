@@ -131,6 +131,11 @@ def delete_action(tags: OwnershipTags, owner: str, request_id: str, physical_id:
     return DeleteAction.DELETE if is_arn or digest else DeleteAction.DELETE_UNLESS_CONSUMED
 
 
+def is_owner_more_than_once(tags: OwnershipTags, owner: str) -> bool:
+    """Whether this resource is among the previous owners too, so that a rollback leaves it one of them."""
+    return sum(is_same(name, owner) for name in (tags.owner, *tags.previous_owners)) > 1
+
+
 def was_found_again(tags: OwnershipTags, owner: str) -> bool:
     """Whether a deployment met a template that this resource had kept, and is not final yet."""
     return bool(tags.previous_owners) and is_same(tags.previous_owners[0], owner)
@@ -141,19 +146,24 @@ def previous_owners_but(tags: OwnershipTags, owner: str) -> tuple[str, ...]:
     return tuple(name for name in tags.previous_owners if not is_same(name, owner))
 
 
-def owners_without(tags: OwnershipTags, owner: str) -> TagChange:
+def owners_without(tags: OwnershipTags, owner: str, rolling_back: bool | None) -> TagChange:
     """How one owner leaves: the present one hands the template back, a previous one is no longer among those to hand it back to.
 
-    Cut off between setting and removing, a template that was handed back looks adopted from this owner, whom the next delivery
-    takes out.
+    A rollback undoes the owner's latest adoption alone. Cut off between setting and removing, a template that was handed back
+    looks adopted from this owner, whom the next delivery takes out.
     """
+    is_present = is_same(tags.owner, owner)
     previous = previous_owners_but(tags, owner)
-    final = frozenset() if previous else frozenset({ADOPTED_FROM})
-    if not is_same(tags.owner, owner):
-        return TagChange({} if previous == tags.previous_owners else adopted_from(previous), final)
+    if rolling_back is not False:
+        latest = next((place for place, name in enumerate(tags.previous_owners) if is_same(name, owner)), None)
+        previous = tuple(name for place, name in enumerate(tags.previous_owners) if is_present or place != latest)
+    if not is_present:
+        changed = {} if previous == tags.previous_owners else adopted_from(previous)
+        return TagChange(changed, frozenset() if previous else frozenset({ADOPTED_FROM}))
     if previous[0] == NOBODY:
         return TagChange({}, KEYS)
-    return TagChange({OWNER: previous[0], **adopted_from(previous[1:] or (owner,))}, frozenset({ADOPTED_FROM} if not previous[1:] else ()))
+    others = previous[1:]
+    return TagChange({OWNER: previous[0], **adopted_from(others or (owner,))}, frozenset() if others else frozenset({ADOPTED_FROM}))
 
 
 def consumed(balances: Sequence[Balance]) -> str | None:

@@ -23,7 +23,7 @@ from crhelper import CfnResource  # noqa: E402
 SECONDS_TO_ANSWER: Final = 30.0
 """How long before the invocation's deadline an unfinished event is answered; a third of the time where that is less.
 
-It is longer than any single wait of the client's (``events.PATIENCE``), so that the handler, which is allowed nothing more, returns
+It is longer than any single wait of the client's (``attempts``), so that the handler, which is allowed nothing more, returns
 before the deadline: Lambda would deliver the event of an invocation that timed out again, after CloudFormation had its answer.
 """
 

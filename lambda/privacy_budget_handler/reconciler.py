@@ -175,7 +175,7 @@ class Reconciler:
         """Go on with an existing template of this resource, or adopt another owner's."""
         tags = found.ownership
         if tags.request != self.request_id:
-            self.requests.may_have_written = False
+            self.requests.wrote_nothing()
         whose = lifecycle.ownership(tags, self.owner, self.request_id, desired, existing.arn)
         if whose is Ownership.ANOTHER and self.stack.is_rolling_back():
             raise lifecycle.refused_for_owner(existing.arn, tags.owner or "nobody")
@@ -320,7 +320,7 @@ class Reconciler:
     def _delete(self, found: FoundTemplate, identity: Identity, physical_id: str) -> None:
         self.record.found = found.arn
         tags = found.ownership
-        rolling_back = self.stack.is_rolling_back() if lifecycle.was_found_again(tags, self.owner) else False
+        rolling_back = self.stack.is_rolling_back() if lifecycle.is_owner_more_than_once(tags, self.owner) else False
         action = lifecycle.delete_action(tags, self.owner, self.request_id, physical_id, rolling_back)
         if action is DeleteAction.DELETE_UNLESS_CONSUMED:
             consumed = self._what_is_consumed(identity, found.id)
@@ -329,7 +329,7 @@ class Reconciler:
             self.clean_rooms.delete(identity.membership_id, found.id)
             self.record.done.append(f"deleted {found.arn}")
         elif action is DeleteAction.HAND_BACK:
-            self._leave(found)
+            self._leave(found, rolling_back)
             previous = lifecycle.previous_owners_but(tags, self.owner)[0]
             self.record.warnings.append(f"handed {found.arn} back to {previous or 'nobody'}: this stack did not create it")
         elif action is DeleteAction.KEEP:
@@ -338,11 +338,11 @@ class Reconciler:
         else:
             self.record.warnings.append(f"left {found.arn}, whose owner tag is {tags.owner or 'missing'}")
             if physical_ids.template_id(physical_id) is not None and not is_same(tags.owner, self.owner):
-                self._leave(found)
+                self._leave(found, rolling_back)
 
-    def _leave(self, found: FoundTemplate) -> None:
+    def _leave(self, found: FoundTemplate, rolling_back: bool | None) -> None:
         """Take this resource, now that it is deleted, out of the owners of a template."""
-        tags = lifecycle.owners_without(found.ownership, self.owner)
+        tags = lifecycle.owners_without(found.ownership, self.owner, rolling_back)
         self.clean_rooms.tag(found.arn, tags.set)
         self.clean_rooms.untag(found.arn, tags.remove & found.tags.keys())
 

@@ -10,7 +10,7 @@ SECONDS_UNTIL_SUPERSEDED: Final = 10.0
 SECONDS_BETWEEN_CLOCKS: Final = 5.0
 """How far the signature of an event's response URL may lie before the operation that sent it."""
 SECONDS_VALID: Final = 30.0
-"""How long an answer of DescribeStacks is taken for the present."""
+"""How long an answer of DescribeStacks is taken for the present at least; else until the event is twice as old."""
 
 _FORWARD_ONLY: Final = ("ROLLBACK", "DELETE", "CLEANUP")
 _NOT_IN: Final = {"Create": _FORWARD_ONLY, "Update": ("DELETE", "CLEANUP"), "Delete": ()}
@@ -33,9 +33,13 @@ class StackStatus:
         entry = self._present()
         return None if entry is None else "ROLLBACK" in entry["StackStatus"]
 
+    def is_old(self) -> bool:
+        """Whether the event may have been delivered before, or be delivered late."""
+        return self.sent_at is not None and time.time() - self.sent_at >= SECONDS_UNTIL_SUPERSEDED
+
     def expects_the_event(self) -> bool:
         """Whether the stack still waits for the event; a fresh one is not asked about, and what cannot be told is taken for yes."""
-        if self.sent_at is None or time.time() - self.sent_at < SECONDS_UNTIL_SUPERSEDED:
+        if self.sent_at is None or not self.is_old():
             return True
         entry = self._present()
         if entry is None:
@@ -46,6 +50,7 @@ class StackStatus:
         return status.endswith("_IN_PROGRESS") and not any(word in status for word in _NOT_IN[self.request_type])
 
     def _present(self) -> Mapping[str, Any] | None:
-        if self._asked_at is None or time.time() - self._asked_at > SECONDS_VALID:
-            self._entry, self._asked_at = self.describe(), time.time()
+        now = time.time()
+        if self._asked_at is None or now - self._asked_at > max(SECONDS_VALID, self._asked_at - (self.sent_at or now)):
+            self._entry, self._asked_at = self.describe(), now
         return self._entry

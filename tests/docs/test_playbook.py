@@ -32,7 +32,7 @@ def same_for_all_values(text: str) -> str:
 def texts(source: str) -> Iterator[str]:
     """The texts of a module that a person may be shown: those with a word and a space, in whatever way they get there.
 
-    Docstrings and annotations are not shown; members of enumerations only within other texts; descriptions stand in AWS's console.
+    Docstrings, annotations and patterns are not shown; members of enumerations only within other texts; descriptions are in AWS's console.
     """
     tree = ast.parse(source)
     hidden: set[ast.AST] = set()
@@ -44,7 +44,7 @@ def texts(source: str) -> Iterator[str]:
                 hidden.update(part for part in parts if isinstance(part, ast.Constant))
             case ast.arg(annotation=ast.AST() as unseen) | ast.AnnAssign(annotation=unseen) | ast.FunctionDef(returns=ast.AST() as unseen):
                 hidden.update(ast.walk(unseen))
-            case ast.keyword(arg="description"):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile")) | ast.keyword(arg="description"):
                 hidden.update(ast.walk(node))
             case ast.ClassDef(bases=bases) if any("Enum" in ast.unparse(base) for base in bases):
                 hidden.update(ast.walk(node))

@@ -40,7 +40,7 @@ def pause(requests: Requests, status: int = 0, code: str = "", message: str = ""
     ("code", "message"),
     [
         ("AccessDeniedException", NOT_YET),
-        ("AccessDeniedException", NOT_YET.replace("identity-based", "permissions boundary")),
+        ("AccessDeniedException", NOT_YET.replace("identity-based policy", "permissions boundary")),
         ("UnrecognizedClientException", "The security token included in the request is invalid."),
         ("ExpiredTokenException", "The security token included in the request is expired"),
         ("InvalidSignatureException", "Signature not yet current: 20261126T000500Z is still later than 20261126T000000Z"),
@@ -114,6 +114,16 @@ def test_a_refusal_does_not_undo_an_attempt_of_unknown_outcome() -> None:
     requests.begin(CREATE)
     pause(requests, 403, "AccessDeniedException")
     assert requests.may_have_written
+
+
+def test_an_earlier_delivery_may_have_written() -> None:
+    """It may have died after its create: the refusal of this delivery does not say that nothing was created."""
+    requests = Requests(was_delivered_before=True)
+    requests.begin(CREATE)
+    pause(requests, 403, "AccessDeniedException")
+    assert requests.may_have_written
+    requests.wrote_nothing()
+    assert not requests.may_have_written
 
 
 def test_a_read_writes_nothing_and_needs_no_permission_to_write() -> None:

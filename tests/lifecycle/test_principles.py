@@ -150,6 +150,15 @@ def test_every_attempt_of_a_create_counts(world: World) -> None:
     assert world.ledger.standing == []
 
 
+def test_an_earlier_delivery_of_a_refused_create_counts(world: World) -> None:
+    """The first delivery created the template and died, the second one was denied."""
+    stack = world.stack("shop")
+    create = "CreatePrivacyBudgetTemplate"
+    world.weather.troubles = [Trouble(Failure.DEATH, Moment.AFTER_EFFECT, operation=create), Trouble(Failure.DENIED, operation=create)]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+
+
 def test_a_create_in_a_region_without_clean_rooms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clean_rooms_client, "_has_address", lambda _: False)
     world.client.meta.region_name = "eu-south-1"
@@ -492,6 +501,21 @@ def test_an_owner_in_the_middle_of_a_chain_leaves_it(world: World) -> None:
     lab.destroy()
     lab.go_on()
     assert existing(world).tags == {"by": "hand"}
+
+
+def test_an_owner_that_takes_back_and_rolls_back_is_a_previous_owner_still(world: World) -> None:
+    """It made the template: the adopter in between hands it back, and does not delete it."""
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(HERE, **KEPT))
+    deploy(stack, A=Declared(THERE, **KEPT))
+    lab = world.stack("lab")
+    deploy(lab, Course(fails_before=1), events=1, A={**HERE, **ADOPT})
+    assert deploy(stack, Course(fails_before=1), A=Declared({**HERE, **ADOPT}, **KEPT)) == "UPDATE_ROLLBACK_COMPLETE"
+    made = existing(world)
+    lab.go_on()
+    assert lab.status == "ROLLBACK_COMPLETE"
+    assert existing(world) is made
+    assert ownership.is_same(made.tags[ownership.OWNER], f"{stack.id}/A")
 
 
 def test_more_previous_owners_than_fit_into_a_tag_end_with_nobody() -> None:

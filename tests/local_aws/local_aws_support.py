@@ -38,7 +38,7 @@ ANSWER = 'put(event, answer(event, Data={"Result": ""}))'
 
 
 def template(
-    record: Path, do: str, statements: Sequence[Mapping[str, Any]] = (), timeout: int = 10, **role_properties: object
+    record: Path, do: str, statements: Sequence[Mapping[str, Any]] = (), timeout: int = 120, **role_properties: object
 ) -> dict[str, Any]:
     """A custom resource, its function, which notes its requests in a file, and its function's role."""
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -49,7 +49,7 @@ def template(
     function = {
         "Runtime": "python3.13",
         "Handler": "index.handler",
-        "Timeout": 10,
+        "Timeout": 120,
         "Role": {"Fn::GetAtt": ["Role", "Arn"]},
         "Code": {"ZipFile": FUNCTION},
         "Environment": {"Variables": {"LOG_LEVEL": "of the function"}},

@@ -108,7 +108,7 @@ def test_custom_resource_tells_what_its_events_will(stack: Stack, record: Path) 
     assert changes.keys() == {"Thing", "Dependent"}
     assert (changes["Thing"]["Action"], changes["Thing"]["Replacement"]) == ("Modify", "Conditional")
     assert changes["Thing"]["AfterContext"]["Properties"]["Do"] == NEW_ID
-    assert changes["Thing"]["AfterContext"]["Properties"]["ServiceTimeout"] == "10"
+    assert changes["Thing"]["AfterContext"]["Properties"]["ServiceTimeout"] == "120"
     assert changes["Dependent"]["AfterContext"]["Properties"]["Value"] == UNKNOWN
     assert stack.execute() == "UPDATE_COMPLETE"
     assert requests(record) == [("Create", None), ("Update", "thing"), ("Delete", "thing")]

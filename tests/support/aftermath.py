@@ -34,20 +34,13 @@ def end(world: World, memberships: tuple[str, ...], otherwise: Declared) -> None
 
 
 def settle(world: World, stack: Stack) -> None:
-    """Bring what is under way to an end. Without faults only somebody else's template may be in a rollback's way, one after another."""
+    """Bring what is under way to an end. Without faults nothing is in a rollback's way."""
     stack.go_on()
     if not stack.is_stuck or not world.is_calm:
         return
-    if stack.status == "UPDATE_ROLLBACK_FAILED":
-        stack.go_on()
-        for _ in stack.unsettled:
-            for logical_id, declared in stack.unsettled if stack.is_stuck else ():
-                if _foreign(world, stack, logical_id, identity_of(declared.sent)) is not None:
-                    world.remove_by_hand(identity_of(declared.sent))
-            stack.go_on()
-    else:
+    if stack.status != "UPDATE_ROLLBACK_FAILED":
         stack.destroy()
-        stack.go_on()
+    stack.go_on()
     if stack.is_stuck:
         world.witness.fault(f"{stack.name} is stuck in {stack.status}")
     world.check()

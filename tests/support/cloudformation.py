@@ -151,11 +151,6 @@ class Stack:
     def is_stuck(self) -> bool:
         return self.status in STUCK
 
-    @property
-    def unsettled(self) -> list[tuple[str, Declared]]:
-        """What a stuck rollback wants to go back to."""
-        return [(change.logical_id, change.old.declared) for change in self._open if change.old is not None]
-
     def deploy(self, template: Template, course: Course = SMOOTH) -> None:
         """Begin to create or update."""
         assert not self.is_busy

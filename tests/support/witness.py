@@ -131,6 +131,8 @@ class Witness:
     """Every resource that had an event."""
     lost_track: set[str] = field(default_factory=set)
     """Resources whose rollback kept what it could not put back."""
+    stray_ids: set[str] = field(default_factory=set)
+    """The physical ids that such rollbacks ended with, which may stand for a template of another identity."""
     stood: set[int] = field(default_factory=set)
     """Operations whose every resource succeeded."""
     delivery: Delivery | None = None
@@ -138,6 +140,8 @@ class Witness:
     """The ids of what this event deleted, by identity."""
     changes: list[str] = field(default_factory=list)
     """What this event changed."""
+    handed_back: set[str] = field(default_factory=set)
+    """The templates that this event gave to another owner."""
     failures: list[str] = field(default_factory=list)
     """The operations that this event gave up."""
     seconds: float = 0.0
@@ -152,9 +156,11 @@ class Witness:
 
     def begin(self, delivery: Delivery) -> None:
         self.names[delivery.owner] = None
+        self._follow(delivery.owner, delivery.physical_id)
         self.delivery = delivery
         self.swapped = {}
         self.changes = []
+        self.handed_back = set()
 
     def end(self, standing: Iterable[Template]) -> None:
         assert self.delivery is not None
@@ -167,6 +173,10 @@ class Witness:
             if updated and owner == past.owners[-1] and past.taken_in != self.delivery.operation:
                 past.final.add(owner)
         self.delivery = None
+
+    def _follow(self, owner: str, physical_id: str) -> None:
+        if physical_id in self.stray_ids:
+            self.lost_track.add(owner)
 
     def fault(self, rule: str) -> None:
         event = self.delivery.event if self.delivery else {}
@@ -236,6 +246,8 @@ class Witness:
         giving = self.delivery is not None and self.delivery.type == "Delete"
         if giving and past.made is not None and set(past.owners) == {past.made.owner}:
             self.fault(f"{template.id} was handed back, though {past.made.owner} made it")
+        if self.delivery is not None and past.owners[-1] == self.delivery.owner:
+            self.handed_back.add(template.id)
         past.owners.append(owner)
         if self.delivery is not None and not giving:
             past.taken_in = self.delivery.operation
@@ -246,7 +258,8 @@ class Witness:
             return
         self._changing("tag")
         owner = self.owner_of(template)
-        if self.delivery.type == "Update" and owner not in (None, self.delivery.owner) and not self.delivery.adopts:
+        is_others = owner not in (None, self.delivery.owner) and template.id not in self.handed_back
+        if self.delivery.type == "Update" and is_others and not self.delivery.adopts:
             self.fault(f"{template.id} was tagged by {self.delivery.owner}, though it is {owner}'s by now")
 
     def _changing(self, what: str) -> None:
@@ -287,6 +300,7 @@ class Witness:
                 self.fault("an answer without a physical id")
             if any(answer[name] != event[name] for name in ("StackId", "RequestId", "LogicalResourceId")):
                 self.fault(f"an answer to another event: {answer}")
+            self._follow(self.delivery.owner, answer["PhysicalResourceId"])
             if any(secret in body.decode() for secret in SECRETS):
                 self.fault(f"a secret in an answer: {answer}")
             given = event.get("PhysicalResourceId", answer["PhysicalResourceId"])

@@ -332,10 +332,11 @@ class World:
         stands_behind = held is not None and (answered.endswith(held.id) or held.tags.get(ownership.PHYSICAL_ID) == answered)
         if self.client.failures or held is None or not stands_behind or self.witness.owner_of(held) != delivery.owner:
             self.witness.lost_track.add(delivery.owner)
+            self.witness.stray_ids.add(answered)
 
     def _made_before(self, template: Template, operation: int) -> bool:
         made = self.witness.pasts[template.id].made
-        return made is not None and made.operation != operation
+        return made is None or made.operation != operation
 
     def _excuse_unacknowledged(self, delivery: Delivery, of: Identity) -> None:
         """What a create made whose answer CloudFormation never had is kept where it is, or may be, spent, or was adopted since."""
