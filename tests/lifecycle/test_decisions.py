@@ -104,28 +104,77 @@ def test_previous_owners_but() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "change"),
+    ("tags", "more"),
     [
-        pytest.param(owned(OURS, THEIRS), TagChange({OWNER: THEIRS, ADOPTED_FROM: OURS}, frozenset({ADOPTED_FROM})), id="one before"),
-        pytest.param(owned(OURS, THEIRS, NOBODY), TagChange({OWNER: THEIRS, ADOPTED_FROM: NOBODY}, frozenset()), id="two before"),
-        pytest.param(
-            owned(OURS, OURS, THEIRS), TagChange({OWNER: THEIRS, ADOPTED_FROM: OURS}, frozenset({ADOPTED_FROM})), id="found again"
-        ),
-        pytest.param(owned(OURS_BY_DIGEST, THEIRS, FIRST), TagChange({OWNER: THEIRS, ADOPTED_FROM: FIRST}, frozenset()), id="by digest"),
-        pytest.param(owned(OURS, NOBODY), TagChange({}, KEYS), id="nobody before"),
-        pytest.param(owned(THEIRS, OURS), TagChange({}, frozenset({ADOPTED_FROM})), id="the only one before another"),
-        pytest.param(owned(THEIRS, OURS_BY_DIGEST), TagChange({}, frozenset({ADOPTED_FROM})), id="the only one, by digest"),
-        pytest.param(owned(THEIRS, FIRST, OURS), TagChange({ADOPTED_FROM: FIRST}, frozenset()), id="the first of a chain"),
-        pytest.param(owned(THEIRS, OURS, NOBODY), TagChange({ADOPTED_FROM: NOBODY}, frozenset()), id="between another and nobody"),
-        pytest.param(owned(THEIRS, FIRST), TagChange({}, frozenset()), id="not among them"),
-        pytest.param(owned(THEIRS, NOBODY), TagChange({}, frozenset()), id="not among them, nobody before"),
-        pytest.param(owned(None, FIRST), TagChange({}, frozenset()), id="not among them, no owner tag"),
-        pytest.param(owned(THEIRS), TagChange({}, frozenset({ADOPTED_FROM})), id="a final adoption"),
+        (owned(OURS), False),
+        (owned(OURS, THEIRS), False),
+        (owned(OURS, OURS_BY_DIGEST), True),
+        (owned(OURS, THEIRS, OURS), True),
+        (owned(THEIRS, OURS), False),
+        (owned(THEIRS, OURS, FIRST, OURS), True),
+        (owned(None, OURS), False),
     ],
 )
-def test_owners_without(tags: OwnershipTags, change: TagChange) -> None:
+def test_is_owner_more_than_once(tags: OwnershipTags, more: bool) -> None:
+    assert lifecycle.is_owner_more_than_once(tags, OURS) is more
+
+
+NOTHING, ENDS = frozenset[str](), frozenset({ADOPTED_FROM})
+
+
+@pytest.mark.parametrize(
+    ("tags", "change"),
+    [
+        pytest.param(owned(OURS, THEIRS), TagChange({OWNER: THEIRS, ADOPTED_FROM: OURS}, ENDS), id="one before"),
+        pytest.param(owned(OURS, THEIRS, NOBODY), TagChange({OWNER: THEIRS, ADOPTED_FROM: NOBODY}, NOTHING), id="two before"),
+        pytest.param(owned(OURS_BY_DIGEST, THEIRS, FIRST), TagChange({OWNER: THEIRS, ADOPTED_FROM: FIRST}, NOTHING), id="by digest"),
+        pytest.param(owned(OURS, NOBODY), TagChange({}, KEYS), id="nobody before"),
+        pytest.param(owned(OURS, NOBODY, THEIRS), TagChange({}, KEYS), id="nobody before, though another before that"),
+        pytest.param(owned(THEIRS, OURS), TagChange({}, ENDS), id="the only one before another"),
+        pytest.param(owned(THEIRS, OURS_BY_DIGEST), TagChange({}, ENDS), id="the only one, by digest"),
+        pytest.param(owned(THEIRS, FIRST, OURS), TagChange({ADOPTED_FROM: FIRST}, NOTHING), id="the first of a chain"),
+        pytest.param(owned(THEIRS, OURS, NOBODY), TagChange({ADOPTED_FROM: NOBODY}, NOTHING), id="between another and nobody"),
+        pytest.param(owned(THEIRS, FIRST), TagChange({}, NOTHING), id="not among them"),
+        pytest.param(owned(THEIRS, NOBODY), TagChange({}, NOTHING), id="not among them, nobody before"),
+        pytest.param(owned(None, FIRST), TagChange({}, NOTHING), id="not among them, no owner tag"),
+        pytest.param(owned(THEIRS), TagChange({}, ENDS), id="a final adoption"),
+    ],
+)
+@pytest.mark.parametrize("rolling_back", [False, True, None])
+def test_owners_without(tags: OwnershipTags, rolling_back: bool | None, change: TagChange) -> None:
     """The owner hands the template back to the one before it; a previous owner leaves the chain, and so ends a chain of one."""
-    assert lifecycle.owners_without(tags, OURS) == change
+    assert lifecycle.owners_without(tags, OURS, rolling_back) == change
+
+
+@pytest.mark.parametrize(
+    ("tags", "for_good", "in_a_rollback"),
+    [
+        pytest.param(
+            owned(OURS, THEIRS, OURS),
+            TagChange({OWNER: THEIRS, ADOPTED_FROM: OURS}, ENDS),
+            TagChange({OWNER: THEIRS, ADOPTED_FROM: OURS}, NOTHING),
+            id="adopted back",
+        ),
+        pytest.param(
+            owned(OURS, THEIRS, OURS_BY_DIGEST, NOBODY),
+            TagChange({OWNER: THEIRS, ADOPTED_FROM: NOBODY}, NOTHING),
+            TagChange({OWNER: THEIRS, ADOPTED_FROM: f"{OURS_BY_DIGEST}+"}, NOTHING),
+            id="adopted back, nobody before",
+        ),
+        pytest.param(owned(THEIRS, OURS, OURS), TagChange({}, ENDS), TagChange({ADOPTED_FROM: OURS}, NOTHING), id="found again"),
+        pytest.param(
+            owned(THEIRS, FIRST, OURS, NOBODY, OURS),
+            TagChange({ADOPTED_FROM: f"{FIRST}+"}, NOTHING),
+            TagChange({ADOPTED_FROM: f"{FIRST}++{OURS_BY_DIGEST}"}, NOTHING),
+            id="twice in a chain",
+        ),
+    ],
+)
+def test_an_owner_that_is_there_twice(tags: OwnershipTags, for_good: TagChange, in_a_rollback: TagChange) -> None:
+    """A rollback undoes its latest adoption alone; what cannot be told is taken for a rollback."""
+    assert lifecycle.owners_without(tags, OURS, False) == for_good
+    assert lifecycle.owners_without(tags, OURS, True) == in_a_rollback
+    assert lifecycle.owners_without(tags, OURS, None) == in_a_rollback
 
 
 # Whose a template is that a create meets.
@@ -449,17 +498,29 @@ def test_rolling_back_that_cannot_be_told() -> None:
 
 
 @pytest.mark.parametrize("entry", [None, {"StackStatus": "UPDATE_IN_PROGRESS"}])
-def test_the_stack_is_asked_once_in_half_a_minute(clock: SimpleNamespace, entry: Mapping[str, Any] | None) -> None:
-    """Also where it could not be told; an answer that is older says nothing of the present."""
+@pytest.mark.parametrize(
+    ("sent_at", "times"),
+    [(None, [0.0, 30.5, 61.0]), (NOW, [0.0, 30.5, 61.5]), (OLD, [0.0, 60.5])],
+    ids=["no word of when it was sent", "fresh", "a minute old"],
+)
+def test_an_answer_of_the_stack_is_valid(
+    clock: SimpleNamespace, entry: Mapping[str, Any] | None, sent_at: float | None, times: list[float]
+) -> None:
+    """For half a minute, and as long as the event was old when the stack was asked; also where it could not be told."""
     asked: list[float] = []
 
     def describe() -> Mapping[str, Any] | None:
-        asked.append(clock.now)
+        asked.append(clock.now - NOW)
         return entry
 
-    stack = StackStatus(describe, "Update", OLD)
-    for seconds in (0.0, 30.0, 30.1, 60.1, 60.2):
+    stack = StackStatus(describe, "Update", sent_at)
+    for seconds in (0.0, 30.0, 30.5, 60.0, 60.5, 61.0, 61.5):
         clock.now = NOW + seconds
         stack.expects_the_event()
         stack.is_rolling_back()
-    assert asked == [NOW, NOW + 30.1, NOW + 60.2]
+    assert asked == times
+
+
+@pytest.mark.parametrize(("sent_at", "is_old"), [(None, False), (NOW - 9.9, False), (NOW - 10, True)])
+def test_is_old(clock: SimpleNamespace, sent_at: float | None, is_old: bool) -> None:
+    assert status("Create", None, sent_at).is_old() is is_old
