@@ -5,7 +5,14 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 
 from privacy_budget_handler import attempts
 from privacy_budget_handler.attempts import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
@@ -44,6 +51,11 @@ def pause(requests: Requests, status: int = 0, code: str = "", message: str = ""
         ("UnrecognizedClientException", "The security token included in the request is invalid."),
         ("ExpiredTokenException", "The security token included in the request is expired"),
         ("InvalidSignatureException", "Signature not yet current: 20261126T000500Z is still later than 20261126T000000Z"),
+        ("ExpiredToken", "The provided token has expired."),
+        ("IncompleteSignature", "Date must be in ISO-8601 format"),
+        ("InvalidClientTokenId", "The security token included in the request is invalid."),
+        ("RequestExpired", "Request has expired."),
+        ("SignatureDoesNotMatch", "Signature expired"),
         ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
     ],
 )
@@ -69,6 +81,46 @@ def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: 
 )
 def test_what_lasts_is_reported_at_once(code: str, message: str) -> None:
     assert pause(Requests(), 400, code, message) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_passing"),
+    [
+        (428, "x", False),
+        (429, "x", True),
+        (430, "x", False),
+        (499, "x", False),
+        (500, "x", True),
+        (501, "x", True),
+        (400, "ThrottledException", False),
+        (400, "ThrottlingException", True),
+    ],
+)
+def test_what_passes_by_its_status(status: int, code: str, is_passing: bool) -> None:
+    assert (pause(Requests(), status, code) is not None) is is_passing
+
+
+@pytest.mark.parametrize(
+    ("exception", "is_passing"),
+    [
+        (EndpointConnectionError(endpoint_url=URL), True),
+        (ConnectTimeoutError(endpoint_url=URL), True),
+        (ReadTimeoutError(endpoint_url=URL), True),
+        (ConnectionClosedError(endpoint_url=URL), True),
+        (NoCredentialsError(), False),
+        (ParamValidationError(report="no"), False),
+    ],
+)
+def test_what_passes_by_its_exception(exception: Exception, is_passing: bool) -> None:
+    assert (pause(Requests(), exception=exception) is not None) is is_passing
+
+
+def test_the_pause_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[float, float]] = []
+    monkeypatch.setattr(attempts, "random", SimpleNamespace(uniform=lambda *drawn_between: limits.append(drawn_between)))
+    for attempt in (1, 2, 3, 4, 5, 2000):
+        Requests().pause(GET, attempt, 429, {"Code": "x"}, None)
+    assert limits == [(0, limit) for limit in (1, 2, 4, 8, 10, 10)]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +175,61 @@ def test_an_earlier_delivery_may_have_written() -> None:
     pause(requests, 403, "AccessDeniedException")
     assert requests.may_have_written
     requests.wrote_nothing()
+    assert not requests.may_have_written
+
+
+@pytest.mark.parametrize(
+    ("operations", "write"),
+    [
+        (
+            ("CreatePrivacyBudgetTemplate", "UpdatePrivacyBudgetTemplate", "DeletePrivacyBudgetTemplate", "TagResource", "UntagResource"),
+            True,
+        ),
+        (("GetPrivacyBudgetTemplate", "ListPrivacyBudgetTemplates", "ListPrivacyBudgets", "ListTagsForResource"), False),
+        (("PreviewPrivacyImpact", "DescribeStacks"), False),
+    ],
+)
+def test_what_writes(operations: tuple[str, ...], write: bool) -> None:
+    """Every operation that the handler uses; a read that is refused says nothing of an earlier write."""
+    for operation in operations:
+        requests = Requests()
+        requests.begin(operation)
+        assert requests.may_have_written is write
+        requests.begin(CREATE)
+        requests.pause(CREATE, 1, 200, {}, None)
+        requests.begin(operation)
+        requests.pause(operation, 1, 400, {"Code": "ValidationException"}, None)
+        assert requests.may_have_written
+
+
+def test_what_is_told_of_the_requests() -> None:
+    """How many were sent, and what became of the last one."""
+    requests = Requests()
+    assert (requests.count, requests.last) == (0, "nothing yet")
+    requests.begin(CREATE)
+    assert (requests.count, requests.last) == (1, f"{CREATE} → no answer yet")
+    pause(requests, 429, "ThrottlingException")
+    assert requests.last == f"{CREATE} → ThrottlingException"
+    requests.begin(GET)
+    requests.pause(GET, 1, 0, {}, ReadTimeoutError(endpoint_url=URL))
+    assert requests.last.startswith(f"{GET} → ReadTimeoutError(")
+    requests.pause(GET, 2, 400, {"Message": "no code"}, None)
+    assert requests.last == f"{GET} → an error"
+    requests.pause(GET, 2, 200, {}, None)
+    assert (requests.count, requests.last) == (2, f"{GET} → answered")
+
+
+def test_an_event_whose_time_is_over() -> None:
+    """It sends nothing more, but takes the answer that came; what was refused last wrote nothing."""
+    requests = Requests()
+    requests.begin(CREATE)
+    requests.may_send = lambda: False
+    assert pause(requests, 200) is None
+    with pytest.raises(OutOfTime):
+        requests.begin(GET)
+    assert requests.count == 1
+    with pytest.raises(OutOfTime):
+        pause(requests, 400, "ValidationException")
     assert not requests.may_have_written
 
 
