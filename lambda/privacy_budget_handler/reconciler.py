@@ -75,8 +75,6 @@ class Reconciler:
     record: EventRecord = field(default_factory=EventRecord)
     _template: Template | None = field(init=False, default=None)
     """The template as far as this event knows."""
-    _consumed: dict[str, str | None] = field(init=False, default_factory=dict)
-    """What is consumed, by template id: asked once an event."""
 
     def create(self, desired: DesiredTemplate) -> Outcome:
         """Create the template, or go on with the existing one. Raises Refusal and ServiceError."""
@@ -238,12 +236,10 @@ class Reconciler:
 
     def _what_is_consumed(self, identity: Identity, template_id: str) -> str | None:
         """What has been consumed of a template's budget, in words; None where nothing has."""
-        if template_id not in self._consumed:
-            try:
-                self._consumed[template_id] = lifecycle.consumed(self.clean_rooms.balances(identity, template_id))
-            except ServiceError as error:
-                self._consumed[template_id] = f"what was spent of it (which could not be read: {error})"
-        return self._consumed[template_id]
+        try:
+            return lifecycle.consumed(self.clean_rooms.balances(identity, template_id))
+        except ServiceError as error:
+            return f"what was spent of it (which could not be read: {error})"
 
     def _recreate(self, template: Template, found: FoundTemplate, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
         """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
