@@ -64,7 +64,7 @@ def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: 
     assert pause(requests, 403, code, message) is not None
     clock.now += 29
     assert pause(requests, 403, code, message) is not None
-    clock.now += 2
+    clock.now += 1
     assert pause(requests, 403, code, message) is None
 
 
