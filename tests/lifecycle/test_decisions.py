@@ -304,6 +304,31 @@ def test_consumed(balances: list[Balance], words: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("actual", "wanted", "change", "words"),
+    [
+        (
+            privacy(),
+            privacy(refresh=AutoRefresh.CALENDAR_MONTH),
+            Change.RECREATE,
+            "from auto refresh NONE to auto refresh CALENDAR_MONTH needs a reset (delete and create, which gives a fresh budget)",
+        ),
+        (
+            day(10),
+            day(11),
+            Change.EDIT_WITH_RESET,
+            "from 10 per CALENDAR_DAY to 11 per CALENDAR_DAY needs a reset (edit in place, which refills the balance)",
+        ),
+    ],
+)
+def test_refused_reset(actual: Budget, wanted: Budget, change: Change, words: str) -> None:
+    """It names the template, what is changed, what would be lost, and the option that accepts it."""
+    target = desired(wanted)
+    reason = str(lifecycle.refused_reset(change, actual, target, "7 of 99 SUM"))
+    assert reason.startswith(f"Changing {target.identity} {words}: 7 of 99 SUM would be forgotten.")
+    assert "on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: ALLOW)" in reason
+
+
+@pytest.mark.parametrize(
     ("present", "wanted", "ours", "change"),
     [
         pytest.param({}, {"a": "1"}, set(), TagChange({"a": "1"}, frozenset()), id="new"),

@@ -127,6 +127,78 @@ def test_rollback_keeps_a_template_that_its_create_could_not_read(world: World, 
     assert existing(world, identity_of(DAILY)) is kept
 
 
+@pytest.mark.parametrize("failure", [Failure.INVALID, Failure.BUSY])
+def test_an_edit_that_is_refused_recreates_nothing(world: World, failure: Failure) -> None:
+    """Though a reset is allowed: only a lowered epsilon needs one."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    kept = consumed(world)
+    world.weather.troubles = [Trouble(failure, operation="UpdatePrivacyBudgetTemplate")]
+    deploy(stack, A={**HERE, **ALLOW, "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world) is kept
+
+
+def test_delete_of_an_unacknowledged_create_leaves_a_consumed_budget_as_it_is(world: World) -> None:
+    stack = world.stack("shop")
+    world.weather.troubles = [Trouble(Failure.DEATH, Moment.AFTER_EFFECT, times=3, operation=CREATE)]
+    deploy(stack, events=1, A=HERE)
+    before = dict(consumed(world).tags)
+    send(world, stack, "Delete", HERE, "shop-A-1X2Y3Z")
+    assert existing(world).tags == before
+
+
+# A template that is recreated.
+
+
+def test_a_successor_has_the_new_tags(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=tagged(team="a", cost="7"))
+    deploy(stack, A={**MONTHLY, "Tags": tags(team="b", place="x")})
+    assert {key: value for key, value in existing(world).tags.items() if key not in ownership.KEYS} == {"team": "b", "place": "x"}
+
+
+@pytest.mark.parametrize("lag", [0.0, 5.0])
+def test_a_successor_whose_answer_was_lost_is_found(world: World, lag: float) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.lag = lag
+    world.weather.troubles = [Trouble(Failure.INTERNAL, Moment.AFTER_EFFECT, operation=CREATE)]
+    assert deploy(stack, A=MONTHLY) == "UPDATE_COMPLETE"
+    assert existing(world).auto_refresh == "CALENDAR_MONTH"
+
+
+def test_a_conflict_of_a_successor_with_nothing_found(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.weather.troubles = [Trouble(Failure.BUSY, operation=CREATE)]
+    deploy(stack, events=1, A=MONTHLY)
+    assert last_reason(world).startswith(f"ConflictException from {CREATE}")
+    assert existing(world).auto_refresh == "NONE"
+    stack.go_on()
+
+
+@pytest.mark.parametrize("recreated", [(), (MONTHLY,)], ids=["under its ARN", "behind another's"])
+def test_what_is_put_back_stands_behind_the_same_id(world: World, recreated: tuple[dict[str, Any], ...]) -> None:
+    stack = world.stack("shop")
+    for properties in (HERE, *recreated):
+        deploy(stack, A=properties)
+    world.weather.troubles = [Trouble(Failure.INVALID, operation=CREATE)]
+    deploy(stack, A=HERE if recreated else MONTHLY)
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    stack.destroy()
+    stack.go_on()
+    assert world.ledger.standing == []
+
+
+def test_what_is_put_back_is_still_nobodys(world: World) -> None:
+    """The adoption is refused with its recreation."""
+    world.by_hand(HERE)
+    world.weather.troubles = [Trouble(Failure.INVALID, operation=CREATE, skip=1)]
+    assert deploy(world.stack("shop"), A={**MONTHLY, **ADOPT}) == "ROLLBACK_COMPLETE"
+    assert existing(world).tags == {"by": "hand"}
+
+
 # 3. The answer to a failed create says what became of it.
 
 
@@ -321,6 +393,21 @@ def test_a_rollback_adopts_nothing(world: World) -> None:
     shop.go_on()
     assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
     assert owner(world) == f"{lab.id}/A"
+    assert f"belongs to {lab.id}/A by now" in events.invocation.record.warnings[-1]
+
+
+def test_a_rollback_adopts_nothing_of_nobodys(world: World) -> None:
+    """Its own template is gone, and somebody made another one by hand."""
+    stack = world.stack("shop")
+    deploy(stack, A={**HERE, **ADOPT})
+    deploy(stack, Course(fails_before=1), events=1, A={**tagged(team="a"), **ADOPT})
+    world.remove_by_hand(OF)
+    made = world.by_hand(HERE)
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == [made]
+    assert owner(world) is None
+    assert "belongs to nobody by now" in events.invocation.record.warnings[-1]
 
 
 def test_a_rollback_that_keeps_a_template_answers_its_attributes(world: World) -> None:
@@ -457,9 +544,9 @@ def test_the_next_update_sets_a_physical_id_tag_that_was_taken_off(world: World)
     assert world.ledger.standing == []
 
 
-@pytest.mark.parametrize("declared", [tagged(team="a"), THERE], ids=["same template", "another template"])
+@pytest.mark.parametrize("declared", [tagged(team="a"), THERE, DAILY], ids=["same template", "another membership", "another type"])
 def test_an_update_whose_old_properties_name_no_template(world: World, declared: dict[str, Any]) -> None:
-    """The template of the id is updated where it is the declared one; of another membership it is left as it is."""
+    """The template of the id is updated where it is the declared one; another one is left as it is."""
     stack = world.stack("shop")
     stack.status = "UPDATE_IN_PROGRESS"
     made = send(world, stack, "Create", HERE)["PhysicalResourceId"]
@@ -468,8 +555,20 @@ def test_an_update_whose_old_properties_name_no_template(world: World, declared:
     assert (answered["Status"], answered["PhysicalResourceId"]) == ("SUCCESS", made)
     assert answered["Data"]["Arn"] == existing(world, identity_of(declared)).arn
     assert ownership.ADOPTED_FROM not in existing(world, identity_of(declared)).tags
-    if declared is THERE:
+    if identity_of(declared) != OF:
         assert (existing(world).tags, existing(world).parameters) == before
+
+
+def test_delete_of_what_stands_behind_an_id_whose_template_is_anothers(world: World) -> None:
+    """The old properties of its move named no template, so that the new one stands behind the old one's ARN."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    shop.status = "UPDATE_IN_PROGRESS"
+    made = send(world, shop, "Create", HERE)["PhysicalResourceId"]
+    send(world, shop, "Update", DAILY, made)
+    deploy(lab, A={**HERE, **ADOPT})
+    assert send(world, shop, "Delete", DAILY, made)["Status"] == "SUCCESS"
+    assert world.ledger.standing == [existing(world)]
+    assert owner(world) == f"{lab.id}/A"
 
 
 # 7. An adoption can always be undone by whoever made it, and by nobody else.
@@ -547,14 +646,17 @@ def test_a_template_is_found_again_once(world: World) -> None:
 
 
 def test_an_update_that_meets_its_own_template_late_does_not_find_it_again(world: World) -> None:
-    """The list lags behind, so that the update tries to create it."""
+    """The list lags behind, so that the update tries to create it; the physical id stays, also where its tag was taken off."""
     stack = world.stack("shop")
     deploy(stack, A=HERE)
     deploy(stack, A=MONTHLY)
+    physical_id = stack.resources["A"].physical_id
+    world.ledger.untag(existing(world).arn, {ownership.PHYSICAL_ID})
     world.client.hidden_until[existing(world).id] = world.now + 64
+    before = requests(world)
     assert deploy(stack, A={**MONTHLY, "Tags": tags(team="a")}) == "UPDATE_COMPLETE"
-    assert world.client.requests[-1][0] == TAG
-    assert CREATE in [operation for operation, _ in world.client.requests[-8:]]
+    assert CREATE in [operation for operation, _ in world.client.requests[before:]]
+    assert stack.resources["A"].physical_id == physical_id == existing(world).tags[ownership.PHYSICAL_ID]
     assert ownership.ADOPTED_FROM not in existing(world).tags
 
 
