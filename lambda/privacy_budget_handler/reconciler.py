@@ -347,7 +347,7 @@ class Reconciler:
 
     def _see(self, template: Template) -> Template:
         """Note an existing template: the first sight of it is what was there before this event."""
-        if self._template is None and self.record.before is None:
+        if self.record.before is None:
             self.record.found = template.arn
             self.record.before = str(template.budget)
         self._template = template
