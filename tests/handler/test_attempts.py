@@ -75,6 +75,7 @@ def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: 
         ("AccessDeniedException", "the membership is not active"),
         ("AccessDeniedException", ""),
         ("ValidationException", "no"),
+        ("ValidationException", NOT_YET),
         ("ConflictException", "no"),
         ("ServiceQuotaExceededException", "no"),
     ],
