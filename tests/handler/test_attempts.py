@@ -5,7 +5,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -16,7 +19,7 @@ from botocore.exceptions import (
 
 from privacy_budget_handler import attempts
 from privacy_budget_handler.attempts import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
-from stack import REGION
+from stack import REGION, Response
 
 URL = "https://cleanrooms.us-east-1.amazonaws.com"
 CREATE, GET = "CreatePrivacyBudgetTemplate", "GetPrivacyBudgetTemplate"
@@ -259,3 +262,16 @@ def test_botocore_tries_once_and_again_as_the_hook_says(monkeypatch: pytest.Monk
     with pytest.raises(OutOfTime):
         client.list_memberships()
     assert requests.count == 3
+
+
+def test_botocore_tries_nothing_again_that_the_hook_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own retries know no event's time."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)
+    requests = Requests()
+    watch(client, lambda: requests)
+    headers = HTTPHeaders.from_dict({"x-amzn-errortype": "RequestTimeoutException"})
+    client.meta.events.register_last("before-send.cleanrooms", lambda request, **_: AWSResponse(request.url, 400, headers, Response(b"{}")))
+    with pytest.raises(ClientError):
+        client.list_memberships()
+    assert requests.count == 1
