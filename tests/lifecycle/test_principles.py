@@ -179,13 +179,15 @@ def test_a_conflict_of_a_successor_with_nothing_found(world: World) -> None:
 
 
 @pytest.mark.parametrize("recreated", [(), (MONTHLY,)], ids=["under its ARN", "behind another's"])
-def test_what_is_put_back_stands_behind_the_same_id(world: World, recreated: tuple[dict[str, Any], ...]) -> None:
+@pytest.mark.parametrize("adopts", [False, True], ids=["its own", "another's"])
+def test_what_is_put_back_stands_behind_the_same_id(world: World, recreated: tuple[dict[str, Any], ...], adopts: bool) -> None:
+    """So that the Delete of its owner still finds it, who gets no event where it was another's adoption that failed."""
     stack = world.stack("shop")
     for properties in (HERE, *recreated):
         deploy(stack, A=properties)
-    world.weather.troubles = [Trouble(Failure.INVALID, operation=CREATE)]
-    deploy(stack, A=HERE if recreated else MONTHLY)
-    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    world.weather.troubles = [Trouble(Failure.INVALID, operation=CREATE, skip=int(adopts))]
+    deploy(world.stack("lab") if adopts else stack, A={**(HERE if recreated else MONTHLY), **ADOPT})
+    assert existing(world).auto_refresh == ("CALENDAR_MONTH" if recreated else "NONE")
     stack.destroy()
     stack.go_on()
     assert world.ledger.standing == []
