@@ -5,7 +5,6 @@ of a client and do not know an event's time, so they are switched off.
 """
 
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,8 +43,6 @@ _UNKNOWN_YET: Final = frozenset(
     }
 )
 """What AWS answers where a role or token is not known everywhere yet, or a clock is off."""
-_NOT_ALLOWED_YET: Final = re.compile(r"because no [\w -]+ allows")
-"""In an AccessDeniedException: the policy may be on its way. An explicit deny reads otherwise."""
 
 
 class OutOfTime(Exception):
@@ -111,8 +108,9 @@ class Requests:
         return None
 
     def _takes_effect_soon(self, code: str, error: dict[str, Any]) -> bool:
-        denied_yet = code == "AccessDeniedException" and _NOT_ALLOWED_YET.search(error.get("Message", ""))
-        if not denied_yet and code not in _UNKNOWN_YET:
+        # "… because no identity-based policy allows the … action": the policy may be on its way. An explicit deny reads otherwise.
+        is_not_allowed = code == "AccessDeniedException" and (error.get("Message") or "").partition("because")[2].split()[:1] == ["no"]
+        if not is_not_allowed and code not in _UNKNOWN_YET:
             return False
         if self.unknown_since is None:
             self.unknown_since = time.monotonic()

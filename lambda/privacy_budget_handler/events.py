@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import botocore.session
@@ -28,23 +27,23 @@ session = botocore.session.get_session()
 clean_rooms = CleanRooms(session.create_client("cleanrooms", config=ONE_ATTEMPT))
 
 
-@dataclass
 class Invocation:
     """All that is known of the event at hand."""
 
-    event: Mapping[str, Any] = field(default_factory=dict)
-    record: EventRecord = field(default_factory=EventRecord)
-    requests: Requests = field(default_factory=Requests)
-    began: float = field(default_factory=time.monotonic)
+    def __init__(self, event: Mapping[str, Any], requests: Requests) -> None:
+        self.event = event
+        self.requests = requests
+        self.record = EventRecord()
+        self.began = time.monotonic()
 
 
-invocation = Invocation()
+invocation = Invocation({}, Requests())
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Handle and answer one event. Raises NotDelivered where CloudFormation did not take the answer."""
     global invocation  # noqa: PLW0603 - an execution environment handles one event at a time
-    invocation = Invocation(event, requests=Requests(may_send=resource.may_act))
+    invocation = Invocation(event, Requests(may_send=resource.may_act))
     resource(event, context)
 
 

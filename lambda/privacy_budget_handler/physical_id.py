@@ -12,7 +12,7 @@ NOT_CREATED: Final = "not-created"
 OUTCOME_UNKNOWN: Final = "outcome-unknown"
 """In the id of a failed create: the request may have created or adopted a template."""
 
-_FAILED: Final = re.compile(rf"[A-Za-z0-9]+-(?P<outcome>{NOT_CREATED}|{OUTCOME_UNKNOWN})-(?P<digest>[0-9a-f]{{12}})")
+_DIGITS: Final = 12
 _ARN: Final = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P<template>[\w-]+)", re.ASCII)
 
 
@@ -29,16 +29,20 @@ def template_id(physical_id: str) -> str | None:
 
 def says_nothing_was_created(physical_id: str) -> bool:
     """Whether it is of a create of which no request can have taken effect."""
-    match = _FAILED.fullmatch(physical_id)
-    return match is not None and match["outcome"] == NOT_CREATED
+    return _digest_of(physical_id, NOT_CREATED) is not None
 
 
 def request_digest(physical_id: str) -> str | None:
-    """The digest of the request whose create failed; None where it names no request."""
-    match = _FAILED.fullmatch(physical_id)
-    return match["digest"] if match else None
+    """The digest of the request whose create failed with an unknown outcome; None where it names none."""
+    return _digest_of(physical_id, OUTCOME_UNKNOWN)
+
+
+def _digest_of(physical_id: str, outcome: str) -> str | None:
+    logical_id, _, digits = physical_id.partition(f"-{outcome}-")
+    is_digest = len(digits) == _DIGITS and not digits.strip("0123456789abcdef")
+    return digits if is_digest and logical_id.isalnum() else None
 
 
 def digest(request_id: str) -> str:
-    """A request in 12 hexadecimal digits."""
-    return hashlib.sha256(request_id.encode()).hexdigest()[:12]
+    """A request in twelve hexadecimal digits."""
+    return hashlib.sha256(request_id.encode()).hexdigest()[:_DIGITS]

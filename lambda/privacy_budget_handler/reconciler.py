@@ -89,7 +89,7 @@ class Reconciler:
             outcome = self._update(physical_id, desired, previous)
         except (Refusal, ServiceError) as obstacle:
             outcome = self.keep(physical_id, desired.membership_id, str(desired.budget), obstacle)
-        if previous.identity not in (None, desired.identity) and outcome.physical_id == physical_id:
+        if previous.identity not in (None, desired.identity) and (outcome.physical_id == physical_id or self.stack.is_rolling_back()):
             self._delete_unacknowledged(previous.identity, physical_id)
         return outcome
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 SECONDS_UNTIL_SUPERSEDED: Final = 10.0
@@ -17,16 +16,18 @@ _NOT_IN: Final = {"Create": _FORWARD_ONLY, "Update": ("DELETE", "CLEANUP"), "Del
 """The statuses in which CloudFormation sends no such event, by a word of theirs."""
 
 
-@dataclass
 class StackStatus:
-    """The stack of one event. ``describe`` gives its entry in DescribeStacks, or None where that cannot be told."""
+    """The stack of one event. ``describe`` gives its entry in DescribeStacks, or None where that cannot be told.
 
-    describe: Callable[[], Mapping[str, Any] | None]
-    request_type: str
-    sent_at: float | None
-    """When CloudFormation sent the event, in seconds since the epoch; None where the event does not tell."""
-    _entry: Mapping[str, Any] | None = None
-    _asked_at: float | None = None
+    ``sent_at`` is when CloudFormation sent the event, in seconds since the epoch; None where the event does not tell.
+    """
+
+    def __init__(self, describe: Callable[[], Mapping[str, Any] | None], request_type: str, sent_at: float | None) -> None:
+        self._describe = describe
+        self._request_type = request_type
+        self._sent_at = sent_at
+        self._entry: Mapping[str, Any] | None = None
+        self._asked_at: float | None = None
 
     def is_rolling_back(self) -> bool | None:
         """Whether the stack is on its way back; None where that cannot be told."""
@@ -35,22 +36,22 @@ class StackStatus:
 
     def is_old(self) -> bool:
         """Whether the event may have been delivered before, or be delivered late."""
-        return self.sent_at is not None and time.time() - self.sent_at >= SECONDS_UNTIL_SUPERSEDED
+        return self._sent_at is not None and time.time() - self._sent_at >= SECONDS_UNTIL_SUPERSEDED
 
     def expects_the_event(self) -> bool:
         """Whether the stack still waits for the event; a fresh one is not asked about, and what cannot be told is taken for yes."""
-        if self.sent_at is None or not self.is_old():
+        if self._sent_at is None or not self.is_old():
             return True
         entry = self._present()
         if entry is None:
             return True
         status, updated = entry["StackStatus"], entry.get("LastUpdatedTime")
-        if updated is not None and updated.timestamp() > self.sent_at + SECONDS_BETWEEN_CLOCKS:
+        if updated is not None and updated.timestamp() > self._sent_at + SECONDS_BETWEEN_CLOCKS:
             return False
-        return status.endswith("_IN_PROGRESS") and not any(word in status for word in _NOT_IN[self.request_type])
+        return status.endswith("_IN_PROGRESS") and not any(word in status for word in _NOT_IN[self._request_type])
 
     def _present(self) -> Mapping[str, Any] | None:
         now = time.time()
-        if self._asked_at is None or now - self._asked_at > max(SECONDS_VALID, self._asked_at - (self.sent_at or now)):
-            self._entry, self._asked_at = self.describe(), now
+        if self._asked_at is None or now - self._asked_at > max(SECONDS_VALID, self._asked_at - (self._sent_at or now)):
+            self._entry, self._asked_at = self._describe(), now
         return self._entry

@@ -77,6 +77,8 @@ def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: 
         ("AccessDeniedException", EXPLICIT),
         ("AccessDeniedException", "the membership is not active"),
         ("AccessDeniedException", ""),
+        ("AccessDeniedException", "no, because nobody may"),
+        ("AccessDeniedException", "no policy allows that because of an explicit deny"),
         ("ValidationException", "no"),
         ("ValidationException", NOT_YET),
         ("ConflictException", "no"),

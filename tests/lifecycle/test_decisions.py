@@ -425,15 +425,20 @@ OLDER_ARN = "arn:aws-us-gov:cleanrooms:us-east-1:111122223333:membership/m-1/pri
         (INVENTED, None, None, False),
         ("", None, None, False),
         (FAILED, None, physical_id.digest(CREATED), False),
-        (physical_id.of_failed_create("Budget", CREATED, NOT_CREATED), None, physical_id.digest(CREATED), True),
+        (physical_id.of_failed_create("Budget", CREATED, NOT_CREATED), None, None, True),
         (f"Budget-{NOT_CREATED}-0123456789a", None, None, False),
         (f"Budget-{NOT_CREATED}-0123456789abc", None, None, False),
         (f"My-Budget-{NOT_CREATED}-0123456789ab", None, None, False),
         ("Budget-perhaps-0123456789ab", None, None, False),
+        (f"Budget-{OUTCOME_UNKNOWN}-0123456789ab", None, "0123456789ab", False),
+        (f"Budget-{OUTCOME_UNKNOWN}-0123456789AB", None, None, False),
+        (f"Budget-{OUTCOME_UNKNOWN}-0123456789a", None, None, False),
+        (f"Budget-{OUTCOME_UNKNOWN}-0123456789a\n", None, None, False),
+        (f"-{OUTCOME_UNKNOWN}-0123456789ab", None, None, False),
     ],
 )
 def test_physical_id(id_: str, template: str | None, digest: str | None, nothing: bool) -> None:
-    """An ARN stands for its template, the id of a failed create for its request; any other id tells nothing."""
+    """An ARN stands for its template, the id of a create of unknown outcome for its request; any other id tells nothing."""
     assert physical_id.template_id(id_) == template
     assert physical_id.request_digest(id_) == digest
     assert physical_id.says_nothing_was_created(id_) is nothing

@@ -283,6 +283,15 @@ def test_delete_of_an_unknown_outcome_waits_for_the_list(world: World) -> None:
     assert world.ledger.standing == []
 
 
+def test_a_replacement_of_unknown_outcome_is_removed_though_the_old_template_is_gone(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.remove_by_hand(OF)
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation="CreatePrivacyBudgetTemplate")]
+    assert deploy(stack, A=THERE) == "UPDATE_ROLLBACK_COMPLETE"
+    assert [template.membership.id for template in world.ledger.standing] == [ONE]
+
+
 # 4. Look before touching: a refused event leaves no trace.
 
 
