@@ -225,6 +225,11 @@ def test_what_is_told_of_the_requests() -> None:
     assert (requests.count, requests.last) == (2, f"{GET} → answered")
 
 
+@pytest.mark.parametrize("error", [{"Code": "AccessDeniedException"}, {"Code": "AccessDeniedException", "Message": None}])
+def test_a_denial_without_a_message_lasts(error: dict[str, Any]) -> None:
+    assert Requests().pause(CREATE, 1, 403, error, None) is None
+
+
 def test_an_event_whose_time_is_over() -> None:
     """It sends nothing more, but takes the answer that came; what was refused last wrote nothing."""
     requests = Requests()

@@ -283,6 +283,20 @@ def test_delete_of_an_unknown_outcome_waits_for_the_list(world: World) -> None:
     assert world.ledger.standing == []
 
 
+@pytest.mark.parametrize("dark", [0, 1], ids=["CloudFormation tells", "it cannot be told"])
+def test_a_replacement_of_unknown_outcome_is_removed(world: World, dark: int) -> None:
+    """The rollback goes back to the same physical id, so that no Delete names the replacement."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    kept = existing(world)
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=CREATE)]
+    deploy(stack, events=1, A=THERE)
+    world.dark = dark
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == [kept]
+
+
 def test_a_replacement_of_unknown_outcome_is_removed_though_the_old_template_is_gone(world: World) -> None:
     stack = world.stack("shop")
     deploy(stack, A=HERE)
