@@ -14,7 +14,7 @@ from .contract import TAG_VALUE_LENGTH
 OWNER: Final = "cleanrooms-privacy-budget:owner"
 """Stack id and logical id of the resource that the template belongs to."""
 REQUEST: Final = "cleanrooms-privacy-budget:request"
-"""CloudFormation's id of the request that created or adopted the template, or whose Delete kept it in a rollback."""
+"""CloudFormation's id of the request that created, adopted or found the template, or whose Delete kept it in a rollback."""
 PHYSICAL_ID: Final = "cleanrooms-privacy-budget:physical-id"
 """The physical id that the template stands behind, where that is not its own ARN."""
 ADOPTED_FROM: Final = "cleanrooms-privacy-budget:adopted-from"

@@ -82,8 +82,6 @@ class Reconciler:
     """The template as far as this event knows."""
     _known_id: str = field(init=False, default="")
     """The physical id that CloudFormation knows, where it is an ARN."""
-    _consumed: dict[str, str | None] = field(init=False, default_factory=dict)
-    """What is consumed, by template id: asked once an event."""
 
     def create(self, desired: DesiredTemplate) -> Outcome:
         """Create the template, or go on with the existing one. Raises Refusal and ServiceError."""
@@ -201,7 +199,7 @@ class Reconciler:
         if whose is Ownership.ANOTHER or physical_id is None:
             physical_id = self._known_id if found.stands_behind(self._known_id) else tags.physical_id or existing.arn
         marks = self._marks(found, physical_id, previous)
-        if whose is Ownership.ANOTHER:
+        if previous != tags.previous_owners:
             marks[ownership.REQUEST] = self.request_id
         return self._apply(existing, found, desired, physical_id, marks, frozenset(), may_reset)
 
@@ -254,12 +252,10 @@ class Reconciler:
 
     def _what_is_consumed(self, identity: Identity, template_id: str) -> str | None:
         """What has been consumed of a template's budget, in words; None where nothing has."""
-        if template_id not in self._consumed:
-            try:
-                self._consumed[template_id] = lifecycle.consumed(self.clean_rooms.balances(identity, template_id))
-            except ServiceError as error:
-                self._consumed[template_id] = f"what was spent of it (which could not be read: {error})"
-        return self._consumed[template_id]
+        try:
+            return lifecycle.consumed(self.clean_rooms.balances(identity, template_id))
+        except ServiceError as error:
+            return f"what was spent of it (which could not be read: {error})"
 
     def _recreate(self, template: Template, found: FoundTemplate, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
         """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
@@ -367,7 +363,7 @@ class Reconciler:
 
     def _see(self, template: Template) -> Template:
         """Note an existing template: the first sight of it is what was there before this event."""
-        if self._template is None and self.record.before is None:
+        if self.record.before is None:
             self.record.found = template.arn
             self.record.before = str(template.budget)
         self._template = template

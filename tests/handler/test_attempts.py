@@ -5,11 +5,21 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 
 from privacy_budget_handler import attempts
 from privacy_budget_handler.attempts import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
-from stack import REGION
+from stack import REGION, Response
 
 URL = "https://cleanrooms.us-east-1.amazonaws.com"
 CREATE, GET = "CreatePrivacyBudgetTemplate", "GetPrivacyBudgetTemplate"
@@ -44,6 +54,11 @@ def pause(requests: Requests, status: int = 0, code: str = "", message: str = ""
         ("UnrecognizedClientException", "The security token included in the request is invalid."),
         ("ExpiredTokenException", "The security token included in the request is expired"),
         ("InvalidSignatureException", "Signature not yet current: 20261126T000500Z is still later than 20261126T000000Z"),
+        ("ExpiredToken", "The provided token has expired."),
+        ("IncompleteSignature", "Date must be in ISO-8601 format"),
+        ("InvalidClientTokenId", "The security token included in the request is invalid."),
+        ("RequestExpired", "Request has expired."),
+        ("SignatureDoesNotMatch", "Signature expired"),
         ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
     ],
 )
@@ -52,7 +67,7 @@ def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: 
     assert pause(requests, 403, code, message) is not None
     clock.now += 29
     assert pause(requests, 403, code, message) is not None
-    clock.now += 2
+    clock.now += 1
     assert pause(requests, 403, code, message) is None
 
 
@@ -62,13 +77,56 @@ def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: 
         ("AccessDeniedException", EXPLICIT),
         ("AccessDeniedException", "the membership is not active"),
         ("AccessDeniedException", ""),
+        ("AccessDeniedException", "no, because nobody may"),
+        ("AccessDeniedException", "no policy allows that because of an explicit deny"),
         ("ValidationException", "no"),
+        ("ValidationException", NOT_YET),
         ("ConflictException", "no"),
         ("ServiceQuotaExceededException", "no"),
     ],
 )
 def test_what_lasts_is_reported_at_once(code: str, message: str) -> None:
     assert pause(Requests(), 400, code, message) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_passing"),
+    [
+        (428, "x", False),
+        (429, "x", True),
+        (430, "x", False),
+        (499, "x", False),
+        (500, "x", True),
+        (501, "x", True),
+        (400, "ThrottledException", False),
+        (400, "ThrottlingException", True),
+    ],
+)
+def test_what_passes_by_its_status(status: int, code: str, is_passing: bool) -> None:
+    assert (pause(Requests(), status, code) is not None) is is_passing
+
+
+@pytest.mark.parametrize(
+    ("exception", "is_passing"),
+    [
+        (EndpointConnectionError(endpoint_url=URL), True),
+        (ConnectTimeoutError(endpoint_url=URL), True),
+        (ReadTimeoutError(endpoint_url=URL), True),
+        (ConnectionClosedError(endpoint_url=URL), True),
+        (NoCredentialsError(), False),
+        (ParamValidationError(report="no"), False),
+    ],
+)
+def test_what_passes_by_its_exception(exception: Exception, is_passing: bool) -> None:
+    assert (pause(Requests(), exception=exception) is not None) is is_passing
+
+
+def test_the_pause_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[float, float]] = []
+    monkeypatch.setattr(attempts, "random", SimpleNamespace(uniform=lambda *drawn_between: limits.append(drawn_between)))
+    for attempt in (1, 2, 3, 4, 5, 2000):
+        Requests().pause(GET, attempt, 429, {"Code": "x"}, None)
+    assert limits == [(0, limit) for limit in (1, 2, 4, 8, 10, 10)]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +184,66 @@ def test_an_earlier_delivery_may_have_written() -> None:
     assert not requests.may_have_written
 
 
+@pytest.mark.parametrize(
+    ("operations", "write"),
+    [
+        (
+            ("CreatePrivacyBudgetTemplate", "UpdatePrivacyBudgetTemplate", "DeletePrivacyBudgetTemplate", "TagResource", "UntagResource"),
+            True,
+        ),
+        (("GetPrivacyBudgetTemplate", "ListPrivacyBudgetTemplates", "ListPrivacyBudgets", "ListTagsForResource"), False),
+        (("PreviewPrivacyImpact", "DescribeStacks"), False),
+    ],
+)
+def test_what_writes(operations: tuple[str, ...], write: bool) -> None:
+    """Every operation that the handler uses; a read that is refused says nothing of an earlier write."""
+    for operation in operations:
+        requests = Requests()
+        requests.begin(operation)
+        assert requests.may_have_written is write
+        requests.begin(CREATE)
+        requests.pause(CREATE, 1, 200, {}, None)
+        requests.begin(operation)
+        requests.pause(operation, 1, 400, {"Code": "ValidationException"}, None)
+        assert requests.may_have_written
+
+
+def test_what_is_told_of_the_requests() -> None:
+    """How many were sent, and what became of the last one."""
+    requests = Requests()
+    assert (requests.count, requests.last) == (0, "nothing yet")
+    requests.begin(CREATE)
+    assert (requests.count, requests.last) == (1, f"{CREATE} → no answer yet")
+    pause(requests, 429, "ThrottlingException")
+    assert requests.last == f"{CREATE} → ThrottlingException"
+    requests.begin(GET)
+    requests.pause(GET, 1, 0, {}, ReadTimeoutError(endpoint_url=URL))
+    assert requests.last.startswith(f"{GET} → ReadTimeoutError(")
+    requests.pause(GET, 2, 400, {"Message": "no code"}, None)
+    assert requests.last == f"{GET} → an error"
+    requests.pause(GET, 2, 200, {}, None)
+    assert (requests.count, requests.last) == (2, f"{GET} → answered")
+
+
+@pytest.mark.parametrize("error", [{"Code": "AccessDeniedException"}, {"Code": "AccessDeniedException", "Message": None}])
+def test_a_denial_without_a_message_lasts(error: dict[str, Any]) -> None:
+    assert Requests().pause(CREATE, 1, 403, error, None) is None
+
+
+def test_an_event_whose_time_is_over() -> None:
+    """It sends nothing more, but takes the answer that came; what was refused last wrote nothing."""
+    requests = Requests()
+    requests.begin(CREATE)
+    requests.may_send = lambda: False
+    assert pause(requests, 200) is None
+    with pytest.raises(OutOfTime):
+        requests.begin(GET)
+    assert requests.count == 1
+    with pytest.raises(OutOfTime):
+        pause(requests, 400, "ValidationException")
+    assert not requests.may_have_written
+
+
 def test_a_read_writes_nothing_and_needs_no_permission_to_write() -> None:
     requests = Requests(may_write=lambda: False)
     requests.begin(GET)
@@ -151,3 +269,16 @@ def test_botocore_tries_once_and_again_as_the_hook_says(monkeypatch: pytest.Monk
     with pytest.raises(OutOfTime):
         client.list_memberships()
     assert requests.count == 3
+
+
+def test_botocore_tries_nothing_again_that_the_hook_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own retries know no event's time."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)
+    requests = Requests()
+    watch(client, lambda: requests)
+    headers = HTTPHeaders.from_dict({"x-amzn-errortype": "RequestTimeoutException"})
+    client.meta.events.register_last("before-send.cleanrooms", lambda request, **_: AWSResponse(request.url, 400, headers, Response(b"{}")))
+    with pytest.raises(ClientError):
+        client.list_memberships()
+    assert requests.count == 1

@@ -11,7 +11,7 @@ from cleanrooms_local_aws.clean_rooms.templates import Template
 from cloudformation import Answer, Back, Course, Declared, Policy, Stack
 from histories import DAY, LIFETIME, MEMBERSHIPS, table
 from privacy_budget_handler import client as clean_rooms_client
-from privacy_budget_handler import ownership
+from privacy_budget_handler import events, ownership
 from quick_rooms import Failure, QuickClient, Trouble
 from stack import access_budget, differential_privacy, tags
 from witness import Identity, identity_of, spent
@@ -26,6 +26,8 @@ MONTHLY = {**HERE, "AutoRefresh": "CALENDAR_MONTH"}
 DAILY = access_budget(ONE, table(ONE, "sales"), [DAY])
 OTHER = access_budget(ONE, table(ONE, "costs"), [LIFETIME])
 OF: Identity = identity_of(HERE)
+CREATE, TAG = "CreatePrivacyBudgetTemplate", "TagResource"
+THERE_OF: Identity = identity_of(THERE)
 KEPT = {"deletion_policy": Policy.RETAIN_EXCEPT_ON_CREATE, "update_replace_policy": Policy.RETAIN}
 
 
@@ -57,6 +59,18 @@ def send(world: World, stack: Stack, type_: str, properties: dict[str, Any], phy
 
 def requests(world: World) -> int:
     return len(world.client.requests)
+
+
+def last_data(world: World) -> dict[str, str]:
+    return dict(json.loads(world._bodies[-1])["Data"])
+
+
+def tagged(**named: str) -> dict[str, Any]:
+    return {**HERE, "Tags": tags(**named)}
+
+
+def owner(world: World) -> str | None:
+    return existing(world).tags.get(ownership.OWNER)
 
 
 def last_reason(world: World) -> str:
@@ -147,6 +161,80 @@ def test_both_forms_of_an_arn_are_one_template(world: World, back: Back, monkeyp
     assert existing(world, identity_of(DAILY)) is template
 
 
+@pytest.mark.parametrize("failure", [Failure.INVALID, Failure.BUSY])
+def test_an_edit_that_is_refused_recreates_nothing(world: World, failure: Failure) -> None:
+    """Though a reset is allowed: only a lowered epsilon needs one."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    kept = consumed(world)
+    world.weather.troubles = [Trouble(failure, operation="UpdatePrivacyBudgetTemplate")]
+    deploy(stack, A={**HERE, **ALLOW, "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert existing(world) is kept
+
+
+def test_delete_of_an_unacknowledged_create_leaves_a_consumed_budget_as_it_is(world: World) -> None:
+    stack = world.stack("shop")
+    world.weather.troubles = [Trouble(Failure.DEATH, Moment.AFTER_EFFECT, times=3, operation=CREATE)]
+    deploy(stack, events=1, A=HERE)
+    before = dict(consumed(world).tags)
+    send(world, stack, "Delete", HERE, "shop-A-1X2Y3Z")
+    assert existing(world).tags == before
+
+
+# A template that is recreated.
+
+
+def test_a_successor_has_the_new_tags(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=tagged(team="a", cost="7"))
+    deploy(stack, A={**MONTHLY, "Tags": tags(team="b", place="x")})
+    assert {key: value for key, value in existing(world).tags.items() if key not in ownership.KEYS} == {"team": "b", "place": "x"}
+
+
+@pytest.mark.parametrize("lag", [0.0, 5.0])
+def test_a_successor_whose_answer_was_lost_is_found(world: World, lag: float) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.lag = lag
+    world.weather.troubles = [Trouble(Failure.INTERNAL, Moment.AFTER_EFFECT, operation=CREATE)]
+    assert deploy(stack, A=MONTHLY) == "UPDATE_COMPLETE"
+    assert existing(world).auto_refresh == "CALENDAR_MONTH"
+
+
+def test_a_conflict_of_a_successor_with_nothing_found(world: World) -> None:
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    world.weather.troubles = [Trouble(Failure.BUSY, operation=CREATE)]
+    deploy(stack, events=1, A=MONTHLY)
+    assert last_reason(world).startswith(f"ConflictException from {CREATE}")
+    assert existing(world).auto_refresh == "NONE"
+    stack.go_on()
+
+
+@pytest.mark.parametrize("recreated", [(), (MONTHLY,)], ids=["under its ARN", "behind another's"])
+@pytest.mark.parametrize("adopts", [False, True], ids=["its own", "another's"])
+def test_what_is_put_back_stands_behind_the_same_id(world: World, recreated: tuple[dict[str, Any], ...], adopts: bool) -> None:
+    """So that the Delete of its owner still finds it, who gets no event where it was another's adoption that failed."""
+    stack = world.stack("shop")
+    for properties in (HERE, *recreated):
+        deploy(stack, A=properties)
+    world.weather.troubles = [Trouble(Failure.INVALID, operation=CREATE, skip=int(adopts))]
+    deploy(world.stack("lab") if adopts else stack, A={**(HERE if recreated else MONTHLY), **ADOPT})
+    assert existing(world).auto_refresh == ("CALENDAR_MONTH" if recreated else "NONE")
+    stack.destroy()
+    stack.go_on()
+    assert world.ledger.standing == []
+
+
+def test_what_is_put_back_is_still_nobodys(world: World) -> None:
+    """The adoption is refused with its recreation."""
+    world.by_hand(HERE)
+    world.weather.troubles = [Trouble(Failure.INVALID, operation=CREATE, skip=1)]
+    assert deploy(world.stack("shop"), A={**MONTHLY, **ADOPT}) == "ROLLBACK_COMPLETE"
+    assert existing(world).tags == {"by": "hand"}
+
+
 # 3. The answer to a failed create says what became of it.
 
 
@@ -193,6 +281,54 @@ def test_a_region_that_got_clean_rooms_later(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(clean_rooms_client, "_has_address", lambda _: True)
     world.client.meta.region_name = "eu-south-1"
     assert deploy(world.stack("shop"), A=HERE) == "CREATE_COMPLETE"
+
+
+def test_a_create_beside_anothers_template_made_nothing(world: World) -> None:
+    """The conflict tells of another's template, so that the Delete of the failed create sends nothing."""
+    deploy(world.stack("shop"), A=HERE)
+    lab = world.stack("lab")
+    deploy(lab, events=1, A=HERE)
+    before = requests(world)
+    lab.go_on()
+    assert lab.status == "ROLLBACK_COMPLETE"
+    assert requests(world) == before
+
+
+def test_a_second_delivery_that_fails_leaves_nothing_behind(world: World) -> None:
+    """The first one created the template, whatever is refused to the second one."""
+    stack = world.stack("shop")
+    world.ledger.on_create = lambda template: template.tags.__delitem__("team")
+    world.weather.troubles = [Trouble(Failure.DEATH, Moment.AFTER_EFFECT, operation=CREATE), Trouble(Failure.DENIED, operation=TAG)]
+    assert deploy(stack, A=tagged(team="a")) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+
+
+def test_a_conflict_with_nothing_found_is_told_in_the_services_words(world: World) -> None:
+    world.weather.troubles = [Trouble(Failure.BUSY, operation=CREATE)]
+    deploy(world.stack("shop"), events=1, A=HERE)
+    assert last_reason(world).startswith(f"ConflictException from {CREATE}")
+
+
+def test_delete_of_an_unknown_outcome_waits_for_the_list(world: World) -> None:
+    stack = world.stack("shop")
+    world.lag = 5
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=CREATE)]
+    assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+
+
+@pytest.mark.parametrize("dark", [0, 1], ids=["CloudFormation tells", "it cannot be told"])
+def test_a_replacement_of_unknown_outcome_is_removed(world: World, dark: int) -> None:
+    """The rollback goes back to the same physical id, so that no Delete names the replacement."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    kept = existing(world)
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=CREATE)]
+    deploy(stack, events=1, A=THERE)
+    world.dark = dark
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == [kept]
 
 
 def test_a_replacement_of_unknown_outcome_is_removed_though_the_old_template_is_gone(world: World) -> None:
@@ -345,6 +481,92 @@ def test_rollback_that_the_service_refuses(world: World, failure: Failure) -> No
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
 
 
+def test_a_rollback_adopts_nothing(world: World) -> None:
+    """Though ADOPT was left standing: another owner adopted the template meanwhile."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A={**HERE, **ADOPT})
+    deploy(shop, Course(fails_before=1), events=1, A={**tagged(team="a"), **ADOPT})
+    deploy(lab, A={**HERE, **ADOPT})
+    shop.go_on()
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert owner(world) == f"{lab.id}/A"
+    assert f"belongs to {lab.id}/A by now" in events.invocation.record.warnings[-1]
+
+
+def test_a_rollback_adopts_nothing_of_nobodys(world: World) -> None:
+    """Its own template is gone, and somebody made another one by hand."""
+    stack = world.stack("shop")
+    deploy(stack, A={**HERE, **ADOPT})
+    deploy(stack, Course(fails_before=1), events=1, A={**tagged(team="a"), **ADOPT})
+    world.remove_by_hand(OF)
+    made = world.by_hand(HERE)
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == [made]
+    assert owner(world) is None
+    assert "belongs to nobody by now" in events.invocation.record.warnings[-1]
+
+
+def test_a_rollback_that_keeps_a_template_answers_its_attributes(world: World) -> None:
+    """The service's where the template was seen; else what the physical id and the properties tell."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    arn = existing(world).arn
+    data = last_data(world)
+    assert all(value != "unknown" for value in data.values())
+    deploy(stack, Course(fails_before=1), events=1, A={**HERE, "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    world.weather.troubles = [Trouble(Failure.DENIED, operation="UpdatePrivacyBudgetTemplate")]
+    stack.go_on()
+    assert last_data(world) == data
+    world.leave(ONE)
+    deploy(stack, A=tagged(team="a"))
+    unknown = {"CollaborationArn": "unknown", "CollaborationIdentifier": "unknown"}
+    assert last_data(world) == {**data, **unknown}
+    assert data["Arn"] == arn
+
+
+def test_a_rollback_whose_template_is_gone_answers_no_attributes_of_it(world: World) -> None:
+    """Neither its successor nor the old one could be created again."""
+    stack = world.stack("shop")
+    deploy(stack, A=MONTHLY)
+    physical_id = existing(world).arn
+    deploy(stack, Course(fails_before=1), events=1, A=HERE)
+    world.weather.troubles = [Trouble(Failure.INVALID, times=2, operation=CREATE)]
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == []
+    data = last_data(world)
+    assert (data["Arn"], data["CollaborationArn"]) == (physical_id, "unknown")
+
+
+@pytest.mark.parametrize("operation", [CREATE, None], ids=["denied once", "denied in the rollback too"])
+def test_rollback_of_a_move_that_was_refused(world: World, operation: str | None) -> None:
+    """It deletes what the move may have created, and fails for nothing that it cannot tell."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    kept = existing(world)
+    world.weather.troubles = [Trouble(Failure.DENIED, operation=CREATE)]
+    deploy(stack, events=1, A=THERE)
+    if operation is None:
+        world.weather.troubles = [Trouble(Failure.DENIED, skip=1, operation="ListPrivacyBudgetTemplates")]
+    stack.go_on()
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert world.ledger.standing == [kept]
+    assert any("could not tell whether the replacement" in one for one in events.invocation.record.warnings) is (operation is None)
+
+
+def test_a_rollback_that_stays_where_it_moved_to_keeps_that_template(world: World) -> None:
+    """CloudFormation may send the rollback's Update with the id of the move; going back is refused, so that this is what stands."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=Declared(HERE, **KEPT))
+    deploy(shop, Course(fails_before=1, back=Back.TO_THE_NEW_ID), events=1, A=Declared(THERE, **KEPT))
+    deploy(lab, A={**HERE, **ADOPT})
+    moved = existing(world, THERE_OF)
+    shop.go_on(1)
+    assert json.loads(world._bodies[-1])["PhysicalResourceId"] == moved.arn
+    assert existing(world, THERE_OF) is moved
+
+
 # 6. Ownership is checked on every write, and tags are compared with what is there.
 
 
@@ -393,6 +615,57 @@ def test_the_next_update_sets_an_owner_tag_that_was_taken_off(world: World) -> N
     stack.destroy()
     stack.go_on()
     assert world.ledger.standing == []
+
+
+def test_a_previous_owner_reads_whose_it_is(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    deploy(shop, A=MONTHLY)
+    deploy(lab, A={**MONTHLY, **ADOPT})
+    deploy(shop, events=1, A={**MONTHLY, "Tags": tags(team="a")})
+    assert last_reason(world).startswith(f"{existing(world).arn} belongs to {lab.id}/A by now")
+    shop.go_on()
+
+
+def test_the_next_update_sets_a_physical_id_tag_that_was_taken_off(world: World) -> None:
+    """It finds the template by its owner, and marks it again so that its Delete removes it."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, A=MONTHLY)
+    world.ledger.untag(existing(world).arn, {ownership.PHYSICAL_ID})
+    before = requests(world)
+    deploy(stack, A={**MONTHLY, "Tags": tags(team="a")})
+    assert CREATE not in [operation for operation, _ in world.client.requests[before:]]
+    stack.destroy()
+    stack.go_on()
+    assert world.ledger.standing == []
+
+
+@pytest.mark.parametrize("declared", [tagged(team="a"), THERE, DAILY], ids=["same template", "another membership", "another type"])
+def test_an_update_whose_old_properties_name_no_template(world: World, declared: dict[str, Any]) -> None:
+    """The template of the id is updated where it is the declared one; another one is left as it is."""
+    stack = world.stack("shop")
+    stack.status = "UPDATE_IN_PROGRESS"
+    made = send(world, stack, "Create", HERE)["PhysicalResourceId"]
+    before = (dict(existing(world).tags), existing(world).parameters)
+    answered = send(world, stack, "Update", declared, made)
+    assert (answered["Status"], answered["PhysicalResourceId"]) == ("SUCCESS", made)
+    assert answered["Data"]["Arn"] == existing(world, identity_of(declared)).arn
+    assert ownership.ADOPTED_FROM not in existing(world, identity_of(declared)).tags
+    if identity_of(declared) != OF:
+        assert (existing(world).tags, existing(world).parameters) == before
+
+
+def test_delete_of_what_stands_behind_an_id_whose_template_is_anothers(world: World) -> None:
+    """The old properties of its move named no template, so that the new one stands behind the old one's ARN."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    shop.status = "UPDATE_IN_PROGRESS"
+    made = send(world, shop, "Create", HERE)["PhysicalResourceId"]
+    send(world, shop, "Update", DAILY, made)
+    deploy(lab, A={**HERE, **ADOPT})
+    assert send(world, shop, "Delete", DAILY, made)["Status"] == "SUCCESS"
+    assert world.ledger.standing == [existing(world)]
+    assert owner(world) == f"{lab.id}/A"
 
 
 # 7. An adoption can always be undone by whoever made it, and by nobody else.
@@ -450,6 +723,86 @@ def test_more_previous_owners_than_fit_into_a_tag_end_with_nobody() -> None:
     assert read[-1] == ownership.NOBODY
 
 
+def test_an_adoption_of_unknown_outcome_is_undone(world: World) -> None:
+    """The Delete of the failed create hands back what that very request adopted."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    world.weather.troubles = [Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=TAG)]
+    assert deploy(lab, A={**HERE, **ADOPT, "Tags": tags(team="a")}) == "ROLLBACK_COMPLETE"
+    assert owner(world) == f"{shop.id}/A"
+
+
+def test_a_template_is_found_again_once(world: World) -> None:
+    """However often its creates roll back: else the chain of previous owners would end with nobody."""
+    stack = world.stack("shop")
+    deploy(stack, A=Declared(HERE, **KEPT), B=OTHER)
+    deploy(stack, B=OTHER)
+    for _ in range(2):
+        deploy(stack, Course(fails_before=1), A=HERE, B=OTHER)
+        assert existing(world).tags[ownership.ADOPTED_FROM] == f"{stack.id}/A"
+
+
+def test_an_update_that_meets_its_own_template_late_does_not_find_it_again(world: World) -> None:
+    """The list lags behind, so that the update tries to create it; the physical id stays, also where its tag was taken off."""
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, A=MONTHLY)
+    physical_id = stack.resources["A"].physical_id
+    world.ledger.untag(existing(world).arn, {ownership.PHYSICAL_ID})
+    world.client.hidden_until[existing(world).id] = world.now + 64
+    before = requests(world)
+    assert deploy(stack, A={**MONTHLY, "Tags": tags(team="a")}) == "UPDATE_COMPLETE"
+    assert CREATE in [operation for operation, _ in world.client.requests[before:]]
+    assert stack.resources["A"].physical_id == physical_id == existing(world).tags[ownership.PHYSICAL_ID]
+    assert ownership.ADOPTED_FROM not in existing(world).tags
+
+
+def test_a_take_back_that_is_rolled_back_is_not_final(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A={**HERE, **ADOPT})
+    deploy(lab, A={**HERE, **ADOPT})
+    deploy(shop, Course(fails_before=1), A={**HERE, **ADOPT, "Tags": tags(team="a")})
+    assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
+    shop.destroy()
+    shop.go_on()
+    assert owner(world) == f"{lab.id}/A"
+
+
+def test_an_update_that_adopts_leaves_the_physical_id_of_the_previous_owner(world: World) -> None:
+    """Handed back, its Delete still finds the template that was recreated behind its id."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=MONTHLY)
+    world.remove_by_hand(OF)
+    deploy(lab, A=HERE)
+    deploy(lab, A=MONTHLY)
+    deploy(shop, Course(fails_before=1), A={**MONTHLY, **ADOPT, "Tags": tags(team="a")})
+    lab.destroy()
+    lab.go_on()
+    assert world.ledger.find(OF) is None
+
+
+def test_a_create_that_adopts_and_recreates_leaves_the_physical_id_of_the_previous_owner(world: World) -> None:
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(lab, A=HERE)
+    deploy(lab, A=MONTHLY)
+    deploy(shop, Course(fails_before=1), A={**HERE, **ADOPT})
+    assert owner(world) == f"{lab.id}/A"
+    lab.destroy()
+    lab.go_on()
+    assert world.ledger.standing == []
+
+
+def test_a_recreation_that_meets_anothers_create_leaves_it(world: World) -> None:
+    """The other stack creates its template in the moment in which there is none."""
+    shop, lab = world.stack("shop"), world.stack("lab")
+    deploy(shop, A=HERE)
+    deploy(lab, events=0, A=HERE)
+    world.meanwhile = (1, lab)
+    assert deploy(shop, A=MONTHLY) == "UPDATE_ROLLBACK_COMPLETE"
+    assert owner(world) == f"{lab.id}/A"
+    assert existing(world).auto_refresh == "NONE"
+
+
 # 8. A late event makes nothing.
 
 
@@ -487,6 +840,24 @@ def test_late_create_does_not_pull_a_template_back_to_a_former_logical_id(world:
     before = dict(existing(world).tags)
     world.deliver(create)
     assert existing(world).tags == before
+
+
+@pytest.mark.parametrize("dark", [0, 1], ids=["CloudFormation tells", "it cannot be told"])
+def test_a_late_delete_of_an_unknown_outcome_keeps_what_was_found_again(world: World, dark: int) -> None:
+    stack = world.stack("shop")
+    deploy(stack, B=OTHER)
+    world.weather.troubles = [
+        Trouble(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=CREATE),
+        Trouble(Failure.DENIED, times=3, operation="DeletePrivacyBudgetTemplate"),
+    ]
+    assert deploy(stack, A=HERE, B=OTHER) == "UPDATE_ROLLBACK_COMPLETE"
+    delete = stack.past["A"][0]
+    deploy(stack, A=HERE, B=OTHER)
+    deploy(stack, A=tagged(team="a"), B=OTHER)
+    kept = consumed(world)
+    world.dark = dark
+    world.deliver(delete)
+    assert existing(world) is kept
 
 
 def test_late_update_that_finds_nothing(world: World) -> None:
@@ -528,6 +899,17 @@ def test_throttling_of_earlier_events_counts_for_none(world: World) -> None:
     for number in range(60):
         world.weather.troubles = [Trouble(Failure.THROTTLED, times=10)]
         assert deploy(stack, A={**HERE, "Tags": tags(number=str(number))}) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def test_the_stack_is_not_asked_where_it_decides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(events, "describe_stack", asked.append)
+    stack = world.stack("shop")
+    deploy(stack, A=HERE)
+    deploy(stack, A={**tagged(team="a"), "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})
+    stack.destroy()
+    stack.go_on()
+    assert asked == []
 
 
 # 11. What this version does not know does no harm.
