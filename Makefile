@@ -25,6 +25,7 @@ RUN := $(BIN)/python -m cleanrooms_local_aws exec --
 # gone with what it tells of
 OUTPUTS := $(LOCAL)/outputs.json
 IF_DEPLOYED = $(IF_LOCAL)
+MUST_BE_DEPLOYED = $(call WITHOUT_LOCAL,1);
 APPROVAL := --require-approval never
 ifdef PIPELINE
 $(error PIPELINE goes with TARGET=aws: the embedded local AWS has no CodePipeline)
@@ -34,6 +35,7 @@ ENVIRONMENT ?= dev
 RUN :=
 OUTPUTS := build/outputs.json
 IF_DEPLOYED :=
+MUST_BE_DEPLOYED :=
 APPROVAL :=
 else
 $(error TARGET must be local or aws, got $(TARGET))
@@ -48,6 +50,9 @@ CONTEXT := -c environment=$(ENVIRONMENT) \
 	$(if $(REFRESH),-c autoRefresh=$(REFRESH)) \
 	$(if $(ON_EXISTING),-c onExisting=$(ON_EXISTING)) \
 	$(if $(ON_BUDGET_RESET),-c onBudgetReset=$(ON_BUDGET_RESET))
+# What plan prepares and apply executes.
+STACK := $(if $(PIPELINE),PrivacyBudgetPipeline-$(PIPELINE),PrivacyBudget-$(ENVIRONMENT))
+CHANGE_SET := privacy-budget-plan
 CDK_RUN := $(RUN) $(CDK) --no-notices $(CONTEXT)
 
 .PHONY: help
@@ -84,9 +89,17 @@ status: setup ## Show what Clean Rooms holds since the last deploy
 	@$(IF_DEPLOYED) $(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: plan
-plan: setup ## Say what a deploy would do to each budget, and to what was spent of it
-	@$(IF_DEPLOYED) $(CDK) --no-notices $(CONTEXT) synth --quiet && \
-		$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out
+plan: setup ## Prepare a deploy as a change set, and say what it would do to each budget and to what is consumed of it
+	@mkdir -p build
+	@$(IF_DEPLOYED) $(CDK_RUN) deploy $(STACK) --method=prepare-change-set --change-set-name $(CHANGE_SET) --require-approval never \
+		> build/prepare.log 2>&1 || { cat build/prepare.log; exit 1; }; \
+		$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out --stack $(STACK) --change-set $(CHANGE_SET) || [ $$? -eq 3 ]
+
+.PHONY: apply
+apply: setup ## Deploy the very change set that make plan prepared and showed
+	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m stacks.apply cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
+		$(CDK) --no-notices --app cdk.out deploy $(STACK) --method=execute-change-set --change-set-name $(CHANGE_SET) $(APPROVAL) \
+		--outputs-file $(OUTPUTS)
 
 .PHONY: spend
 spend: setup ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
@@ -104,7 +117,7 @@ local-stop: setup ## Stop the embedded local AWS; its state stays for the next s
 
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: lint
 lint: setup ## Run ruff and mypy --strict

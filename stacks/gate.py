@@ -1,6 +1,7 @@
 """A pipeline's gate before production: accepts by itself where no budget is lost or replaced, and leaves the rest to a person.
 
-CheckBudgets runs this beside the approval AcceptBudgetChanges, which waits in the same stage.
+CheckBudgets runs this beside the approval AcceptBudgetChanges, once the pipeline has prepared the stack's change set: it reads that very
+change set, which the pipeline executes then.
 """
 
 import argparse
@@ -13,9 +14,10 @@ from typing import Any, Final
 
 import boto3
 
-from privacy_budget_cli.assembly import stacks
-from privacy_budget_cli.deployed import Accounts
-from privacy_budget_cli.plan import plan
+from privacy_budget_cli.errors import Problem
+from privacy_budget_cli.plan.account import Accounts
+from privacy_budget_cli.plan.assembly import stacks
+from privacy_budget_cli.plan.command import plan
 
 SECONDS_TO_WAIT: Final = 60
 """For the approval to begin, which CodePipeline starts at the same time as this check."""
@@ -27,17 +29,21 @@ class ApprovalNotFound(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Plan the stage's deployment, print it, and accept it where it needs nobody. Raises ApprovalNotFound, Unreadable and ClientError."""
+    """Plan the stage's prepared deployment, print it, and accept it where it needs nobody. Raises ApprovalNotFound and what plan raises."""
     parser = argparse.ArgumentParser(prog="python -m stacks.gate", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the stage's folder in the synthesized app")
-    for name in ("pipeline", "stage", "action", "execution"):
+    for name in ("change-set", "pipeline", "stage", "action", "execution"):
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args(arguments)
-    planned = list(plan(stacks(options.assembly), Accounts(boto3.Session())))
+    try:
+        planned = plan(stacks(options.assembly), Accounts(boto3.Session()), options.change_set)
+    except Problem as problem:
+        _say(str(problem))
+        return 1
     for step in planned:
         _say(str(step))
-    if any(step.effect.needs_a_person for step in planned):
-        _say(f"Somebody should look at the plan above: {options.action} waits for a person.")
+    if any(step.needs_review for step in planned):
+        _say(f"Review required: {options.action} waits for a person.")
         return 0
     waiting = Approval(boto3.client("codepipeline"), options.pipeline, options.stage, options.action, options.execution)
     waiting.give("No budget would be lost or replaced.")

@@ -23,6 +23,9 @@ RUNTIMES: Final = {"python": "3.12", "nodejs": "22"}
 ACCEPT: Final = "AcceptBudgetChanges"
 """The approval that CheckBudgets gives by itself where nothing is lost."""
 
+CHANGE_SET: Final = "PipelineChange"
+"""The name that CDK Pipelines gives the change set which it prepares and executes."""
+
 _ROOT: Final = Path(__file__).parents[1]
 
 
@@ -31,7 +34,7 @@ class PrivacyBudgetStage(cdk.Stage):
 
     def __init__(self, scope: Construct, environment: Environment) -> None:
         super().__init__(scope, environment.name, env=environment.env)
-        PrivacyBudgetStack(self, environment)
+        self.stack = PrivacyBudgetStack(self, environment)
 
 
 class PipelineStack(cdk.Stack):
@@ -72,13 +75,13 @@ class PipelineStack(cdk.Stack):
         )
         for environment in targets:
             stage = PrivacyBudgetStage(self, environment)
-            pre = self._gate(name, stage, source, synth) if environment.production else []
-            self.pipeline.add_stage(stage, pre=pre)
+            gate = self._gate(name, stage, source, synth) if environment.production else []
+            self.pipeline.add_stage(stage, stack_steps=[pipelines.StackSteps(stack=stage.stack, change_set=gate)])
 
     def _gate(
         self, pipeline_name: str, stage: cdk.Stage, source: pipelines.IFileSetProducer, synth: pipelines.ShellStep
     ) -> list[pipelines.Step]:
-        """What stands before production: a person always, and another look where a template would be swapped or replaced."""
+        """The steps between a prepared change set and its execution: a person always, and a review where a budget would be lost."""
         accept = pipelines.ManualApprovalStep(
             ACCEPT, comment="Waits for a person only where a budget would be lost or replaced: the log of CheckBudgets says which."
         )
@@ -90,8 +93,8 @@ class PipelineStack(cdk.Stack):
             env={"EXECUTION": "#{codepipeline.PipelineExecutionId}"},
             commands=[
                 "make setup",
-                f".venv/bin/python -m stacks.gate --pipeline {pipeline_name} --stage {stage.stage_name} --action {ACCEPT}"
-                f' --execution "$EXECUTION" assembly/{stage.artifact_id}',
+                f".venv/bin/python -m stacks.gate --change-set {CHANGE_SET} --pipeline {pipeline_name} --stage {stage.stage_name}"
+                f' --action {ACCEPT} --execution "$EXECUTION" assembly/{stage.artifact_id}',
             ],
             role_policy_statements=[
                 iam.PolicyStatement(
@@ -116,5 +119,5 @@ class PipelineStack(cdk.Stack):
 
 def _cdk_version() -> str:
     """The CDK CLI that package.json pins, so that the pipeline deploys with the one that was tested."""
-    version: str = json.loads((_ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
+    version: str = json.loads((_ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]["aws-cdk"]
     return version

@@ -8,10 +8,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from privacy_budget_handler import __version__
 from privacy_budget_handler.client import ServiceError
 
-from . import plan_command, preview, status, terminal
+from . import preview, status, terminal
 from .arguments import add_account_arguments
 from .errors import Problem, explain
 from .messages import say
+from .plan import command as plan_command
 from .session import session
 
 _SUBCOMMANDS = {"status": status, "preview": preview, "plan": plan_command}

@@ -99,7 +99,7 @@ def _fraction(text: str) -> float:
 
 def _memberships_in(outputs: Path) -> list[str]:
     try:
-        stacks: dict[str, dict[str, Any]] = json.loads(outputs.read_text())
+        stacks: dict[str, dict[str, Any]] = json.loads(outputs.read_text(encoding="utf-8"))
         values = {output.get("MembershipId") for output in stacks.values()}
     except FileNotFoundError:
         raise Problem(f"{outputs} does not exist; deploy first, by cdk deploy --outputs-file {outputs}") from None

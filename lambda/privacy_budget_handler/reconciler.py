@@ -24,6 +24,8 @@ class EventRecord:
     """What was found, decided and done for one event, for its one log record."""
 
     found: str = "nothing"
+    found_arn: str | None = None
+    """The existing template that the event met; None where there was none, or where nothing had to be asked."""
     before: str | None = None
     after: str | None = None
     done: list[str] = field(default_factory=list)
@@ -330,7 +332,7 @@ class Reconciler:
             self.record.warnings.append(f"could not tell whether the replacement that is rolled back left {identity} behind: {error}")
 
     def _delete(self, found: FoundTemplate, identity: Identity, physical_id: str) -> None:
-        self.record.found = found.arn
+        self.record.found = self.record.found_arn = found.arn
         tags = found.ownership
         rolling_back = self.stack.is_rolling_back() if lifecycle.is_owner_more_than_once(tags, self.owner) else False
         action = lifecycle.delete_action(tags, self.owner, self.request_id, physical_id, rolling_back)
@@ -364,7 +366,7 @@ class Reconciler:
     def _see(self, template: Template) -> Template:
         """Note an existing template: the first sight of it is what was there before this event."""
         if self.record.before is None:
-            self.record.found = template.arn
+            self.record.found = self.record.found_arn = template.arn
             self.record.before = str(template.budget)
         self._template = template
         self.record.after = str(template.budget)

@@ -1,30 +1,25 @@
 """The pipeline's gate: accepts by itself where nothing is lost, leaves the rest to a person, and accepts nothing else's approval."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cleanrooms_privacy_budget import AutoRefresh, OnBudgetReset, PrivacyBudget, PrivacyBudgetTemplate
-from planned_account import PlannedAccount
+from privacy_budget_cli.errors import Problem
+from privacy_budget_cli.plan.account import Accounts
+from privacy_budget_cli.plan.assembly import Declared
+from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_handler.budget import Balance
 from stacks import gate
 
+Gate = Callable[..., int]
+
 EXECUTION = "11111111-2222-4333-8444-555555555555"
-MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
-ASKED = ["--pipeline", "main", "--stage", "prod", "--action", "Accept", "--execution", EXECUTION]
-
-
-def assembly(folder: Path, on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE, **budget: Any) -> str:
-    app = cdk.App(outdir=str(folder))
-    declared = PrivacyBudget.differential_privacy(**{"epsilon": 3, "users_noise_per_query": 30, **budget})
-    shop = cdk.Stack(app, "Shop")
-    PrivacyBudgetTemplate(shop, "Budget", membership_id=MEMBERSHIP, budget=declared, on_budget_reset=on_budget_reset)
-    app.synth()
-    return str(folder)
+ASKED = ["--change-set", "PipelineChange", "--pipeline", "main", "--stage", "prod", "--action", "Accept", "--execution", EXECUTION]
 
 
 def state(execution: str = EXECUTION, **latest: str) -> dict[str, Any]:
@@ -53,13 +48,22 @@ def codepipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlannedAccount:
-    """A stack with epsilon 3 stands, of which something is spent."""
-    account = PlannedAccount((MEMBERSHIP,))
-    account.deploy(Path(assembly(tmp_path / "deployed")))
-    account.spend(account.only(), 7)
-    monkeypatch.setattr(gate, "Accounts", account.of_session)
-    return account
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Run the gate where the plan of the stage's prepared change set is this."""
+    (tmp_path / "manifest.json").write_text("{}")
+
+    def run(*steps: Step) -> int:
+        def plan(declared: Iterable[Declared], accounts: Accounts, change_set: str) -> list[Step]:
+            assert (list(declared), change_set) == ([], "PipelineChange")
+            return list(steps)
+
+        monkeypatch.setattr(gate, "plan", plan)
+        return gate.main([*ASKED, str(tmp_path)])
+
+    return run
+
+
+EDITED = Step("Shop", "Budget", Effect.EDITED, balances=(Balance("COUNT", 92, 99),))
 
 
 def approves(codepipeline: Stubber, token: str) -> None:
@@ -68,47 +72,54 @@ def approves(codepipeline: Stubber, token: str) -> None:
     codepipeline.add_response("put_approval_result", {}, expected)
 
 
-@pytest.mark.usefixtures("deployed")
-def test_an_edit_is_accepted_once_the_approval_waits(codepipeline: Stubber, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_is_accepted_once_the_approval_waits(codepipeline: Stubber, planned: Gate, capsys: pytest.CaptureFixture[str]) -> None:
     codepipeline.add_response("get_pipeline_state", state("another execution", status="InProgress", token="old"))
     codepipeline.add_response("get_pipeline_state", state())
     codepipeline.add_response("get_pipeline_state", state(status="Succeeded", token="of the execution before"))
     codepipeline.add_response("get_pipeline_state", state(status="InProgress", token="waits"))
     approves(codepipeline, "waits")
-    assert gate.main([*ASKED, assembly(tmp_path / "new", epsilon=5)]) == 0
+    assert planned(EDITED) == 0
     assert "Shop/Budget: edited in place" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("deployed")
-def test_a_swap_waits_for_a_person(codepipeline: Stubber, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gate.main([*ASKED, assembly(tmp_path / "new", OnBudgetReset.ALLOW, auto_refresh=AutoRefresh.CALENDAR_MONTH)]) == 0
+def test_a_recreation_waits_for_a_person(codepipeline: Stubber, planned: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert planned(replace(EDITED, effect=Effect.RECREATED)) == 0
     told = capsys.readouterr().out
     assert "Shop/Budget: deleted and created, which gives a fresh budget" in told
-    assert "7 of 99 COUNT spent, which is lost" in told
+    assert "7 of 99 COUNT consumed, which is lost" in told
     assert "Accept waits for a person" in told
 
 
-@pytest.mark.usefixtures("deployed")
-def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gate.main([*ASKED, assembly(tmp_path / "new", epsilon=2)]) == 0
+def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, planned: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert planned(replace(EDITED, effect=Effect.REFUSED)) == 0
     told = capsys.readouterr().out
     assert "Shop/Budget: refused" in told
     assert "Accept waits for a person" in told
 
 
-@pytest.mark.usefixtures("deployed")
-def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state())
     with pytest.raises(gate.ApprovalNotFound, match=r"Accept does not wait in stage prod of main.*retry the stage, or approve it by hand"):
-        gate.main([*ASKED, assembly(tmp_path / "new", epsilon=5)])
+        planned(EDITED)
 
 
-@pytest.mark.usefixtures("deployed")
 def test_a_person_who_was_faster_is_no_failure(
-    codepipeline: Stubber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gate, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state(status="Succeeded", token="theirs"))
-    assert gate.main([*ASKED, assembly(tmp_path / "new", epsilon=5)]) == 0
+    assert planned(EDITED) == 0
     assert "Accept has been accepted already" in capsys.readouterr().out
+
+
+def test_a_change_set_that_cannot_be_read_fails_the_check(
+    codepipeline: Stubber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def plan(*_: object) -> list[Step]:
+        raise Problem("stack Shop has no change set PipelineChange")
+
+    (tmp_path / "manifest.json").write_text("{}")
+    monkeypatch.setattr(gate, "plan", plan)
+    assert gate.main([*ASKED, str(tmp_path)]) == 1
+    assert capsys.readouterr().out == "stack Shop has no change set PipelineChange\n"

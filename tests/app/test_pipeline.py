@@ -135,10 +135,16 @@ def test_one_asset_serves_every_stage(folder: Path) -> None:
 
 def test_production_waits_for_the_budget_check_and_for_a_person(stages: dict[str, list[dict[str, Any]]]) -> None:
     order = {action["Name"]: action["RunOrder"] for action in stages["prod"]}
-    assert order["AcceptBudgetChanges"] == order["CheckBudgets"] < order["Promote"] < order["PrivacyBudget-prod.Prepare"]
+    assert order["Prepare"] < order["AcceptBudgetChanges"] == order["CheckBudgets"] < order["Promote"] < order["Deploy"]
     manual = {action["Name"] for actions in stages.values() for action in actions if action["ActionTypeId"]["Provider"] == "Manual"}
     assert manual == {"AcceptBudgetChanges", "Promote"}
     assert [action["Name"] for action in stages["test"]] == ["Prepare", "Deploy"]
+
+
+def test_the_check_reads_the_change_set_that_is_prepared_and_executed(template: Template, stages: dict[str, list[dict[str, Any]]]) -> None:
+    names = {action["Configuration"]["ChangeSetName"] for action in stages["prod"] if action["Name"] in ("Prepare", "Deploy")}
+    (read,) = re.findall(r"-m stacks\.gate --change-set (\S+)", commands(template))
+    assert names == {read}
 
 
 def test_the_check_looks_at_the_stages_own_assembly_and_accepts_its_own_approval(

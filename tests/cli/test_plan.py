@@ -1,197 +1,236 @@
-"""What a plan says of each change, before the deployment does it."""
+"""What a plan says of each change of a change set."""
 
-import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_cleanrooms as cleanrooms
-from aws_cdk import aws_sns as sns
 
-from cleanrooms_privacy_budget import AccessLimit, AutoRefresh, PrivacyBudget, PrivacyBudgetTemplate
-from planned_account import PlannedAccount
-from privacy_budget_cli.assembly import NotAnAssembly, stack, stacks, templates_in
-from privacy_budget_cli.deployed import Deployed
-from privacy_budget_cli.dry_run import Unreadable
-from privacy_budget_cli.plan_effect import Effect, Step
+from planned_account import KEEP, STACK_ID, TOKEN, Declared, PlannedAccount
+from privacy_budget_cli.plan.change_set import Change, ChangeSet
+from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, Unreadable
+from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_cli.plan.resources import NATIVE_TYPE
 from privacy_budget_handler import ownership
 from privacy_budget_handler.budget import Balance, DifferentialPrivacy
+from privacy_budget_handler.contract import AutoRefresh
 from quick_rooms import Failure, Trouble
-from stack import differential_privacy
-from synth import ACCESS_BUDGET, MEMBERSHIP, TABLE
+from stack import access_budget, differential_privacy
+from synth import MEMBERSHIP, TABLE
 
 OTHER = MEMBERSHIP.replace("1", "2")
-DP = {"epsilon": 3, "users_noise_per_query": 30}
+UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
+ALLOW: dict[str, Any] = {"OnBudgetReset": "ALLOW"}
+ADOPT: dict[str, Any] = {"OnExisting": "ADOPT"}
+MONTHLY: dict[str, Any] = {"AutoRefresh": "CALENDAR_MONTH"}
 
 
-def dp(**changes: Any) -> PrivacyBudget:
-    return PrivacyBudget.differential_privacy(**{**DP, **changes})
+def dp(membership: str = MEMBERSHIP, epsilon: object = 3, noise: object = 30, keep: bool = True, **more: Any) -> Declared:
+    return Declared(differential_privacy(membership, epsilon, noise, **more), KEEP if keep else {})
 
 
-def access(*limits: AccessLimit, table: str = TABLE) -> PrivacyBudget:
-    return PrivacyBudget.access_budget(resource_arn=table, limits=limits)
+def access(*limits: tuple[str, int], table: str = TABLE, **more: Any) -> Declared:
+    declared = [{"Type": period, "Budget": budget} for period, budget in limits or (("CALENDAR_DAY", 100),)]
+    return Declared(access_budget(MEMBERSHIP, table, declared, **more), KEEP)
 
 
-MONTHLY = {"budget": dp(auto_refresh=AutoRefresh.CALENDAR_MONTH)}
-ALLOW = {"on_budget_reset": "ALLOW"}
-ADOPT = {"on_existing": "ADOPT"}
-DESTROY = {"removal_policy": cdk.RemovalPolicy.DESTROY}
-
-
-def app(folder: Path, **templates: dict[str, Any]) -> Path:
-    """The cloud assembly of a stack with these templates."""
-    built = cdk.App(outdir=str(folder))
-    shop = cdk.Stack(built, "Shop")
-    for id_, options in templates.items():
-        PrivacyBudgetTemplate(shop, id_, **{"membership_id": MEMBERSHIP, "budget": dp(), **options})
-    built.synth()
-    return folder
+def native(declared: Declared) -> Declared:
+    return replace(declared, type=NATIVE_TYPE)
 
 
 @pytest.fixture
 def account() -> PlannedAccount:
-    return PlannedAccount((MEMBERSHIP, OTHER), exports={"Here": MEMBERSHIP, "There": OTHER})
+    return PlannedAccount((MEMBERSHIP, OTHER))
 
 
-def planned(account: PlannedAccount, tmp_path: Path, before: dict[str, Any] | None, after: dict[str, Any] | None, spent: int = 0) -> Step:
+def planned(account: PlannedAccount, before: Declared | None, after: Declared | None, consumed: int = 0) -> Step:
     """What becomes of a template that is declared so and then so."""
-    old, new = (
-        app(tmp_path / name, **({} if options is None else {"Budget": options})) for name, options in (("old", before), ("new", after))
-    )
-    account.deploy(old)
-    if spent:
-        account.spend(account.only(), spent)
-    (step,) = account.plan(new)
+    account.deploy(**({"Budget": before} if before else {}))
+    if consumed:
+        account.consume(account.only(), consumed)
+    (step,) = account.plan(**({"Budget": after} if after else {}))
     assert (step.stack, step.logical_id) == ("Shop", "Budget")
     return step
 
 
-def imported(name: str) -> dict[str, Any]:
-    return {"membership_id": cdk.Fn.import_value(name)}
-
-
-CASES: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None, Effect]] = {
-    "new": (None, {}, Effect.CREATED),
-    "the same": ({}, {}, Effect.UNCHANGED),
-    "epsilon": ({}, {"budget": dp(epsilon=5)}, Effect.EDITED),
-    "noise": ({}, {"budget": dp(users_noise_per_query=40)}, Effect.EDITED),
-    "refresh": ({}, MONTHLY, Effect.SWAPPED),
-    "limits": ({"budget": ACCESS_BUDGET}, {"budget": access(AccessLimit.per_day(7))}, Effect.REFILLED),
+CASES: dict[str, tuple[Declared | None, Declared | None, Effect]] = {
+    "new": (None, dp(), Effect.CREATED),
+    "the same": (dp(), dp(), Effect.UNCHANGED),
+    "epsilon": (dp(), dp(epsilon=5), Effect.EDITED),
+    "noise": (dp(), dp(noise=40), Effect.EDITED),
+    "refresh": (dp(), dp(**MONTHLY), Effect.RECREATED),
+    "limits": (access(), access(("CALENDAR_DAY", 7)), Effect.EDITED_WITH_RESET),
     "order of limits": (
-        {"budget": access(AccessLimit.per_day(1), AccessLimit.lifetime(2))},
-        {"budget": access(AccessLimit.lifetime(2), AccessLimit.per_day(1))},
+        access(("CALENDAR_DAY", 1), ("LIFETIME", 2)),
+        access(("LIFETIME", 2), ("CALENDAR_DAY", 1)),
         Effect.TAGGED,
     ),
-    "table": ({"budget": ACCESS_BUDGET}, {"budget": access(AccessLimit.per_day(7), table=f"{TABLE}0")}, Effect.REPLACED),
-    "membership": ({}, {"membership_id": OTHER}, Effect.REPLACED),
-    "unknown membership": ({}, {"membership_id": MEMBERSHIP.replace("1", "3")}, Effect.REFUSED),
-    "kind": ({}, {"budget": ACCESS_BUDGET}, Effect.REPLACED),
-    "options": ({}, ADOPT, Effect.TAGGED),
-    "gone and kept": ({}, None, Effect.KEPT),
-    "gone and deleted": (DESTROY, None, Effect.DELETED),
-    "a membership that becomes a token of the same": ({}, imported("Here"), Effect.UNCHANGED),
-    "a membership that becomes a token of another": ({}, imported("There"), Effect.REPLACED),
-    "a membership that becomes a token of nobody knows what": ({}, imported("Nowhere"), Effect.UNKNOWN),
-    "a new template of a membership that nobody knows": (None, imported("Nowhere"), Effect.UNKNOWN),
-    "epsilon of a membership that nobody knows": (imported("Nowhere"), {**imported("Nowhere"), "budget": dp(epsilon=5)}, Effect.EDITED),
-    "gone from a membership that nobody knows": ({**imported("Nowhere"), **DESTROY}, None, Effect.DELETED),
+    "table": (access(), access(table=f"{TABLE}0"), Effect.REPLACED),
+    "membership": (dp(), dp(OTHER), Effect.REPLACED),
+    "unknown membership": (dp(), dp(MEMBERSHIP.replace("1", "3")), Effect.REFUSED),
+    "type": (dp(), access(), Effect.REPLACED),
+    "options": (dp(), dp(**ADOPT), Effect.TAGGED),
+    "policies": (dp(), dp(keep=False), Effect.UNCHANGED),
+    "gone and kept": (dp(), None, Effect.KEPT),
+    "gone and deleted": (dp(keep=False), None, Effect.DELETED),
+    "a wrong value": (dp(), dp(epsilon=21), Effect.REFUSED),
+    "a value that is not known": (dp(), dp(epsilon=UNKNOWN), Effect.UNKNOWN),
+    "a part that is not known": (dp(), dp(f"{UNKNOWN}-x"), Effect.UNKNOWN),
+    "a value that is not shown": (dp(), dp("****"), Effect.UNKNOWN),
+    "a new one of a membership that is not known": (None, dp(UNKNOWN), Effect.UNKNOWN),
+    "a tag that is not known": (dp(), dp(Tags=[{"Key": "arn", "Value": UNKNOWN}]), Effect.TAGGED),
+    "native, new": (None, native(dp()), Effect.CREATED),
+    "native, epsilon": (native(dp()), native(dp(epsilon=5)), Effect.EDITED),
+    "native, refresh": (native(dp(keep=False)), native(dp(keep=False, **MONTHLY)), Effect.RECREATED),
+    "native, refresh, retained": (native(dp()), native(dp(**MONTHLY)), Effect.OCCUPIED),
+    "native, membership": (native(dp()), native(dp(OTHER)), Effect.REPLACED),
+    "native, limits": (native(access()), native(access(("CALENDAR_DAY", 7))), Effect.EDITED_WITH_RESET),
+    "native, tags": (native(access()), native(access(Tags=[{"Key": "a", "Value": "b"}])), Effect.TAGGED),
+    "native, gone and kept": (native(dp()), None, Effect.KEPT),
+    "native, gone and deleted": (native(dp(keep=False)), None, Effect.DELETED),
 }
 
 
 @pytest.mark.parametrize(("before", "after", "effect"), CASES.values(), ids=CASES.keys())
-def test_what_a_change_does(
-    account: PlannedAccount, before: dict[str, Any] | None, after: dict[str, Any] | None, effect: Effect, tmp_path: Path
-) -> None:
-    assert planned(account, tmp_path, before, after).effect is effect
+def test_what_a_change_does(account: PlannedAccount, before: Declared | None, after: Declared | None, effect: Effect) -> None:
+    assert planned(account, before, after).effect is effect
 
 
-SPENT: dict[str, tuple[dict[str, Any], dict[str, Any] | None, Effect, bool]] = {
-    "epsilon raised": ({}, {"budget": dp(epsilon=5)}, Effect.EDITED, False),
-    "epsilon lowered": ({}, {"budget": dp(epsilon=2)}, Effect.REFUSED, False),
-    "refresh": ({}, MONTHLY, Effect.REFUSED, False),
-    "refresh that is allowed": ({}, {**MONTHLY, **ALLOW}, Effect.SWAPPED, True),
-    "refresh that was allowed": (ALLOW, MONTHLY, Effect.SWAPPED, True),
-    "limits": ({"budget": ACCESS_BUDGET}, {"budget": access(AccessLimit.per_day(7))}, Effect.REFUSED, False),
-    "limits that are allowed": ({"budget": ACCESS_BUDGET}, {"budget": access(AccessLimit.per_day(7)), **ALLOW}, Effect.REFILLED, True),
-    "membership, the old one kept": ({}, {"membership_id": OTHER}, Effect.REPLACED, False),
-    "membership, the old one deleted": (DESTROY, {"membership_id": OTHER, **DESTROY}, Effect.REPLACED, True),
-    "gone and deleted": (DESTROY, None, Effect.DELETED, True),
-    "gone and kept": ({}, None, Effect.KEPT, False),
+CONSUMED: dict[str, tuple[Declared, Declared | None, Effect, bool]] = {
+    "epsilon raised": (dp(), dp(epsilon=5), Effect.EDITED, False),
+    "epsilon lowered": (dp(), dp(epsilon=2), Effect.REFUSED, False),
+    "epsilon lowered on purpose": (dp(), dp(epsilon=2, **ALLOW), Effect.RECREATED, True),
+    "refresh": (dp(), dp(**MONTHLY), Effect.REFUSED, False),
+    "refresh that is allowed": (dp(), dp(**MONTHLY, **ALLOW), Effect.RECREATED, True),
+    "refresh that was allowed": (dp(**ALLOW), dp(**MONTHLY), Effect.RECREATED, True),
+    "limits": (access(), access(("CALENDAR_DAY", 7)), Effect.REFUSED, False),
+    "limits that are allowed": (access(), access(("CALENDAR_DAY", 7), **ALLOW), Effect.EDITED_WITH_RESET, True),
+    "membership, the old one kept": (dp(), dp(OTHER), Effect.REPLACED, False),
+    "membership, the old one deleted": (dp(keep=False), dp(OTHER, keep=False), Effect.REPLACED, True),
+    "gone and deleted": (dp(keep=False), None, Effect.DELETED, True),
+    "gone and kept": (dp(), None, Effect.KEPT, False),
+    "native, refresh": (native(dp(keep=False)), native(dp(keep=False, **MONTHLY)), Effect.RECREATED, True),
+    "native, epsilon lowered": (native(dp()), native(dp(epsilon=2)), Effect.REFUSED, False),
+    "native, membership": (native(dp(keep=False)), native(dp(OTHER, keep=False)), Effect.REPLACED, True),
 }
 
 
-@pytest.mark.parametrize(("before", "after", "effect", "loses"), SPENT.values(), ids=SPENT.keys())
-def test_what_a_change_costs_where_something_is_spent(
-    account: PlannedAccount, before: dict[str, Any], after: dict[str, Any] | None, effect: Effect, loses: bool, tmp_path: Path
-) -> None:
-    step = planned(account, tmp_path, before, after, spent=7)
+@pytest.mark.parametrize(("before", "after", "effect", "loses"), CONSUMED.values(), ids=CONSUMED.keys())
+def test_what_a_change_costs(account: PlannedAccount, before: Declared, after: Declared | None, effect: Effect, loses: bool) -> None:
+    step = planned(account, before, after, consumed=7)
     assert (step.effect, step.loses) == (effect, loses)
-    counted = "7 of 100 CALENDAR_DAY" if "budget" in before else "7 of 99 COUNT"
+    counted = "7 of 100 CALENDAR_DAY" if "ACCESS" in str(before.properties) else "7 of 99 COUNT"
     assert step.ledger.startswith(counted)
-    assert step.ledger.endswith("which is lost" if loses else "which stays spent")
+    assert step.ledger.endswith("which is lost" if loses else "which stays consumed")
 
 
-def test_a_refusal_is_in_the_handlers_own_words(account: PlannedAccount, tmp_path: Path) -> None:
-    step = planned(account, tmp_path, {}, MONTHLY, spent=7)
-    assert "what was spent of it (7 of 99 COUNT) would be forgotten. To accept that, set on_budget_reset=" in step.detail
+def test_a_refusal_is_in_the_handlers_own_words(account: PlannedAccount) -> None:
+    step = planned(account, dp(), dp(**MONTHLY), consumed=7)
+    assert step.detail.startswith("Changing the DIFFERENTIAL_PRIVACY template")
+    assert "would be forgotten. To accept that, set on_budget_reset=" in step.detail
 
 
-def test_a_replacement_names_both_and_what_becomes_of_the_old_one(account: PlannedAccount, tmp_path: Path) -> None:
-    step = planned(account, tmp_path, {}, {"membership_id": OTHER}, spent=7)
+def test_what_only_clean_rooms_can_refuse_is_a_forecast(account: PlannedAccount) -> None:
+    step = planned(account, dp(), dp(epsilon=2), consumed=7)
+    assert step.detail.startswith("a forecast, as only Clean Rooms can tell: ")
+    assert "epsilon cannot be lowered once querying began" in step.detail
+    assert "To start a smaller budget on purpose, set on_budget_reset=" in step.detail
+
+
+def test_a_replacement_names_both_and_what_becomes_of_the_old_one(account: PlannedAccount) -> None:
+    step = planned(account, dp(), dp(OTHER), consumed=7)
     assert step.action == f"{Effect.REPLACED.value}; the old one: {Effect.KEPT.value}"
     there = f"the DIFFERENTIAL_PRIVACY template in membership {OTHER}"
     assert step.detail == f"the DIFFERENTIAL_PRIVACY template in membership {MEMBERSHIP} by {there}, which is created"
 
 
-def test_a_step_tells_both_budgets(account: PlannedAccount, tmp_path: Path) -> None:
-    step = planned(account, tmp_path, {}, {"budget": dp(epsilon=5)}, spent=7)
+def test_a_step_tells_both_budgets(account: PlannedAccount) -> None:
+    step = planned(account, dp(), dp(epsilon=5), consumed=7)
     both = "epsilon 3, noise 30, auto refresh NONE to epsilon 5, noise 30, auto refresh NONE"
-    assert str(step) == f"Shop/Budget: edited in place ({both}; 7 of 99 COUNT spent, which stays spent)"
+    assert str(step) == f"Shop/Budget: edited in place ({both}; 7 of 99 COUNT consumed, which stays consumed)"
 
 
 class TestWhoseItIs:
-    """What stands there already, and what has come to be somebody else's."""
+    """What exists already, and what has come to be another owner's."""
 
     @pytest.mark.parametrize(("options", "effect"), [({}, Effect.OCCUPIED), (ADOPT, Effect.ADOPTED)], ids=["FAIL", "ADOPT"])
-    def test_a_template_made_by_hand(self, account: PlannedAccount, tmp_path: Path, options: dict[str, Any], effect: Effect) -> None:
-        theirs = account.stands(differential_privacy(MEMBERSHIP))
-        account.spend(theirs, 7)
-        (step,) = account.plan(app(tmp_path, Budget=options))
-        assert (step.effect, step.spent) == (effect, [Balance("COUNT", 92, 99)])
+    def test_a_template_made_by_hand(self, account: PlannedAccount, options: dict[str, Any], effect: Effect) -> None:
+        theirs = account.exists(differential_privacy(MEMBERSHIP))
+        account.consume(theirs, 7)
+        (step,) = account.plan(Budget=dp(**options))
+        assert (step.effect, step.consumed) == (effect, [Balance("COUNT", 92, 99)])
         assert (theirs.arn in step.detail) is (effect is Effect.OCCUPIED)
 
-    def test_an_adoption_that_would_reset_the_budget_says_so(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.spend(account.stands(differential_privacy(MEMBERSHIP)), 7)
-        (step,) = account.plan(app(tmp_path, Budget={**MONTHLY, **ADOPT, **ALLOW}))
-        assert (step.effect, step.loses) == (Effect.SWAPPED, True)
+    def test_an_adoption_that_would_reset_the_budget_says_so(self, account: PlannedAccount) -> None:
+        account.consume(account.exists(differential_privacy(MEMBERSHIP)), 7)
+        (step,) = account.plan(Budget=dp(**MONTHLY, **ADOPT, **ALLOW))
+        assert (step.effect, step.loses) == (Effect.RECREATED, True)
 
-    def test_one_that_was_kept_from_before_is_gone_on_with(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.deploy(app(tmp_path, Budget={}))
-        account.stacks["Shop"] = Deployed(stack_id=account.stacks["Shop"].stack_id)
-        (step,) = account.plan(tmp_path)
+    def test_one_that_was_kept_from_before_is_used_again(self, account: PlannedAccount) -> None:
+        account.exists(differential_privacy(MEMBERSHIP), ownership.owner(STACK_ID, "Budget"))
+        (step,) = account.plan(Budget=dp())
         assert step.effect is Effect.RESUMED
 
-    def test_a_renamed_resource_takes_its_template_along(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.deploy(app(tmp_path / "old", Old=DESTROY))
-        new, old = account.plan(app(tmp_path / "new", New={**DESTROY, **ADOPT}))
+    def test_a_renamed_resource_takes_its_template_along(self, account: PlannedAccount) -> None:
+        account.deploy(Old=dp(keep=False))
+        new, old = account.plan(New=dp(keep=False, **ADOPT))
         assert [(new.logical_id, new.effect), (old.logical_id, old.effect)] == [("New", Effect.ADOPTED), ("Old", Effect.LEFT)]
+        assert not new.needs_review
 
-    def test_one_that_another_stack_has_adopted_is_left_alone(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.deploy(app(tmp_path / "old", Budget=DESTROY))
+    def test_one_that_another_stack_has_adopted_is_left_alone(self, account: PlannedAccount) -> None:
+        account.deploy(Budget=dp(keep=False))
         account.held.tag(account.only().arn, {ownership.OWNER: "another stack's"})
-        (step,) = account.plan(app(tmp_path / "new"))
+        (step,) = account.plan()
         assert step.effect is Effect.LEFT
 
-    def test_an_adoption_that_is_not_final_is_handed_back(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.deploy(app(tmp_path / "old", Budget=DESTROY))
+    def test_an_adoption_that_is_not_final_is_handed_back(self, account: PlannedAccount) -> None:
+        account.deploy(Budget=dp(keep=False))
         account.held.tag(account.only().arn, {ownership.ADOPTED_FROM: ""})
-        (step,) = account.plan(app(tmp_path / "new"))
+        (step,) = account.plan()
         assert step.effect is Effect.HANDED_BACK
 
-    def test_two_resources_that_want_one_template(self, account: PlannedAccount, tmp_path: Path) -> None:
-        first, second = account.plan(app(tmp_path, First={}, Second={}))
-        assert [first.effect, second.effect] == [Effect.CREATED, Effect.OCCUPIED]
+    def test_a_native_template_that_leaves_takes_the_adopted_one_along(self, account: PlannedAccount) -> None:
+        account.deploy(Native=native(dp(keep=False)))
+        account.consume(account.only(), 7)
+        mine, theirs = account.plan(Mine=dp(**ADOPT))
+        assert [mine.effect, theirs.effect, theirs.loses] == [Effect.ADOPTED, Effect.DELETED, True]
+
+
+class TestTwoOfOneIdentity:
+    """Two resources of one deployment want one template."""
+
+    @pytest.mark.parametrize("options", [{}, ADOPT], ids=["FAIL", "ADOPT"])
+    def test_both_new(self, account: PlannedAccount, options: dict[str, Any]) -> None:
+        steps = account.plan(First=dp(**options), Second=dp(**options))
+        assert [step.effect for step in steps] == [Effect.CREATED, Effect.ADOPTED if options else Effect.OCCUPIED]
+        assert all(step.needs_review for step in steps)
+        assert steps[0].conflict.startswith("Shop/Second of this deployment declares the DIFFERENTIAL_PRIVACY template in membership")
+
+    def test_a_new_one_beside_one_that_stays(self, account: PlannedAccount) -> None:
+        account.deploy(First=dp())
+        steps = account.plan(First=dp(), Second=dp(**ADOPT))
+        assert {step.logical_id: step.needs_review for step in steps} == {"First": True, "Second": True}
+
+    def test_the_second_comes_after_what_it_depends_on(self, account: PlannedAccount) -> None:
+        first = dp()
+        steps = account.plan(First=replace(first, policies={**KEEP, "DependsOn": ["Second"]}), Second=dp())
+        assert [(step.logical_id, step.effect) for step in steps] == [("Second", Effect.CREATED), ("First", Effect.OCCUPIED)]
+
+
+@pytest.mark.parametrize(("others", "effect"), [(24, Effect.CREATED), (25, Effect.REFUSED)])
+def test_the_quota_of_access_budgets(account: PlannedAccount, others: int, effect: Effect) -> None:
+    """Those of other members count; templates of differential privacy do not."""
+    assert ACCESS_BUDGETS_PER_COLLABORATION == 25
+    account.in_collaboration(*["ACCESS_BUDGET"] * others, *["DIFFERENTIAL_PRIVACY"] * 3)
+    (step,) = account.plan(Budget=access())
+    assert step.effect is effect
+    if effect is Effect.REFUSED:
+        assert step.detail.startswith("a forecast, as only Clean Rooms can tell: ServiceQuotaExceededException")
+
+
+def test_the_quota_counts_what_the_deployment_creates(account: PlannedAccount) -> None:
+    account.in_collaboration(*["ACCESS_BUDGET"] * 24)
+    steps = account.plan(First=access(), Second=access(table=f"{TABLE}0"))
+    assert [step.effect for step in steps] == [Effect.CREATED, Effect.REFUSED]
 
 
 class TestDrift:
@@ -199,179 +238,120 @@ class TestDrift:
 
     EDITED = DifferentialPrivacy(9, 30, AutoRefresh.NONE)
 
-    def test_an_edit_by_hand_is_not_mended_where_nothing_declared_changes(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.deploy(app(tmp_path, Budget={}))
+    def test_an_edit_by_hand_is_not_corrected_where_nothing_declared_changes(self, account: PlannedAccount) -> None:
+        account.deploy(Budget=dp())
         account.held.update(account.only(), self.EDITED)
-        (step,) = account.plan(tmp_path)
+        (step,) = account.plan(Budget=dp())
         assert step.effect is Effect.DRIFTED
         assert step.drift.startswith("Clean Rooms holds epsilon 9, noise 30, auto refresh NONE, the stack last declared epsilon 3")
 
-    def test_an_edit_by_hand_is_told_beside_the_change_that_overwrites_it(self, account: PlannedAccount, tmp_path: Path) -> None:
-        account.deploy(app(tmp_path / "old", Budget={}))
+    def test_a_function_in_the_template_is_no_drift(self, account: PlannedAccount) -> None:
+        """What CloudFormation alone can resolve is not compared."""
+        account.deploy(Budget=dp())
+        account.stack["Budget"].properties["Parameters"]["Epsilon"] = {"Ref": "Epsilon"}
+        (step,) = account.plan_of(ChangeSet("Shop", STACK_ID))
+        assert (step.effect, step.drift) == (Effect.UNCHANGED, "")
+
+    def test_an_edit_by_hand_is_told_beside_the_change_that_overwrites_it(self, account: PlannedAccount) -> None:
+        account.deploy(Budget=dp())
         account.held.update(account.only(), self.EDITED)
-        (step,) = account.plan(app(tmp_path / "new", Budget={"budget": dp(epsilon=5)}))
+        (step,) = account.plan(Budget=dp(epsilon=10))
         assert step.effect is Effect.EDITED
         assert step.drift.startswith("Clean Rooms holds epsilon 9")
         assert step.detail.startswith("epsilon 9")
 
     @pytest.mark.parametrize(
         ("after", "effect"),
-        [({}, Effect.DRIFTED), ({"budget": dp(epsilon=5)}, Effect.CREATED), (None, Effect.GONE)],
+        [(dp(keep=False), Effect.DRIFTED), (dp(epsilon=5, keep=False), Effect.CREATED), (None, Effect.GONE)],
         ids=["nothing changes", "an edit", "leaves the stack"],
     )
-    def test_a_template_that_was_deleted_by_hand(
-        self, account: PlannedAccount, tmp_path: Path, after: dict[str, Any] | None, effect: Effect
-    ) -> None:
-        account.deploy(app(tmp_path / "old", Budget=DESTROY))
+    def test_a_template_that_was_deleted_by_hand(self, account: PlannedAccount, after: Declared | None, effect: Effect) -> None:
+        account.deploy(Budget=dp(keep=False))
         account.held.delete(MEMBERSHIP, account.only().id)
-        (step,) = account.plan(app(tmp_path / "new", **({} if after is None else {"Budget": {**DESTROY, **after}})))
+        (step,) = account.plan(**({"Budget": after} if after else {}))
         assert step.effect is effect
-        assert "does not hold the DIFFERENTIAL_PRIVACY template" in step.drift
+        assert "does not hold the template" in step.drift
 
 
-class TestMembershipOfTheSameStack:
-    """The membership's id is an attribute of a resource beside the template."""
-
-    def assembly(self, folder: Path, budget: PrivacyBudget, collaboration: str = "one", **tags: str) -> Path:
-        built = cdk.App(outdir=str(folder))
-        shop = cdk.Stack(built, "Shop")
-        membership = cleanrooms.CfnMembership(shop, "Membership", collaboration_identifier=collaboration, query_log_status="DISABLED")
-        for key, value in tags.items():
-            cdk.Tags.of(membership).add(key, value)
-        PrivacyBudgetTemplate(shop, "Budget", membership_id=membership.attr_membership_identifier, budget=budget)
-        built.synth()
-        return folder
+class TestWhatCloudFormationTells:
+    """Everything that is in a change set but the values of properties."""
 
     @pytest.fixture
-    def deployed(self, account: PlannedAccount, tmp_path: Path) -> PlannedAccount:
-        account.deploy(self.assembly(tmp_path / "old", dp()))
-        return account
+    def change(self, account: PlannedAccount) -> Change:
+        account.deploy(Budget=dp(keep=False))
+        account.consume(account.only(), 7)
+        (change,) = account.change_set(Budget=dp(epsilon=5)).changes
+        return change
 
-    def test_nothing_can_stand_in_one_that_is_not_made_yet(self, account: PlannedAccount, tmp_path: Path) -> None:
-        (step,) = account.plan(self.assembly(tmp_path, dp()))
-        assert (step.effect, step.detail) == (Effect.CREATED, "in a membership that the deployment creates as well")
+    def step(self, account: PlannedAccount, *changes: Change) -> Step:
+        return account.plan_of(ChangeSet("Shop", STACK_ID, changes))[0]
 
-    def test_one_that_stands_is_known_by_its_physical_id(self, deployed: PlannedAccount, tmp_path: Path) -> None:
-        (step,) = deployed.plan(self.assembly(tmp_path / "new", dp(epsilon=5)))
-        assert step.effect is Effect.EDITED
-
-    def test_one_that_only_gets_a_tag_stays(self, deployed: PlannedAccount, tmp_path: Path) -> None:
-        (step,) = deployed.plan(self.assembly(tmp_path / "new", dp(), team="data"))
-        assert step.effect is Effect.UNCHANGED
-
-    def test_one_that_changes_may_be_replaced(self, deployed: PlannedAccount, tmp_path: Path) -> None:
-        (step,) = deployed.plan(self.assembly(tmp_path / "new", dp(), collaboration="another"))
+    @pytest.mark.parametrize("action", ["Dynamic", "Import", "SyncWithActual"])
+    def test_an_action_that_tells_nothing(self, account: PlannedAccount, change: Change, action: str) -> None:
+        step = self.step(account, replace(change, action=action))
         assert step.effect is Effect.UNKNOWN
-        assert step.detail == 'only CloudFormation can resolve {"Fn::GetAtt": ["Membership", "MembershipIdentifier"]}'
+        assert step.ledger == "7 of 99 COUNT consumed, which may be lost"
+
+    def test_a_context_that_is_absent(self, account: PlannedAccount, change: Change) -> None:
+        for absent in (replace(change, before=None), replace(change, after=None)):
+            assert self.step(account, absent).effect is Effect.UNKNOWN
+
+    @pytest.mark.parametrize(("policy", "effect"), [("Retain", Effect.KEPT), ("Delete", Effect.DELETED), ("", Effect.DELETED)])
+    def test_a_removal_without_contexts(self, account: PlannedAccount, change: Change, policy: str, effect: Effect) -> None:
+        removal = replace(change, action="Remove", before=None, after=None, policy_action=policy)
+        assert self.step(account, removal).effect is effect
+
+    def test_a_number_that_becomes_a_text_sends_an_update(self, account: PlannedAccount, change: Change) -> None:
+        same = replace(change, after=change.before)
+        assert self.step(account, same).effect is Effect.UNCHANGED
+        assert self.step(account, replace(same, edits_properties=True)).effect is Effect.TAGGED
+
+    def test_another_service_token_is_refused(self, account: PlannedAccount, change: Change) -> None:
+        properties = {**(change.after or {})["Properties"], "ServiceToken": f"{TOKEN}2"}
+        step = self.step(account, replace(change, after={"Properties": properties}))
+        assert step.effect is Effect.REFUSED
+        assert step.detail.startswith("by CloudFormation: Modifying service token is not allowed.")
+
+    @pytest.mark.parametrize(("replacement", "effect"), [("False", Effect.UNCHANGED), ("True", Effect.UNKNOWN)], ids=["edited", "replaced"])
+    def test_a_function_that_is_edited_keeps_its_arn(
+        self, account: PlannedAccount, change: Change, replacement: str, effect: Effect
+    ) -> None:
+        before = (change.before or {})["Properties"]
+        change = replace(change, before={"Properties": before}, after={"Properties": {**before, "ServiceToken": UNKNOWN}})
+        function = Change("Function", "AWS::Lambda::Function", "Modify", "provider", replacement)
+        assert self.step(account, change, function).effect is effect
+
+    def test_a_nested_stack_without_a_change_set(self, account: PlannedAccount) -> None:
+        nested = Change("Inner", "AWS::CloudFormation::Stack", "Modify", STACK_ID)
+        (step,) = account.plan_of(ChangeSet("Shop", STACK_ID, (nested,)))
+        assert (step.logical_id, step.effect) == ("Inner", Effect.UNKNOWN)
+
+    def test_a_nested_stack_that_leaves(self, account: PlannedAccount, change: Change) -> None:
+        """It has no change set: the policies of its resources decide."""
+        removal = Change("Inner", "AWS::CloudFormation::Stack", "Remove", STACK_ID, policy_action="Delete")
+        assert self.step(account, removal).effect is Effect.DELETED
+        assert self.step(account, replace(removal, policy_action="Retain")).effect is Effect.KEPT
 
 
-def test_another_provider_cannot_be_told(account: PlannedAccount, tmp_path: Path) -> None:
-    account.deploy(app(tmp_path / "old", Budget={}))
-    (template,) = app(tmp_path / "new", Budget={}).glob("*.template.json")
-    written = json.loads(template.read_text())
-    written["Resources"]["Budget"]["Properties"]["ServiceToken"] = "arn:aws:lambda:us-east-1:111122223333:function:shared"
-    template.write_text(json.dumps(written))
-    (step,) = account.plan(tmp_path / "new")
-    assert step.effect is Effect.UNKNOWN
-    assert step.detail.startswith("CloudFormation does not give a resource another ServiceToken")
-
-
-@pytest.mark.parametrize(("value", "effect"), [("yes", Effect.UNCHANGED), ("no", Effect.UNKNOWN)], ids=["the same", "changed"])
-def test_a_condition_is_cloudformations_to_evaluate(account: PlannedAccount, tmp_path: Path, value: str, effect: Effect) -> None:
-    def conditional(folder: Path, value: str) -> Path:
-        built = cdk.App(outdir=str(folder))
-        shop = cdk.Stack(built, "Shop")
-        condition = cdk.CfnCondition(shop, "Wanted", expression=cdk.Fn.condition_equals(value, "yes"))
-        budget = PrivacyBudgetTemplate(shop, "Budget", membership_id=MEMBERSHIP, budget=dp()).node.default_child
-        assert isinstance(budget, cdk.CfnResource)
-        budget.cfn_options.condition = condition
-        built.synth()
-        return folder
-
-    account.deploy(conditional(tmp_path / "old", "yes"))
-    (step,) = account.plan(conditional(tmp_path / "new", value))
-    assert step.effect is effect
+def test_a_delete_of_what_was_never_valid_is_gone(account: PlannedAccount) -> None:
+    """No template can ever have been created for it."""
+    account.stack["Budget"] = Declared({"PrivacyBudgetType": "NO_SUCH"})
+    account.physical_ids["Budget"] = "Budget-not-created-0123456789ab"
+    (step,) = account.plan()
+    assert step.effect is Effect.GONE
 
 
 @pytest.mark.parametrize("operation", ["ListPrivacyBudgets", "ListPrivacyBudgetTemplates"])
-def test_what_may_not_be_read_is_never_guessed(account: PlannedAccount, tmp_path: Path, operation: str) -> None:
-    account.deploy(app(tmp_path / "old", Budget={}))
+def test_what_may_not_be_read_is_never_guessed(account: PlannedAccount, operation: str) -> None:
+    account.deploy(Budget=dp())
     if operation == "ListPrivacyBudgetTemplates":
         account.held.delete(MEMBERSHIP, account.only().id)
     account.weather.troubles.append(Trouble(Failure.DENIED, operation=operation))
     with pytest.raises(Unreadable, match=f"AccessDeniedException from {operation}"):
-        account.plan(app(tmp_path / "new", Budget=MONTHLY))
-
-
-def test_stages_and_nested_stacks_are_planned_too(account: PlannedAccount, tmp_path: Path) -> None:
-    built = cdk.App(outdir=str(tmp_path / "app"))
-    shop = cdk.Stack(cdk.Stage(built, "prod"), "Shop", env=cdk.Environment(account="111122223333", region="us-east-1"))
-    PrivacyBudgetTemplate(cdk.NestedStack(shop, "Inner"), "Budget", membership_id=MEMBERSHIP, budget=dp())
-    built.synth()
-    (declared,) = stacks(tmp_path / "app")
-    assert (declared.name, declared.account, declared.region) == ("prod-Shop", "111122223333", "us-east-1")
-    assert declared.lookup_role is not None
-    ((logical_id, nested),) = declared.nested.items()
-    assert list(templates_in(nested.template)) == ["Budget"]
-    (step,) = account.plan(tmp_path / "app")
-    assert (step.stack, step.logical_id, step.effect) == (f"prod-Shop/{logical_id}", "Budget", Effect.CREATED)
-    account.deploy(tmp_path / "app")
-    assert [step.effect for step in account.plan(tmp_path / "app")] == [Effect.UNCHANGED]
-    bare = cdk.App(outdir=str(tmp_path / "bare"))
-    cdk.Stack(cdk.Stage(bare, "prod"), "Shop")
-    bare.synth()
-    (left,) = account.plan(tmp_path / "bare")
-    assert (left.stack, left.effect) == (f"prod-Shop/{logical_id}", Effect.KEPT)
-
-
-def test_a_nested_stack_is_given_its_parents_values(account: PlannedAccount, tmp_path: Path) -> None:
-    def nested(folder: Path, membership: str, epsilon: int) -> Path:
-        built = cdk.App(outdir=str(folder))
-        inner = cdk.NestedStack(cdk.Stack(built, "Shop"), "Inner", parameters={"Membership": membership})
-        given = cdk.CfnParameter(inner, "Membership").value_as_string
-        PrivacyBudgetTemplate(inner, "Budget", membership_id=given, budget=dp(epsilon=epsilon))
-        built.synth()
-        return folder
-
-    account.deploy(nested(tmp_path / "old", MEMBERSHIP, 3), Membership=MEMBERSHIP)
-    assert [step.effect for step in account.plan(nested(tmp_path / "edit", MEMBERSHIP, 5))] == [Effect.EDITED]
-    assert [step.effect for step in account.plan(nested(tmp_path / "move", OTHER, 3))] == [Effect.REPLACED]
-
-
-def test_stacks_come_after_those_that_they_depend_on(tmp_path: Path) -> None:
-    built = cdk.App(outdir=str(tmp_path))
-    first, second = (cdk.Stack(built, name) for name in ("First", "Second"))
-    cdk.CfnOutput(first, "Used", value=sns.CfnTopic(second, "Topic").ref)
-    built.synth()
-    assert [declared.name for declared in stacks(tmp_path)] == ["Second", "First"]
-
-
-def test_a_stack_of_no_account_takes_that_of_the_credentials(tmp_path: Path) -> None:
-    (declared,) = stacks(app(tmp_path))
-    assert (declared.account, declared.region) == (None, None)
-
-
-def test_one_template_is_a_stack(tmp_path: Path) -> None:
-    (template,) = app(tmp_path, Budget={}).glob("*.template.json")
-    declared = stack(template, "Any")
-    assert (declared.name, len(templates_in(declared.template))) == ("Any", 1)
-
-
-def test_another_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotAnAssembly, match=r"must be the output of cdk synth .* got no manifest\.json"):
-        list(stacks(tmp_path))
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1"}))
-    assert list(stacks(tmp_path)) == []
-
-
-@pytest.mark.parametrize(("text", "rule"), [("Resources:", "must be JSON"), ("[]", "must hold a JSON object")], ids=["YAML", "a list"])
-def test_a_template_that_is_no_json_is_refused(tmp_path: Path, text: str, rule: str) -> None:
-    (tmp_path / "template.json").write_text(text)
-    with pytest.raises(NotAnAssembly, match=rule):
-        stack(tmp_path / "template.json", "Shop")
+        account.plan(Budget=dp(**MONTHLY))
 
 
 def test_a_person_looks_where_a_budget_may_be_lost_or_replaced_or_the_deployment_fails() -> None:
-    looks = {effect for effect in Effect if effect.needs_a_person}
-    lost = {Effect.REFILLED, Effect.SWAPPED, Effect.DELETED}
+    looks = {effect for effect in Effect if effect.needs_review}
+    lost = {Effect.EDITED_WITH_RESET, Effect.RECREATED, Effect.DELETED}
     assert looks == {*lost, Effect.REPLACED, Effect.OCCUPIED, Effect.REFUSED, Effect.UNKNOWN}

@@ -11,10 +11,11 @@ import pytest
 from cdk import ROOT, run_cli
 from cleanrooms_local_aws import LocalAws
 from deployed_rooms import held
-from privacy_budget_cli.assembly import stacks
-from privacy_budget_cli.deployed import Accounts
-from privacy_budget_cli.plan import plan
-from privacy_budget_cli.plan_effect import Effect
+from privacy_budget_cli.plan.account import Accounts
+from privacy_budget_cli.plan.assembly import stacks
+from privacy_budget_cli.plan.command import plan
+from privacy_budget_cli.plan.effect import Effect
+from stacks.pipeline_stack import CHANGE_SET
 
 DP = {"epsilon": 3, "usersNoisePerQuery": 30}
 
@@ -59,6 +60,12 @@ def test_each_stage_deploys_from_the_pipelines_assembly(
     assert effects(assembly) == [Effect.UNCHANGED, Effect.UNCHANGED]
     environments["test"]["budget"] = {**DP, "epsilon": 5}
     environments["prod"]["budget"] = {**DP, "epsilon": 2, "autoRefresh": "CALENDAR_MONTH"}
-    assert effects(synthesize(bootstrapped, tmp_path / "second", **environments)) == [Effect.EDITED, Effect.SWAPPED]
+    assert effects(synthesize(bootstrapped, tmp_path / "second", **environments)) == [Effect.EDITED, Effect.RECREATED]
+    changed = tmp_path / "second" / "cdk.out" / "assembly-PrivacyBudgetPipeline-main-prod"
+    prepare = ("--method=prepare-change-set", "--change-set-name", CHANGE_SET)
+    ran = run_cli(bootstrapped, tmp_path, "--app", str(changed), "deploy", "--all", "--require-approval", "never", *prepare)
+    assert ran.status == 0, ran.text
+    (step,) = plan(stacks(changed), Accounts(boto3.Session()), CHANGE_SET)
+    assert (step.effect, step.needs_review) == (Effect.RECREATED, True)
     for stage in ("test", "prod"):
         bootstrapped.client("cloudformation").delete_stack(StackName=f"PrivacyBudget-{stage}")

@@ -2,6 +2,10 @@
 
 import io
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +13,16 @@ from typing import Any
 
 import aws_cdk
 import pytest
+from aws_cdk import aws_ssm as ssm
 from rich.console import Console
 
 from cdk import Cdk
+from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetTemplate
 from deployed_app import declared
 from deployed_rooms import held, made_by_hand, new_membership, spent, table
-from privacy_budget_cli import plan_command
 from privacy_budget_cli.errors import Problem, explain
-from privacy_budget_cli.plan_effect import Effect
+from privacy_budget_cli.plan import command as plan_command
+from privacy_budget_cli.plan.effect import Effect
 from privacy_budget_cli.session import session
 from privacy_budget_handler.client import Denied
 
@@ -60,6 +66,28 @@ def use(cdk: Cdk, rooms: Any, membership: str, count: int) -> None:
     cdk.local_aws.spend(membership, template["id"], count, "COUNT" if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None)
 
 
+def stack_names(cdk: Cdk) -> set[str]:
+    """The names of the stacks that are there, be it as shells of change sets."""
+    return {stack["StackName"] for stack in cdk.local_aws.client("cloudformation").describe_stacks()["Stacks"]}
+
+
+def change_sets(cdk: Cdk, stack: str = "Shop") -> list[str]:
+    listed = cdk.local_aws.client("cloudformation").list_change_sets(StackName=stack)["Summaries"]
+    return [change_set["ChangeSetName"] for change_set in listed]
+
+
+def buckets(cdk: Cdk) -> set[str]:
+    """What is published in the bucket of the bootstrap."""
+    s3 = cdk.local_aws.client("s3")
+    (bucket,) = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"] if "-assets-" in bucket["Name"])
+    return {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+
+
+def prepare(cdk: Cdk) -> None:
+    ran = cdk.run("deploy", "Shop", "--require-approval", "never", "--method=prepare-change-set", "--change-set-name", "reviewed")
+    assert ran.status == 0, ran.text
+
+
 def shop(templates: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": "Shop", "templates": templates}
 
@@ -77,8 +105,9 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
         before[name] |= KEEP
     cdk.declare(shop(before))
     status, planned = steps(cdk)
-    assert (status, planned.pop("Token")["effect"]) == (3, "UNKNOWN")
+    assert status == 0
     assert {step["effect"] for step in planned.values()} == {"CREATED"}
+    assert "Shop" not in stack_names(cdk)
     ran = cdk.run("deploy", "--all", "--require-approval", "never")
     assert ran.status == 0, ran.text
     assert {len(held(rooms, membership)) for name, membership in here.items() if name != "New"} == {1}
@@ -112,9 +141,9 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
         "Same": Effect.UNCHANGED,
         "Edited": Effect.EDITED,
         "Token": Effect.EDITED,
-        "Fresh": Effect.SWAPPED,
-        "Swapped": Effect.SWAPPED,
-        "Refilled": Effect.REFILLED,
+        "Fresh": Effect.RECREATED,
+        "Swapped": Effect.RECREATED,
+        "Refilled": Effect.EDITED_WITH_RESET,
         "Moved": Effect.REPLACED,
         "Followed": Effect.REPLACED,
         "Kept": Effect.KEPT,
@@ -124,7 +153,7 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
     assert status == 3
     assert (planned["Moved"]["old"], planned["Followed"]["old"]) == ("DELETED", "KEPT")
     assert planned["Drifted"]["drift"].startswith("Clean Rooms holds epsilon 9")
-    assert {name: step["spent"][0]["spent"] for name, step in planned.items() if step["spent"]} == spent_of
+    assert {name: step["consumed"][0]["consumed"] for name, step in planned.items() if step["consumed"]} == spent_of
     assert update(cdk) == "UPDATE_COMPLETE"
 
     now = {name: held(rooms, membership) for name, membership in here.items()}
@@ -185,13 +214,13 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, rooms: An
         "Stack Shop",
         "  Budget: deleted and created, which gives a fresh budget",
         "    epsilon 3, noise 30, auto refresh NONE to epsilon 3, noise 30, auto refresh CALENDAR_MONTH",
-        "    7 of 99 COUNT spent, which is lost",
-        "Somebody should look before the deployment: a budget would be lost or replaced, or that cannot be told.",
+        "    7 of 99 COUNT consumed, which is lost",
+        "Review required: a budget would be lost or replaced, or the outcome cannot be determined.",
     ]
     _, printed = plan(cdk, "--markdown")
     row = printed.splitlines()[-1]
     assert row.startswith("| ⚠️ | `Shop/Budget` | deleted and created, which gives a fresh budget<br>epsilon 3")
-    assert row.endswith(" | 7 of 99 COUNT spent, which is lost |")
+    assert row.endswith(" | 7 of 99 COUNT consumed, which is lost |")
 
 
 def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
@@ -203,7 +232,7 @@ def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, rooms
     status, printed = plan(cdk, "--stack", "Any", app=template)
     assert status == 3
     assert printed.startswith("Stack Any\n")
-    assert "fails, since somebody else's template stands there" in printed
+    assert "fails, since a template of another owner exists" in printed
 
 
 def test_only_one_stack_of_an_app_is_planned_where_it_is_named(cdk: Cdk, memberships: list[str]) -> None:
@@ -232,3 +261,181 @@ def test_a_role_that_may_not_read_clean_rooms_makes_no_plan(cdk: Cdk, membership
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="Denied")
     assert "allow them cleanrooms:ListPrivacyBudgetTemplates" in explain(refused.value, "us-east-1")
+
+
+def test_a_prepared_change_set_is_read_and_left(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+    membership, _ = memberships
+    cdk.deploys(declared({"membership": membership}))
+    use(cdk, rooms, membership, 7)
+    cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
+    prepare(cdk)
+    cdk.declare(declared({"membership": membership}))  # what was prepared is what is planned
+    for arguments in ((), ("--stack", "Shop")):
+        status, printed = plan(cdk, "--change-set", "reviewed", *arguments)
+        assert status == 3
+        assert "7 of 99 COUNT consumed, which is lost" in printed
+    assert "reviewed" in change_sets(cdk)
+    with pytest.raises(Problem, match="has no change set another, or has changed since"):
+        plan(cdk, "--change-set", "another")
+
+
+def test_a_change_set_that_the_stack_has_left_behind_is_out_of_date(cdk: Cdk, memberships: list[str]) -> None:
+    membership, _ = memberships
+    cdk.deploys(declared({"membership": membership}))
+    cdk.declare(declared({"membership": membership, "epsilon": 5}))
+    prepare(cdk)
+    cdk.declare(declared({"membership": membership, "epsilon": 6}))
+    assert update(cdk) == "UPDATE_COMPLETE"
+    with pytest.raises(Problem, match=r"reviewed of stack Shop is out of date|no change set reviewed, or has changed since it was made"):
+        plan(cdk, "--change-set", "reviewed")
+
+
+def test_a_prepared_first_deployment_is_planned_and_its_shell_left(cdk: Cdk, memberships: list[str]) -> None:
+    cdk.declare(declared({"membership": memberships[0]}))
+    prepare(cdk)
+    assert plan(cdk, "--change-set", "reviewed")[0] == 0
+    assert plan(cdk)[0] == 0
+    assert change_sets(cdk) == ["reviewed"]
+
+
+def test_a_plan_publishes_and_leaves_nothing(cdk: Cdk, memberships: list[str]) -> None:
+    """A large template goes through the bucket, and is deleted from it."""
+    before = buckets(cdk)
+    cdk.declare(declared({"membership": memberships[0]}, tags={"office": "Zürich \u2013 Datenschutz"}))
+    file = cdk.folder / "cdk.out" / "Shop.template.json"
+    template = json.loads(file.read_text(encoding="utf-8"))
+    template["Metadata"] = {"Filler": "\u2013" * 60_000}
+    file.write_text(json.dumps(template, ensure_ascii=False), encoding="utf-8")
+    for arguments in ({}, {"app": file}):
+        status, printed = plan(cdk, "--stack", "Shop", **arguments)
+        assert (status, printed.splitlines()[:2]) == (0, ["Stack Shop", "  Budget: created"])
+    assert buckets(cdk) == before
+    assert "Shop" not in stack_names(cdk)
+
+
+def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+    def declare(epsilon: int, *, first: bool = False) -> None:
+        shutil.rmtree(cdk.folder / "cdk.out", ignore_errors=True)
+        app = aws_cdk.App(outdir=str(cdk.folder / "cdk.out"))
+        stack = aws_cdk.Stack(app, "Shop", env=aws_cdk.Environment(account="111122223333", region="us-east-1"))
+        inner = aws_cdk.NestedStack(stack, "Inner")
+        budget = PrivacyBudget.differential_privacy(epsilon=epsilon, users_noise_per_query=30)
+        PrivacyBudgetTemplate(inner, "Budget", membership_id=memberships[0], budget=budget, removal_policy=aws_cdk.RemovalPolicy.DESTROY)
+        app.synth()
+
+    declare(3)
+    status, planned = steps(cdk)
+    assert (status, planned["Budget"]["effect"]) == (0, "CREATED")
+    assert planned["Budget"]["stack"].startswith("Shop/Inner")
+    ran = cdk.run("deploy", "--all", "--require-approval", "never")
+    assert ran.status == 0, ran.text
+    use(cdk, rooms, memberships[0], 7)
+    declare(5)
+    status, planned = steps(cdk)
+    assert (status, planned["Budget"]["effect"], planned["Budget"]["ledger"]) == (
+        0,
+        "EDITED",
+        "7 of 99 COUNT consumed, which stays consumed",
+    )
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_plan_that_is_interrupted_leaves_nothing(cdk: Cdk, memberships: list[str], sent: signal.Signals) -> None:
+    cdk.declare(declared({"membership": memberships[0]}))
+    interrupting = (
+        "import os, sys; from privacy_budget_cli.__main__ import main; from privacy_budget_cli.plan import preparation\n"
+        f"preparation.read = lambda *_: os.kill(os.getpid(), {int(sent)})\n"
+        "sys.exit(main())"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", interrupting, "plan", str(cdk.folder / "cdk.out")],
+        env=cdk.local_aws.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 128 + sent
+    assert "Traceback" not in ran.stderr
+    assert "Shop" not in stack_names(cdk)
+
+
+def test_a_template_that_cloudformation_refuses_leaves_nothing(cdk: Cdk) -> None:
+    file = cdk.folder / "template.yaml"
+    file.write_text("Resources:\n  Topic: {Type: AWS::SNS::Topic, Properties: {TopicName: !Ref Nothing}}\n")
+    status, printed = plan(cdk, "--stack", "Refused", app=file)
+    assert status == 3
+    assert "the stack: refused\n    by CloudFormation: Template format error: Unresolved resource dependencies [Nothing]" in printed
+    assert "Refused" not in stack_names(cdk)
+
+
+def test_parameters_that_are_given(cdk: Cdk) -> None:
+    file = cdk.folder / "template.yaml"
+    file.write_text("Parameters: {Membership: {Type: String}}\nResources: {H: {Type: AWS::CloudFormation::WaitConditionHandle}}\n")
+    status, printed = plan(cdk, "--stack", "Given", app=file)
+    assert status == 3
+    assert "by CloudFormation: Parameter 'Membership' has no Default and was not provided" in printed
+    assert plan(cdk, "--stack", "Given", "--parameters", "Membership=x", app=file)[0] == 0
+    with pytest.raises(Problem, match="there is no parameter Nothing in what was planned"):
+        plan(cdk, "--stack", "Given", "--parameters", "Membership=x", "Nothing=y", app=file)
+
+
+def test_a_role_that_may_not_make_change_sets_is_told_which_one_may(cdk: Cdk, memberships: list[str]) -> None:
+    cdk.declare(declared({"membership": memberships[0]}))
+    iam = cdk.local_aws.client("iam")
+    role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "-deploy-role-" in role["RoleName"])
+    denied = {"Effect": "Deny", "Action": "cloudformation:CreateChangeSet", "Resource": "*"}
+    iam.put_role_policy(RoleName=role, PolicyName="Denied", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
+    try:
+        with pytest.raises(Problem, match=r"may not make a change set for stack Shop .*the deploy role of the CDK's bootstrap may"):
+            plan(cdk)
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="Denied")
+
+
+def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(cdk: Cdk, memberships: list[str]) -> None:
+    """The change set of the second stack has the present value; the deployment of the first one changes it."""
+
+    def declare(membership: str) -> None:
+        shutil.rmtree(cdk.folder / "cdk.out", ignore_errors=True)
+        app = aws_cdk.App(outdir=str(cdk.folder / "cdk.out"))
+        env = aws_cdk.Environment(account="111122223333", region="us-east-1")
+        first, shop = aws_cdk.Stack(app, "First", env=env), aws_cdk.Stack(app, "Shop", env=env)
+        shop.add_dependency(first)
+        ssm.StringParameter(first, "Stored", parameter_name="/stored/membership", string_value=membership)
+        given = ssm.StringParameter.value_for_string_parameter(shop, "/stored/membership")
+        budget = PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30)
+        PrivacyBudgetTemplate(shop, "Budget", membership_id=given, budget=budget, removal_policy=aws_cdk.RemovalPolicy.DESTROY)
+        app.synth()
+
+    declare(memberships[0])
+    ran = cdk.run("deploy", "--all", "--require-approval", "never")
+    assert ran.status == 0, ran.text
+    declare(memberships[1])
+    status, planned = steps(cdk)
+    assert (status, planned["Budget"]["effect"]) == (3, "UNKNOWN")
+    assert "the stored parameter /stored/membership of stack First, which is deployed before and changes" in planned["Budget"]["detail"]
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "POSIX"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}], ids=["POSIX", "POSIX without UTF-8"])
+def test_any_text_is_read_and_written_in_any_locale(cdk: Cdk, rooms: Any, memberships: list[str], locale: dict[str, str]) -> None:
+    """What the terminal's encoding lacks becomes a question mark."""
+    made_by_hand(rooms, memberships[0], office="Zürich \u2013 Datenschutz")
+    cdk.declare(declared({"membership": memberships[0], "on_existing": "ADOPT"}, tags={"office": "Zürich \u2013 Datenschutz"}))
+    app = cdk.folder / "cdk.out"
+    template = app / "Shop.template.json"
+    template.write_text(template.read_text(encoding="utf-8").replace("\\u2013", "\u2013"), encoding="utf-8")
+    outputs = cdk.folder / "outputs.json"
+    outputs.write_text(json.dumps({"Zürich": {"MembershipId": memberships[0]}}, ensure_ascii=False), encoding="utf-8")
+    for arguments, told in (
+        (["status", "--outputs", str(outputs)], "rich "),
+        (["plan", str(app)], "Budget: adopted"),
+        (["plan", str(app), "--markdown"], "`Shop/Budget` | adopted"),
+    ):
+        ran = subprocess.run(
+            [sys.executable, "-m", "privacy_budget_cli", *arguments],
+            env={**cdk.local_aws.environment, **locale},
+            capture_output=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        assert told.encode() in ran.stdout

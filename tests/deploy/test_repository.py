@@ -73,10 +73,24 @@ def test_the_readmes_commands(copy: Path) -> None:
     assert "Epsilon" in make(copy, "diff", "EPSILON=7")
     make(copy, "spend", "COUNT=7")
     assert "158 of 165 COUNT" in make(copy, "status")
-    refused = make(copy, "deploy", "EPSILON=5", "REFRESH=CALENDAR_MONTH", status=2)
-    for told in ("what was spent of it (7 of 165 COUNT) would be forgotten", "set on_budget_reset=OnBudgetReset.ALLOW"):
+    monthly = ("REFRESH=CALENDAR_MONTH", "EPSILON=5")
+    planned = make(copy, "plan", *monthly)
+    assert "Review required: the deployment would fail and be rolled back." in planned
+    assert "make: ***" not in planned
+    assert "7 of 165 COUNT consumed, which stays consumed" in make(copy, "plan", "EPSILON=7")
+    assert "UPDATE_COMPLETE" in make(copy, "apply")
+    assert "Nothing is deployed: change set privacy-budget-plan of stack PrivacyBudget-local is out of date" in make(
+        copy, "apply", status=2
+    )
+    assert "Budget: unchanged" in make(copy, "plan", "EPSILON=7")
+    assert make(copy, "apply").startswith("There is nothing to deploy: ")
+    assert "Budget: refused" in make(copy, "plan", "EPSILON=5")
+    make(copy, "deploy", "EPSILON=8")
+    assert "is out of date (OBSOLETE)" in make(copy, "apply", status=2) or "has changed since" in make(copy, "apply", status=2)
+    refused = make(copy, "deploy", "EPSILON=8", "REFRESH=CALENDAR_MONTH", status=2)
+    for told in ("what was spent of it (7 of 264 COUNT) would be forgotten", "set on_budget_reset=OnBudgetReset.ALLOW"):
         assert told in refused
-    assert "158 of 165 COUNT" in make(copy, "status")
+    assert "257 of 264 COUNT" in make(copy, "status")
     assert "make destroy" not in make(copy, "destroy")
     assert not (copy / ".local-aws").exists()
 

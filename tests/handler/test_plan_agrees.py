@@ -9,9 +9,9 @@ import boto3
 import pytest
 
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
-from privacy_budget_cli.dry_run import DryRun, Foreseen, Operation, Write, foresee
-from privacy_budget_cli.plan_effect import Effect, effect
-from privacy_budget_cli.plan_events import Create, Delete, Event, Update
+from privacy_budget_cli.plan.dry_run import DryRun, Operation, Prediction, Write, predict
+from privacy_budget_cli.plan.effect import Effect, effect
+from privacy_budget_cli.plan.events import Create, Delete, Event, Update
 from privacy_budget_handler import events, ownership
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
 from privacy_budget_handler.client import CleanRooms, NotFound, ServiceError, Template
@@ -39,15 +39,15 @@ class PlannedStack(Stack):
             return super().deliver(event, context)
         before = Held.by(CleanRooms(CLIENT), event)
         planned, asked = DryRun(CLIENT), planned_event(event)
-        foreseen = foresee(planned, ownership.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
+        prediction = predict(planned, ownership.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
         expected = Held.by(planned, event)
         with recorded(events.clean_rooms) as written:
             answered = super().deliver(event, context)
         after = Held.by(CleanRooms(CLIENT), event)
-        assert [same_everywhere(write) for write in foreseen.writes] == [same_everywhere(write) for write in written]
-        assert_same_answer(foreseen, written, answered)
+        assert [same_everywhere(write) for write in prediction.writes] == [same_everywhere(write) for write in written]
+        assert_same_answer(prediction, written, answered)
         assert after == expected
-        assert effect(asked, foreseen) is seen(asked, answered, before, after)
+        assert effect(asked, prediction) is seen(asked, answered, before, after)
         return answered
 
 
@@ -145,15 +145,15 @@ def same_everywhere(write: Write) -> Write:
     return replace(write, arn="" if write.operation == Operation.CREATE else write.arn.rpartition("/")[2])
 
 
-def assert_same_answer(foreseen: Foreseen, written: list[Write], answered: Mapping[str, Any]) -> None:
-    if isinstance(foreseen.refusal, ServiceError):
-        assert answered["Reason"].startswith(f"{foreseen.refusal.code} from {foreseen.refusal.operation}: ")
+def assert_same_answer(prediction: Prediction, written: list[Write], answered: Mapping[str, Any]) -> None:
+    if isinstance(prediction.refusal, ServiceError):
+        assert answered["Reason"].startswith(f"{prediction.refusal.code} from {prediction.refusal.operation}: ")
     else:
-        assert answered.get("Reason") == (str(foreseen.refusal) if foreseen.refusal else None)
-    assert (answered["Status"] == "FAILED") == (foreseen.refusal is not None)
-    if foreseen.refusal is None:
-        made = {mine.arn: theirs.arn for mine, theirs in zip(foreseen.writes, written, strict=True) if mine.operation == Operation.CREATE}
-        assert made.get(foreseen.physical_id or "", foreseen.physical_id) == answered["PhysicalResourceId"]
+        assert answered.get("Reason") == (str(prediction.refusal) if prediction.refusal else None)
+    assert (answered["Status"] == "FAILED") == (prediction.refusal is not None)
+    if prediction.refusal is None:
+        made = {mine.arn: theirs.arn for mine, theirs in zip(prediction.writes, written, strict=True) if mine.operation == Operation.CREATE}
+        assert made.get(prediction.physical_id or "", prediction.physical_id) == answered["PhysicalResourceId"]
 
 
 def seen(asked: Event, answered: Mapping[str, Any], before: Held, after: Held) -> Effect:
@@ -174,10 +174,10 @@ def seen(asked: Event, answered: Mapping[str, Any], before: Held, after: Held) -
     if old is None:
         return Effect.CREATED
     if old.id != new.id:
-        return Effect.SWAPPED
+        return Effect.RECREATED
     edited = old.budget != new.budget
     if edited and isinstance(new.budget, AccessBudget):
-        return Effect.REFILLED
+        return Effect.EDITED_WITH_RESET
     if old.owner != new.owner:
         return Effect.ADOPTED
     if old.tags.get(ownership.ADOPTED_FROM) != new.tags.get(ownership.ADOPTED_FROM) == new.owner:

@@ -14,7 +14,7 @@ import pytest
 from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_cli.dry_run import GoingForward
+from privacy_budget_cli.plan.dry_run import GoingForward
 from privacy_budget_handler import answer, events, ownership, properties, protocol
 from privacy_budget_handler.attempts import LONGEST_PAUSE, ONE_ATTEMPT, Requests, watch
 from privacy_budget_handler.client import CleanRooms

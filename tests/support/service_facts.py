@@ -18,7 +18,7 @@ from typing import Any, Final
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from privacy_budget_cli.dry_run import GoingForward
+from privacy_budget_cli.plan.dry_run import GoingForward
 from privacy_budget_handler import lifecycle, ownership
 from privacy_budget_handler.attempts import Requests, watch
 from privacy_budget_handler.budget import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy, Identity

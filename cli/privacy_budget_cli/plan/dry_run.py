@@ -1,5 +1,6 @@
 """The handler's own code on a Clean Rooms that is read and never written: what an event would change stays in memory."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,16 +9,24 @@ from enum import StrEnum
 from typing import Any, Final
 
 from privacy_budget_handler import lifecycle
-from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
+from privacy_budget_handler import physical_id as physical_ids
+from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DesiredTemplate, Identity
 from privacy_budget_handler.client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
+from privacy_budget_handler.contract import PrivacyBudgetType
 from privacy_budget_handler.lifecycle import Refusal
+from privacy_budget_handler.ownership import OwnershipTags
 from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity, parse_previous
 from privacy_budget_handler.reconciler import EventRecord, Reconciler
 
-from .plan_events import Create, Delete, Event, Update
+from .events import Create, Delete, Event, Update
 
 NOT_MADE_YET: Final = "not made yet"
 """In place of what Clean Rooms will give a template that the dry run made."""
+
+_MEMBERSHIP: Final = re.compile(r":membership/([\w-]+)/privacybudgettemplate/", re.ASCII)
+
+ACCESS_BUDGETS_PER_COLLABORATION: Final = 25
+"""The service's quota. Source: the Clean Rooms user guide, "Quotas for AWS Clean Rooms"."""
 
 
 class Operation(StrEnum):
@@ -51,7 +60,10 @@ class Unreadable(Exception):
 
 
 class DryRun(CleanRooms):
-    """Clean Rooms as it would be after the writes so far. Every read is asked of the service once, no write is sent."""
+    """Clean Rooms as it would be after the writes so far. Every read is asked of the service once, no write is sent.
+
+    What only the service can refuse is a forecast: raised as a ServiceError of the write.
+    """
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)
@@ -62,25 +74,27 @@ class DryRun(CleanRooms):
         self._tags: dict[str, Mapping[str, str] | None] = {}
         """The same of its tags, by its ARN."""
         self._fresh: dict[str, list[Balance]] = {}
-        """Balances of which nothing is spent any more, by the template's id."""
+        """Balances of which nothing is consumed any more, by the template's id."""
 
     def create(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
-        """Make a template in memory. Raises Conflict where one of this identity stands, NotFound for an unknown membership."""
+        """Make a template in memory. Raises Conflict for a second one of its identity, and ServiceError."""
         membership_id, identity = desired.membership_id, desired.identity
         try:
-            standing = self.templates(membership_id, identity.kind)
+            existing = self.templates(membership_id, identity.kind)
         except NotFound as error:
             unknown = f"there is no membership {membership_id} in this account and region"
             raise NotFound(Operation.CREATE, error.code, unknown) from None
-        if any(template.identity == identity for template in standing):
-            raise Conflict(Operation.CREATE, "ConflictException", f"{identity} stands already")
+        if any(template.identity == identity for template in existing):
+            raise Conflict(Operation.CREATE, "ConflictException", f"{identity} exists already")
+        if identity.kind == PrivacyBudgetType.ACCESS_BUDGET:
+            self._keep_within_quota(membership_id)
         id_ = str(uuid.uuid4())
         membership_arn = f"arn:aws:cleanrooms:::membership/{membership_id}"
         arn = f"{membership_arn}/privacybudgettemplate/{id_}"
-        made = Template(id_, arn, membership_id, membership_arn, NOT_MADE_YET, NOT_MADE_YET, desired.budget)
-        self._templates[id_], self._tags[arn], self._fresh[id_] = made, dict(tags), _nothing_spent(desired.budget)
+        created = Template(id_, arn, membership_id, membership_arn, NOT_MADE_YET, NOT_MADE_YET, desired.budget)
+        self._templates[id_], self._tags[arn], self._fresh[id_] = created, dict(tags), _nothing_consumed(desired.budget)
         self.writes.append(Write(Operation.CREATE, arn, desired.budget, dict(tags)))
-        return made
+        return created
 
     def get(self, membership_id: str, template_id: str) -> Template:
         """The template as the writes left it. Raises NotFound."""
@@ -98,28 +112,31 @@ class DryRun(CleanRooms):
         made = [template for template in self._templates.values() if template and template.id not in listed]
         return found + [one for one in made if one.membership_id == membership_id and kind in (None, one.identity.kind)]
 
-    def search(self, template_id: str) -> Template | None:
-        """The template of this id in whichever active membership holds it, by ListMemberships."""
-        for membership in self._pages("list_memberships", "membershipSummaries", status="ACTIVE"):
+    def search(self, physical_id: str) -> Template | None:
+        """The template that a physical id stands for, whoever owns it, in whichever active membership holds it."""
+        named = _MEMBERSHIP.search(physical_id)
+        template_id = physical_ids.template_id(physical_id)
+        memberships = [named[1]] if named else self._active_memberships()
+        for membership_id in memberships if template_id else ():
             with suppress(NotFound):
-                return self.get(membership["id"], template_id)
+                return self.get(membership_id, str(template_id))
+        for membership_id in memberships:
+            with suppress(NotFound):
+                for template in self.templates(membership_id):
+                    if OwnershipTags.of(self.tags(template.arn)).physical_id == physical_id:
+                        return template
         return None
 
     def update(self, template: Template, budget: Budget) -> Template:
         """Edit a template in memory. Raises Refused for what the service never does: lower epsilon once querying began."""
         before = template.budget
-        if (
-            isinstance(before, DifferentialPrivacy)
-            and isinstance(budget, DifferentialPrivacy)
-            and budget.epsilon < before.epsilon
-            and lifecycle.consumed(self.balances(template.identity, template.id))
-        ):
-            lowered = f"epsilon cannot be lowered from {before.epsilon} to {budget.epsilon} once querying began"
+        if lifecycle.lowers_epsilon(before, budget) and lifecycle.consumed(self.balances(template.identity, template.id)):
+            lowered = f"epsilon cannot be lowered once querying began: {before} would become {budget}"
             raise Refused(Operation.UPDATE, "ValidationException", lowered)
         edited = replace(template, budget=budget)
         self._templates[template.id] = edited
         if isinstance(budget, AccessBudget):
-            self._fresh[template.id] = _nothing_spent(budget)
+            self._fresh[template.id] = _nothing_consumed(budget)
         self.writes.append(Write(Operation.UPDATE, template.arn, budget))
         return edited
 
@@ -133,7 +150,7 @@ class DryRun(CleanRooms):
         self.writes.append(Write(Operation.DELETE, template.arn))
 
     def balances(self, identity: Identity, template_id: str) -> list[Balance]:
-        """What is left of a template's budget. Raises Unreadable: the handler would take it for spent, a plan must not guess."""
+        """What is left of a template's budget. Raises Unreadable: the handler would take it for consumed, a plan must not guess."""
         if template_id in self._fresh:
             return self._fresh[template_id]
         try:
@@ -162,6 +179,29 @@ class DryRun(CleanRooms):
             self._tags[arn] = {key: value for key, value in self.tags(arn).items() if key not in keys}
             self.writes.append(Write(Operation.UNTAG, arn, removed=keys))
 
+    def _keep_within_quota(self, membership_id: str) -> None:
+        """Raise ServiceError where the collaboration has as many access budgets as the service allows, those of other members included."""
+        collaboration = self._collaboration(membership_id)
+        listed = self._pages(
+            "list_collaboration_privacy_budget_templates",
+            "collaborationPrivacyBudgetTemplateSummaries",
+            collaborationIdentifier=collaboration,
+        )
+        ids = {one["id"] for one in listed if one["privacyBudgetType"] == PrivacyBudgetType.ACCESS_BUDGET}
+        ids -= {id_ for id_, template in self._templates.items() if template is None}
+        created = [template for template in self._templates.values() if template and isinstance(template.budget, AccessBudget)]
+        ids |= {template.id for template in created if self._collaboration(template.membership_id) == collaboration}
+        if len(ids) >= ACCESS_BUDGETS_PER_COLLABORATION:
+            full = f"collaboration {collaboration} has {len(ids)} access budgets, of {ACCESS_BUDGETS_PER_COLLABORATION} that it may have"
+            raise ServiceError(Operation.CREATE, "ServiceQuotaExceededException", full)
+
+    def _active_memberships(self) -> list[str]:
+        return [summary["id"] for summary in self._pages("list_memberships", "membershipSummaries", status="ACTIVE")]
+
+    def _collaboration(self, membership_id: str) -> str:
+        membership = self._call("get_membership", membershipIdentifier=membership_id)["membership"]
+        return str(membership["collaborationId"])
+
     def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         if not operation.startswith(("get_", "list_")):
             raise AssertionError(f"a dry run only reads, got {operation}")
@@ -183,7 +223,7 @@ class GoingForward:
         return False
 
 
-def _nothing_spent(budget: Budget) -> list[Balance]:
+def _nothing_consumed(budget: Budget) -> list[Balance]:
     """A fresh budget's balances; how many aggregations it allows is the service's secret, so that only the zeros are known."""
     if isinstance(budget, AccessBudget):
         return [Balance(str(limit.period), limit.budget, limit.budget) for limit in budget.limits]
@@ -191,26 +231,31 @@ def _nothing_spent(budget: Budget) -> list[Balance]:
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """What the handler would do about an event."""
+class Prediction:
+    """What would be done about an event."""
 
     writes: tuple[Write, ...]
     physical_id: str | None = None
-    """What it would answer with; None where it would refuse."""
+    """What would be answered with; None where it would fail."""
     refusal: Exception | None = None
-    """Why it would answer that it failed, in the handler's own words or those of the service."""
-    found: bool = False
-    """Whether there was a template to do something about."""
+    """Why it would fail: the handler's own error, or the forecast of one of Clean Rooms'."""
+    found_arn: str | None = None
+    """The existing template that the event would meet."""
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether the refusal is one that only Clean Rooms can give."""
+        return isinstance(self.refusal, ServiceError)
 
 
-def foresee(rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Foreseen:
+def predict(clean_rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Prediction:
     """Run the handler for an event. Raises Unreadable where Clean Rooms does not answer.
 
     :param owner: The owner tag of the event's resource.
     :param request_id: CloudFormation's id of the request; by default one that no other event had.
     """
-    record, first = EventRecord(), len(rooms.writes)
-    reconciler = Reconciler(rooms, owner, request_id or str(uuid.uuid4()), GoingForward(), record=record)
+    record, first = EventRecord(), len(clean_rooms.writes)
+    reconciler = Reconciler(clean_rooms, owner, request_id or str(uuid.uuid4()), GoingForward(), record=record)
     physical_id: str | None = None
     refusal: Exception | None = None
     try:
@@ -225,16 +270,21 @@ def foresee(rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Fo
     except (InvalidProperty, Refusal) as error:
         refusal = error
     except ServiceError as error:
-        if error.operation not in set(Operation):
-            raise Unreadable(error) from error
-        refusal = error
-    return Foreseen(tuple(rooms.writes[first:]), physical_id, refusal, record.found != EventRecord.found)
+        refusal = forecast(error)
+    return Prediction(tuple(clean_rooms.writes[first:]), physical_id, refusal, record.found_arn)
 
 
-def find(rooms: DryRun, owner: str, physical_id: str, identity: Identity) -> Template | None:
+def forecast(error: ServiceError) -> ServiceError:
+    """The error of a write, which the dry run made. Raises Unreadable for that of a read, which the service made."""
+    if error.operation not in set(Operation):
+        raise Unreadable(error) from error
+    return error
+
+
+def find(clean_rooms: DryRun, owner: str, physical_id: str, identity: Identity) -> Template | None:
     """The template that the handler would find for a resource. Raises Unreadable."""
     try:
-        found = Reconciler(rooms, owner, "", GoingForward()).find(physical_id, identity)
+        found = Reconciler(clean_rooms, owner, "", GoingForward()).find(physical_id, identity)
     except ServiceError as error:
         raise Unreadable(error) from error
     return found[0] if found else None

@@ -1,0 +1,163 @@
+"""One account in one region: as whom its stacks are read and change sets are made, and what is deployed there."""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, NoRegionError
+
+from ..errors import Problem
+from .assembly import Declared, Role
+from .dry_run import DryRun
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+_PATIENCE: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=10)
+"""Against Clean Rooms' quota of 5 calls a second."""
+_ANY_REGION: Final = "us-east-1"
+"""For the question whose credentials these are, where no region is set and each stack names its own."""
+
+
+@dataclass(frozen=True)
+class DeployedStack:
+    """A stack as CloudFormation holds it; without an id, one that is not there."""
+
+    name: str = ""
+    stack_id: str = ""
+    status: str = ""
+    parameters: frozenset[str] = frozenset()
+    """The names of those that it was deployed with."""
+    resources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Types and physical ids of the resources that are there, by their logical ids."""
+
+
+class Account:
+    """One account in one region."""
+
+    def __init__(self, session: boto3.Session, id_: str, region: str, endpoint_url: str | None = None) -> None:
+        self.id = id_
+        self.region = region
+        self.clean_rooms = DryRun(session.client("cleanrooms", region, endpoint_url=endpoint_url, config=_PATIENCE))
+        self.cloudformation: CloudFormationClient = session.client("cloudformation", region, endpoint_url=endpoint_url)
+        self._stacks: dict[str, DeployedStack] = {}
+
+    def deployed(self, name: str) -> DeployedStack:
+        """What CloudFormation holds of a stack, by its name or id. Raises ClientError where it may not be read."""
+        if name not in self._stacks:
+            self._stacks[name] = self._deployed(name)
+        return self._stacks[name]
+
+    def declared(self, stack_id: str, logical_id: str) -> Mapping[str, Any]:
+        """A resource in the template that a stack was last deployed with, as it is written; nothing where it is not JSON."""
+        return dict(self._template(stack_id).get(logical_id, {}))
+
+    def deletion_policy(self, stack_id: str, logical_id: str) -> str:
+        """What becomes of a resource of a stack that is deleted, as the template says."""
+        if not self._template(stack_id):
+            return "of a template that is not JSON"
+        return str(self.declared(stack_id, logical_id).get("DeletionPolicy", "Delete"))
+
+    def _deployed(self, name: str) -> DeployedStack:
+        try:
+            (found,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return DeployedStack(name)
+            raise
+        stack = DeployedStack(
+            found["StackName"],
+            found["StackId"],
+            found["StackStatus"],
+            frozenset(parameter["ParameterKey"] for parameter in found.get("Parameters", [])),
+        )
+        if stack.status in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE"):
+            return stack
+        pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack.stack_id)
+        resources = {
+            resource["LogicalResourceId"]: (resource["ResourceType"], resource["PhysicalResourceId"])
+            for page in pages
+            for resource in page["StackResourceSummaries"]
+            if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE"
+        }
+        return replace(stack, resources=resources)
+
+    @functools.cache  # noqa: B019 - an account is used once a command
+    def _template(self, stack_id: str) -> Mapping[str, Any]:
+        """The resources of a stack's template after its transforms."""
+        body: Any = self.cloudformation.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
+        if isinstance(body, str):
+            try:
+                body = json.loads(body)
+            except ValueError:
+                return {}
+        resources: Mapping[str, Any] = body.get("Resources", {})
+        return resources
+
+
+class Accounts:
+    """The accounts of an app's stacks, each opened once.
+
+    :param session: Whose credentials, and the region of the stacks that name none.
+    :param endpoint_url: Another address of AWS.
+    """
+
+    def __init__(self, session: boto3.Session, endpoint_url: str | None = None) -> None:
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._opened: dict[tuple[str, str], Account] = {}
+
+    def of(self, stack: Declared) -> Account:
+        """The account and region of a stack, read by its lookup role. Raises Problem, ClientError and BotoCoreError."""
+        account, region = self._place(stack)
+        if (account, region) not in self._opened:
+            session = self.session(stack, stack.lookup_role)
+            self._opened[account, region] = Account(session, account, region, self._endpoint_url)
+        return self._opened[account, region]
+
+    def client(self, service: str, stack: Declared, role: Role | None) -> Any:
+        """A client for a stack's account, by a role of its bootstrap."""
+        session: Any = self.session(stack, role)
+        return session.client(service, self._place(stack)[1], endpoint_url=self._endpoint_url)
+
+    def session(self, stack: Declared, role: Role | None) -> boto3.Session:
+        """The session by a role, as the CDK CLI takes it; by the credentials at hand where these may not assume it. Raises ClientError."""
+        account, region = self._place(stack)
+        own = account == self._caller["Account"]
+        if role is None:
+            if not own:
+                raise Problem(f"stack {stack.name} is of account {account}: use its credentials, these are of {self._caller['Account']}")
+            return self._session
+        sts = self._session.client("sts", region, endpoint_url=self._endpoint_url)
+        try:
+            arn = self.filled(role.arn, stack)
+            assumed = sts.assume_role(RoleArn=arn, RoleSessionName="privacy-budget-plan", **role.options)["Credentials"]
+        except ClientError:
+            if not own:
+                raise
+            return self._session
+        return boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
+
+    def filled(self, text: str, stack: Declared) -> str:
+        """A text of the manifest with partition, account and region put in."""
+        account, region = self._place(stack)
+        values = {"Partition": self._caller["Arn"].split(":")[1], "AccountId": account, "Region": region}
+        for name, value in values.items():
+            text = text.replace(f"${{AWS::{name}}}", value)
+        return text
+
+    def _place(self, stack: Declared) -> tuple[str, str]:
+        region = stack.region or self._session.region_name
+        if region is None:
+            raise NoRegionError
+        return stack.account or self._caller["Account"], region
+
+    @functools.cached_property
+    def _caller(self) -> Mapping[str, Any]:
+        sts = self._session.client("sts", self._session.region_name or _ANY_REGION, endpoint_url=self._endpoint_url)
+        caller: Mapping[str, Any] = sts.get_caller_identity()
+        return caller

@@ -1,0 +1,173 @@
+"""``privacy-budget plan``: what a deployment would do to each privacy budget template, and what becomes of what is consumed."""
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from ..errors import Problem
+from . import report
+from .account import Account, Accounts
+from .assembly import Declared, stacks
+from .change_set import NESTED_STACK, ChangeSet, read
+from .dry_run import Unreadable
+from .effect import Effect, Step
+from .preparation import ended_by_sigterm, prepared
+from .resources import TYPES, resources
+from .steps import steps, with_conflicts
+
+DESCRIPTION: Final = "Show what a deployment would do to each privacy budget template, and what becomes of what is consumed of its budget."
+
+FINE, REVIEW = 0, 3
+"""Exit statuses: nobody needs to look; a budget would be lost, replaced or refused, or that cannot be told."""
+
+_APP: Final = Path("cdk.out")
+_STORED: Final = "AWS::SSM::Parameter"
+_TELLING: Final = (*TYPES, NESTED_STACK, f'"{_STORED}"', "Transform")
+"""What a template mentions that may have a privacy budget template, or a stored value that one takes."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's own arguments."""
+    parser.add_argument(
+        "app",
+        nargs="?",
+        type=Path,
+        metavar="cdk.out|template",
+        help=f"what cdk synth wrote, a stage's folder in it, or one stack's template in JSON or YAML (default: {_APP})",
+    )
+    parser.add_argument("--stack", metavar="NAME", help="the stack that a template is for; of an app, only this stack")
+    parser.add_argument(
+        "--change-set", metavar="NAME", help="read this change set, made by cdk deploy --method=prepare-change-set, instead of making one"
+    )
+    parser.add_argument(
+        "--parameters",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=_parameter,
+        metavar="KEY=VALUE",
+        help="values of the templates' parameters; others stay as they are deployed",
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a pull request")
+    output.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Print the plan, and give the exit status. Raises Problem, ServiceError, ClientError and BotoCoreError."""
+    if options.change_set and options.parameters:
+        raise Problem("--parameters goes with a template, not with --change-set: a change set has its values already")
+    planned = plan(
+        _declared(options.app, options.stack, with_change_set=options.change_set is not None),
+        Accounts(options.session, options.endpoint_url),
+        options.change_set,
+        dict(options.parameters),
+    )
+    if options.json:
+        console.out(json.dumps(report.as_json(planned), indent=2))
+    elif options.markdown:
+        console.out(report.markdown(planned))
+    else:
+        report.show(planned, console)
+    return REVIEW if any(step.needs_review for step in planned) else FINE
+
+
+def plan(
+    declared: Iterable[Declared], accounts: Accounts, change_set: str | None = None, parameters: Mapping[str, str] | None = None
+) -> list[Step]:
+    """What deploying stacks would do to each of their templates. Raises Problem, ServiceError, ClientError and BotoCoreError.
+
+    :param change_set: The name of the change sets to read; without one, each is made and deleted again.
+    :param parameters: Values of parameters for those that are made.
+    """
+    stacks_of_app, planned = list(declared), list[Step]()
+    made_before: list[ChangeSet] = []
+    try:
+        with ended_by_sigterm():
+            for stack in stacks_of_app:
+                account = accounts.of(stack)
+                if len(stacks_of_app) > 1 and not _concerns_budgets(stack, account, stacks_of_app):
+                    continue
+                if change_set is not None:
+                    made = read(account.cloudformation, stack.name, change_set)
+                else:
+                    made = prepared(stack, account, accounts, parameters or {})
+                planned += _as_far_as_known(_of_stack(made, account), stack, made_before)
+                made_before.append(made)
+    except Unreadable as error:
+        raise error.error from error.error.__cause__
+    unknown = (parameters or {}).keys() - {name for made in made_before for name in made.parameters}
+    if unknown and not any(made.refusal for made in made_before):
+        raise Problem(f"--parameters: there is no parameter {', '.join(sorted(unknown))} in what was planned; check the spelling")
+    return with_conflicts(planned)
+
+
+def _concerns_budgets(stack: Declared, account: Account, stacks_of_app: Iterable[Declared]) -> bool:
+    """Whether a stack may have a template or a value that another one takes; for others no change set is made."""
+    if any(map(stack.mentions, _TELLING)):
+        return True
+    if any(other.mentions("Fn::GetStackOutput", stack.name) for other in stacks_of_app):
+        return True
+    return any(type_ in (*TYPES, NESTED_STACK) for type_, _ in account.deployed(stack.name).resources.values())
+
+
+def _of_stack(change_set: ChangeSet, account: Account) -> list[Step]:
+    if change_set.refusal:
+        return [Step(change_set.stack_name, "", Effect.REFUSED, f"by CloudFormation: {change_set.refusal}")]
+    return steps(resources(change_set, account.deployed(change_set.stack_name), account), account)
+
+
+def _as_far_as_known(planned: list[Step], stack: Declared, changed: Iterable[ChangeSet]) -> list[Step]:
+    """The steps, those aside that rest on a value which a stack that is deployed before may change: a change set has the present one."""
+    reason = next((told for change_set in changed if (told := _what_it_takes(stack, change_set))), "")
+    if not reason:
+        return planned
+    return [
+        step if step.needs_review or step.effect is Effect.KEPT else replace(step, effect=Effect.UNKNOWN, detail=reason) for step in planned
+    ]
+
+
+def _what_it_takes(stack: Declared, before: ChangeSet) -> str:
+    """What a stack takes from one that is deployed before and changes, in words; empty where it takes nothing that may change."""
+    if before.is_executable and stack.mentions("Fn::GetStackOutput", before.stack_name):
+        taken = f"an output of stack {before.stack_name}"
+    else:
+        stored = [
+            str(change.after["Properties"].get("Name", change.physical_id))
+            for change in before.everywhere()
+            if change.type == _STORED and change.after and change.after["Properties"] != (change.before or {}).get("Properties")
+        ]
+        taken = next((f"the stored parameter {name} of stack {before.stack_name}" for name in stored if name and stack.mentions(name)), "")
+    return f"it may take {taken}, which is deployed before and changes: deploy that one first, then plan again" if taken else ""
+
+
+def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> list[Declared]:
+    folder = app or _APP
+    if with_change_set and name is not None and app is None and not folder.exists():
+        return [Declared(name)]
+    if not folder.exists():
+        raise Problem(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
+    if folder.is_file():
+        if name is None:
+            raise Problem(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
+        return [Declared(name, folder)]
+    found = list(stacks(folder))
+    if name is None:
+        return found
+    if with_change_set and app is None and name not in [one.name for one in found]:
+        return [Declared(name)]
+    if name not in [one.name for one in found]:
+        raise Problem(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
+    return [one for one in found if one.name == name]
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ArgumentTypeError(f"must be KEY=VALUE, got {text!r}")
+    return key, value
