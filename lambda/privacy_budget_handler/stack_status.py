@@ -35,10 +35,15 @@ class StackStatus:
         return None if entry is None else "ROLLBACK" in entry["StackStatus"]
 
     def began_after(self, moment: float | None) -> bool:
-        """Whether the stack's operation began after a moment; False where that cannot be told."""
-        entry = self._present() or {}
+        """Whether the stack's create or update began after a moment; False where that cannot be told, as once the stack is deleted."""
+        entry = self._present() or {"StackStatus": "DELETE"}
         began = entry.get("LastUpdatedTime") or entry.get("CreationTime")
-        return began is not None and moment is not None and moment < began.timestamp() - SECONDS_BETWEEN_CLOCKS
+        return (
+            "DELETE" not in entry["StackStatus"]
+            and began is not None
+            and moment is not None
+            and moment < began.timestamp() - SECONDS_BETWEEN_CLOCKS
+        )
 
     def is_old(self) -> bool:
         """Whether the event may have been delivered before, or be delivered late."""

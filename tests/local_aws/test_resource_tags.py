@@ -43,6 +43,11 @@ def made(local_aws: LocalAws) -> Iterator[dict[str, str]]:
     rooms.delete_collaboration(collaborationIdentifier=collaboration["id"])
 
 
+def found_of(made: dict[str, str], client: Any, **filters: Any) -> dict[str, dict[str, str]]:
+    """The tags of what is found of these resources, whatever else the local AWS holds."""
+    return {arn: tags for arn, tags in found(client, **filters).items() if arn in made.values()}
+
+
 def found(client: Any, **filters: Any) -> dict[str, dict[str, str]]:
     """The tags of what is found in Clean Rooms, by ARN."""
     listed = client.get_resources(**filters)["ResourceTagMappingList"]
@@ -55,8 +60,12 @@ def found(client: Any, **filters: Any) -> dict[str, dict[str, str]]:
 
 def test_tagged_resources_are_listed(local_aws: LocalAws, made: dict[str, str]) -> None:
     tagging = local_aws.client("resourcegroupstaggingapi")
-    assert found(tagging) == {made["membership"]: {"env": "test"}, made["association"]: {"env": "prod"}, made["template"]: {"env": "test"}}
-    by_tag = found(tagging, TagFilters=[{"Key": "env", "Values": ["prod"]}])
+    assert found_of(made, tagging) == {
+        made["membership"]: {"env": "test"},
+        made["association"]: {"env": "prod"},
+        made["template"]: {"env": "test"},
+    }
+    by_tag = found_of(made, tagging, TagFilters=[{"Key": "env", "Values": ["prod"]}])
     assert by_tag == {made["association"]: {"env": "prod"}}
 
 
@@ -70,8 +79,8 @@ def test_tagged_resources_are_listed(local_aws: LocalAws, made: dict[str, str]) 
 )
 def test_resources_are_found_by_type(local_aws: LocalAws, made: dict[str, str], type_: str, name: str) -> None:
     tagging = local_aws.client("resourcegroupstaggingapi")
-    assert found(tagging, ResourceTypeFilters=[type_]).keys() == {made[name]}
-    assert len(found(tagging, ResourceTypeFilters=["cleanrooms"])) == 3
+    assert found_of(made, tagging, ResourceTypeFilters=[type_]).keys() == {made[name]}
+    assert len(found_of(made, tagging, ResourceTypeFilters=["cleanrooms"])) == 3
     assert found(tagging, ResourceTypeFilters=["s3"]) == {}
 
 
