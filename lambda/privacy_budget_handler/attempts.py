@@ -7,7 +7,6 @@ of a client and do not know an event's time, so they are switched off.
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
@@ -53,23 +52,29 @@ class Superseded(Exception):
     """The stack no longer expects this event, so it changes nothing."""
 
 
-@dataclass
 class Requests:
-    """What one event may ask, and what became of what it asked."""
+    """What one event may ask, and what became of what it asked.
 
-    may_send: Callable[[], bool] = lambda: True
-    """Whether the event's time is not over."""
-    may_write: Callable[[], bool] = lambda: True
-    """Whether the stack still expects the event: asked before its first write."""
-    was_delivered_before: bool = False
-    """Whether an earlier delivery of the event may have written."""
-    count: int = 0
-    last: str = "nothing yet"
-    wrote: bool = False
-    """Whether a write of this delivery succeeded, or may have."""
-    unknown_since: float | None = None
-    """When the caller's permission or token was first refused in a way that passes."""
-    _had_written: bool = False
+    ``may_send`` says whether the event's time is not over; ``may_write``, asked before its first write, whether the stack still
+    expects it; ``was_delivered_before`` whether an earlier delivery of the event may have written.
+    """
+
+    def __init__(
+        self,
+        may_send: Callable[[], bool] = lambda: True,
+        may_write: Callable[[], bool] = lambda: True,
+        was_delivered_before: bool = False,
+    ) -> None:
+        self.may_send = may_send
+        self.may_write = may_write
+        self.was_delivered_before = was_delivered_before
+        self.count = 0
+        self.last = "nothing yet"
+        self.wrote = False
+        """Whether a write of this delivery succeeded, or may have."""
+        self.unknown_since: float | None = None
+        """When the caller's permission or token was first refused in a way that passes."""
+        self._had_written = False
 
     @property
     def may_have_written(self) -> bool:

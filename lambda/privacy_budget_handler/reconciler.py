@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from . import lifecycle, ownership
 from . import physical_id as physical_ids
@@ -60,14 +60,16 @@ class FoundTemplate:
         return self.id == physical_ids.template_id(physical_id) or self.ownership.physical_id == physical_id
 
 
-class Stack(Protocol):
-    """The stack of the event."""
+if TYPE_CHECKING:
 
-    def is_rolling_back(self) -> bool | None:
-        """None where that cannot be told."""
+    class Stack(Protocol):
+        """The stack of the event."""
 
-    def began_after(self, moment: float | None) -> bool:
-        """Whether its operation began after a moment, as far as that can be told."""
+        def is_rolling_back(self) -> bool | None:
+            """None where that cannot be told."""
+
+        def began_after(self, moment: float | None) -> bool:
+            """Whether its operation began after a moment, as far as that can be told."""
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Reconciler:
     clean_rooms: CleanRooms
     owner: str
     request_id: str
-    stack: Stack
+    stack: "Stack"
     requests: Requests = field(default_factory=Requests)
     record: EventRecord = field(default_factory=EventRecord)
     _template: Template | None = field(init=False, default=None)

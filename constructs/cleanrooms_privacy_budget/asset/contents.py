@@ -34,6 +34,7 @@ KEPT_DATA: Final = (
 """Of botocore's service data, what the handler's clients read."""
 
 LEFT_OUT: Final = (
+    "urllib3/contrib/emscripten/*",  # of Python in a browser
     "*/__pycache__/*",
     "*.pyc",
     "*.pyi",
