@@ -151,7 +151,7 @@ def test_an_invented_id_does_not_stand_for_what_was_kept_before(world: World) ->
 
 
 @pytest.mark.parametrize("back", Back)
-def test_both_forms_of_an_arn_are_one_template(world: World, back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_forms_of_an_arn_are_one_template(world: World, back: Back) -> None:
     """Create answers one form, and every read the other."""
     stack = world.stack("shop")
     deploy(stack, A=DAILY)

@@ -20,10 +20,7 @@ from cleanrooms_local_aws.clean_rooms.operations import OPERATIONS
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 
 ENDPOINT: Final = "https://cleanrooms.us-east-1.amazonaws.com"
-LISTS: Final = {
-    "ListPrivacyBudgetTemplates": "privacyBudgetTemplateSummaries",
-    "ListPrivacyBudgets": "privacyBudgetSummaries",
-}
+SUMMARIES: Final = "privacyBudgetTemplateSummaries"
 
 
 class Died(BaseException):
@@ -211,8 +208,8 @@ class QuickClient:
         except CleanRoomsError as error:
             return None, _error(operation, error.code, str(error))
         if operation == "ListPrivacyBudgetTemplates":
-            listed = [one for one in answer[LISTS[operation]] if self.hidden_until.get(one["id"], 0.0) <= self._clock()]
-            answer = {**answer, LISTS[operation]: listed}
+            listed = [one for one in answer[SUMMARIES] if self.hidden_until.get(one["id"], 0.0) <= self._clock()]
+            answer = {**answer, SUMMARIES: listed}
         return _with_moments(answer), None
 
 
