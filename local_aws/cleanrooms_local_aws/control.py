@@ -173,6 +173,7 @@ class LocalAws:
         see it yet.
         """
         self._reap()
+        self._folder.server.unlink(missing_ok=True)  # it names the server before, and would until the new one has written to it
         if self._folder.log.exists():
             self._folder.log.replace(self._folder.previous_log)
         quota = [] if self._requests_per_second is None else [str(self._requests_per_second)]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,23 @@ def test_quota_is_kept_where_it_is_asked_for(tmp_path: Path, local_aws: LocalAws
     finally:
         limited.destroy()
     assert not refused(local_aws)
+
+
+def test_server_before_is_not_taken_for_the_one_that_starts(fresh: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a server's lock and its first word, its file told of the server before: clients were sent to a port that was closed."""
+    fresh.start()
+    fresh.stop()
+    told: list[bool] = []
+    spawn = subprocess.Popen
+
+    def look_first(*arguments: Any, **options: Any) -> Any:
+        if "cleanrooms_local_aws.gateway" in arguments[0]:
+            told.append((fresh.folder / "server.json").exists())
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr("cleanrooms_local_aws.control.subprocess.Popen", look_first)
+    fresh.start()
+    assert told == [False]
 
 
 def test_server_ends_with_its_folder(fresh: LocalAws) -> None:
