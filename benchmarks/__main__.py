@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
-from privacy_budget_handler import __version__
+from privacy_budget_core import __version__
 
 from . import calls, chart, cold_start, deploy, memory, page, peers, quota, size, synth, warm
 from .measure import Result

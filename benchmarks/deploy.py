@@ -18,7 +18,7 @@ import aws_cdk as cdk
 
 from cleanrooms_local_aws import LocalAws
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetTemplate
-from privacy_budget_handler import contract
+from privacy_budget_core import contract
 
 from .measure import Result, Table, in_rounds, spread
 from .peers import ROOT

@@ -21,7 +21,7 @@ import aws_cdk
 
 from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, Asset, assemble, handler_asset
 from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
-from privacy_budget_handler import contract
+from privacy_budget_core import contract
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BUILD: Final = ROOT / "build" / "bench"

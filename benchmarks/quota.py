@@ -12,7 +12,7 @@ from typing import Final
 from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.quota import Quota
 from cleanrooms_privacy_budget.provider import TIMEOUT
-from privacy_budget_handler.attempts import Requests
+from privacy_budget_core.retries import Requests
 from privacy_budget_handler.protocol import SECONDS_TO_ANSWER
 
 from .measure import Result, Table, spread

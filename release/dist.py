@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from cleanrooms_local_aws.installation import REQUIREMENTS
 from cleanrooms_privacy_budget.asset import HANDLER, released_asset
-from privacy_budget_handler import __version__
+from privacy_budget_core import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DIST: Final = ROOT / "dist"
@@ -71,7 +71,7 @@ def main() -> None:
 def check_tag(tag: str, changelog: str) -> None:
     """A tag is that of the version, and the changelog says when the version came out."""
     if tag != f"v{__version__}":
-        raise Unfit(f"the tag must be v{__version__}, which privacy_budget_handler/__init__.py states, got {tag}")
+        raise Unfit(f"the tag must be v{__version__}, which privacy_budget_core/__init__.py states, got {tag}")
     if not re.search(rf"^## {re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)$", changelog, re.MULTILINE):
         raise Unfit(f"CHANGELOG.md must have a heading '## {__version__} (<year>-<month>-<day>)'")
 

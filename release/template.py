@@ -17,7 +17,7 @@ from constructs import IConstruct
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
 from cleanrooms_privacy_budget.asset import HANDLER, released_asset
-from privacy_budget_handler import __version__
+from privacy_budget_core import __version__
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TEMPLATE: Final = "provider.yaml"

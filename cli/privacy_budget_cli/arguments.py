@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from privacy_budget_handler.contract import MEMBERSHIP_ID_RULE, is_membership_id
+from privacy_budget_core.contract import MEMBERSHIP_ID_RULE, is_membership_id
 
 
 def membership(text: str) -> str:

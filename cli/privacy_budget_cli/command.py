@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy_budget_handler import __version__
-from privacy_budget_handler.client import ServiceError
+from privacy_budget_core import __version__
+from privacy_budget_core.clean_rooms import ServiceError
 
 from . import preview, status, terminal
 from .arguments import add_account_arguments

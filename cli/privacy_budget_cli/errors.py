@@ -8,7 +8,7 @@ import boto3
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from privacy_budget_handler.client import ServiceError
+from privacy_budget_core.clean_rooms import ServiceError
 
 from .session import CALLS_A_SECOND
 

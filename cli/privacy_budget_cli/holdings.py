@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from privacy_budget_handler import ownership
-from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DifferentialPrivacy
-from privacy_budget_handler.client import CleanRooms, Template, call
+from privacy_budget_core import ownership
+from privacy_budget_core.clean_rooms import CleanRooms, Template, call
+from privacy_budget_core.model import AccessBudget, Balance, Budget, DifferentialPrivacy
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress
 from rich.table import Table
 
-from privacy_budget_handler.budget import DifferentialPrivacy
-from privacy_budget_handler.client import CleanRooms
-from privacy_budget_handler.contract import EPSILON, USERS_NOISE_PER_QUERY, AutoRefresh, Range
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.contract import EPSILON, USERS_NOISE_PER_QUERY, AutoRefresh, Range
+from privacy_budget_core.model import DifferentialPrivacy
 
 from .arguments import membership
 from .session import CALLS_A_SECOND, clean_rooms

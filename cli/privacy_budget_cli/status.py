@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from privacy_budget_handler.budget import AccessBudget, DifferentialPrivacy
-from privacy_budget_handler.client import CleanRooms, ServiceError
-from privacy_budget_handler.contract import is_membership_id
+from privacy_budget_core.clean_rooms import CleanRooms, ServiceError
+from privacy_budget_core.contract import is_membership_id
+from privacy_budget_core.model import AccessBudget, DifferentialPrivacy
 
 from .arguments import membership
 from .errors import Problem, explain

@@ -1,6 +1,6 @@
 """AWS Clean Rooms privacy budget templates for the AWS CDK, by a custom resource that never loses a spent budget by accident."""
 
-from privacy_budget_handler.contract import AccessBudgetPeriod, AggregationType, AutoRefresh, OnBudgetReset, OnExisting
+from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType, AutoRefresh, OnBudgetReset, OnExisting
 
 from .budget import AccessLimit, PrivacyBudget
 from .monitor import PrivacyBudgetMonitor

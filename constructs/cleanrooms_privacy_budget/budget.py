@@ -6,8 +6,8 @@ from typing import Any
 
 from aws_cdk import Token
 
-from privacy_budget_handler import contract
-from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, PrivacyBudgetType, Property, Range
+from privacy_budget_core import contract
+from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, PrivacyBudgetType, Property, Range
 
 
 @dataclass(frozen=True)

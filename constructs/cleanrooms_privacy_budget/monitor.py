@@ -11,8 +11,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from privacy_budget_handler import __version__
-from privacy_budget_handler.contract import AccessBudgetPeriod, AggregationType
+from privacy_budget_core import __version__
+from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
 from privacy_budget_monitor.contract import NAMESPACE, Dimension, Input, Metric
 
 from .acknowledgements import WHY_ALL_MEMBERSHIPS, acknowledge_wildcards

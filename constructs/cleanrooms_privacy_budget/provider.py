@@ -14,8 +14,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from privacy_budget_handler import __version__, contract
-from privacy_budget_handler.contract import Range
+from privacy_budget_core import __version__, contract
+from privacy_budget_core.contract import Range
 
 from .acknowledgements import (
     WHY_ALL_STACKS,

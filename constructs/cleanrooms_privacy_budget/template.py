@@ -9,8 +9,8 @@ from aws_cdk import Annotations, CustomResource, Fn, ITaggableV2, RemovalPolicy,
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from privacy_budget_handler import contract
-from privacy_budget_handler.contract import AggregationType, Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
+from privacy_budget_core import contract
+from privacy_budget_core.contract import AggregationType, Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
 
 from .budget import PrivacyBudget
 from .permissions import CHANGE, READ, READ_BALANCE, template_arns

@@ -7,16 +7,18 @@ from typing import Any, Final
 import botocore.session
 from aws_lambda_powertools import Logger
 
-from . import __version__, ownership, properties, protocol
-from .answer import printable
-from .attempts import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
-from .budget import DesiredTemplate, DifferentialPrivacy
-from .client import CleanRooms, ServiceError, call
-from .contract import MAX_AGGREGATIONS, UNKNOWN
-from .lifecycle import Refusal
-from .properties import InvalidProperty
+from privacy_budget_core import __version__, ownership, properties
+from privacy_budget_core.clean_rooms import CleanRooms, ServiceError, call
+from privacy_budget_core.contract import MAX_AGGREGATIONS, UNKNOWN
+from privacy_budget_core.lifecycle import Refusal
+from privacy_budget_core.model import DesiredTemplate, DifferentialPrivacy
+from privacy_budget_core.properties import InvalidProperty
+from privacy_budget_core.reconciler import EventRecord, Outcome, Reconciler
+from privacy_budget_core.retries import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
+
+from . import protocol
+from .cfn_response import printable
 from .protocol import Resource, TooLate
-from .reconciler import EventRecord, Outcome, Reconciler
 from .stack_status import StackStatus
 
 SECONDS_TO_DESCRIBE: Final = 60.0

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from . import answer
+from . import cfn_response
 
 gc.disable()
 try:
@@ -19,9 +19,9 @@ except Exception as error:
 
     def handle(event: Mapping[str, Any], context: Any) -> None:
         """Answer that the function is broken; nothing was done."""
-        answer.deliver(
+        cfn_response.deliver(
             event["ResponseURL"],
-            answer.body(event, answer.FAILED, _reason),
+            cfn_response.body(event, cfn_response.FAILED, _reason),
             lambda: float(context.get_remaining_time_in_millis()) / 1000,
         )
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from . import answer
+from . import cfn_response
 from .deferred import defer
 
 defer("boto3")  # crhelper imports it for the clients of its polling, which are not made here
@@ -85,7 +85,7 @@ class Resource(CfnResource):
         self._lock = threading.Lock()
         self._invocation: object = None
         self._answered = True
-        self._undelivered: answer.NotDelivered | None = None
+        self._undelivered: cfn_response.NotDelivered | None = None
         self._timer: threading.Timer | None = None
         with _without_clients():
             super().__init__(log_level="INFO", boto_level="WARNING", sleep_on_delete=0)
@@ -118,7 +118,7 @@ class Resource(CfnResource):
                 raise TooLate("CloudFormation no longer waits for this event, which was delivered too late: nothing was done")
             self.PhysicalResourceId = (handle(self._event, self._context) if handle else None) or ""
         except Exception as error:
-            self.Status = answer.FAILED
+            self.Status = cfn_response.FAILED
             self.Reason = self._explain(error)
 
     def _set_timeout(self) -> None:
@@ -129,21 +129,21 @@ class Resource(CfnResource):
 
     def _out_of_time(self, invocation: object) -> None:
         if invocation is self._invocation:
-            self._send(answer.FAILED, self._unfinished())
+            self._send(cfn_response.FAILED, self._unfinished())
 
     def _send(self, status: str | None = None, reason: str = "", **_: object) -> None:
         """Answer, unless this event has its answer already. A failure never changes the physical id, nor has it attributes."""
         status, reason = (status, reason) if status else (self.Status, self.Reason)
-        id_ = self.PhysicalResourceId if status == answer.SUCCESS else answer.failed_id(self._event, self._may_have_written())
-        body = answer.body(self._event, status, reason, id_, self.Data)
+        id_ = self.PhysicalResourceId if status == cfn_response.SUCCESS else cfn_response.failed_id(self._event, self._may_have_written())
+        body = cfn_response.body(self._event, status, reason, id_, self.Data)
         with self._lock:
             if self._answered:
                 return
             self._answered = True
         self._tell(status, reason)
         try:
-            answer.deliver(self._event["ResponseURL"], body, self._seconds_left)
-        except answer.NotDelivered as error:
+            cfn_response.deliver(self._event["ResponseURL"], body, self._seconds_left)
+        except cfn_response.NotDelivered as error:
             self._undelivered = error
 
     def _cfn_response(self, _: Mapping[str, Any]) -> None:

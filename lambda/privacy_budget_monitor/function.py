@@ -8,8 +8,8 @@ import botocore.session
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from privacy_budget_handler import __version__
-from privacy_budget_handler.client import CleanRooms, ServiceError
+from privacy_budget_core import __version__
+from privacy_budget_core.clean_rooms import CleanRooms, ServiceError
 
 from .contract import CALLS_A_SECOND, Input
 from .pace import pace

@@ -6,9 +6,9 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from privacy_budget_handler.budget import Balance
-from privacy_budget_handler.client import CleanRooms
-from privacy_budget_handler.contract import PrivacyBudgetType
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.contract import PrivacyBudgetType
+from privacy_budget_core.model import Balance
 
 from .contract import NAMESPACE, Dimension, Metric
 

@@ -13,7 +13,7 @@ from privacy_budget_cli.errors import Problem
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import Declared
 from privacy_budget_cli.plan.effect import Effect, Step
-from privacy_budget_handler.budget import Balance
+from privacy_budget_core.model import Balance
 from stacks import gate
 
 Gate = Callable[..., int]

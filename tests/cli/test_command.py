@@ -21,7 +21,7 @@ from command import Command, access_budget, spent_budget
 from privacy_budget_cli import __main__, terminal
 from privacy_budget_cli.errors import explain
 from privacy_budget_cli.session import session
-from privacy_budget_handler import __version__
+from privacy_budget_core import __version__
 from stack import Rooms
 
 pytest_plugins = ["command_fixtures"]

@@ -10,9 +10,9 @@ from privacy_budget_cli.plan.change_set import Change, ChangeSet
 from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, Unreadable
 from privacy_budget_cli.plan.effect import Effect, Step
 from privacy_budget_cli.plan.resources import NATIVE_TYPE
-from privacy_budget_handler import ownership
-from privacy_budget_handler.budget import Balance, DifferentialPrivacy
-from privacy_budget_handler.contract import AutoRefresh
+from privacy_budget_core import ownership
+from privacy_budget_core.contract import AutoRefresh
+from privacy_budget_core.model import Balance, DifferentialPrivacy
 from quick_rooms import Failure, Trouble
 from stack import access_budget, differential_privacy
 from synth import MEMBERSHIP, TABLE

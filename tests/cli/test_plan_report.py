@@ -10,7 +10,7 @@ import pytest
 from privacy_budget_cli.command import run
 from privacy_budget_cli.plan import command as plan_command
 from privacy_budget_cli.plan.effect import Effect, Step
-from privacy_budget_handler.budget import Balance
+from privacy_budget_core.model import Balance
 
 FINE = Step("Shop", "Budget", Effect.EDITED, "epsilon 3 to epsilon 5", balances=(Balance("COUNT", 92, 99), Balance("SUM", 9, 9)))
 LOST = replace(FINE, effect=Effect.RECREATED, detail="from | to <b>\nnext")

@@ -12,7 +12,7 @@ from command import Command
 from privacy_budget_cli import preview
 from privacy_budget_cli.preview import numbers_in
 from privacy_budget_cli.session import Pace
-from privacy_budget_handler.contract import EPSILON
+from privacy_budget_core.contract import EPSILON
 
 pytest_plugins = ["command_fixtures"]
 

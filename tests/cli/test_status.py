@@ -10,8 +10,8 @@ import pytest
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from command import Command, access_budget, spent_budget
-from privacy_budget_handler import ownership
-from privacy_budget_handler.client import CleanRooms
+from privacy_budget_core import ownership
+from privacy_budget_core.clean_rooms import CleanRooms
 from stack import Rooms
 
 pytest_plugins = ["command_fixtures"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aws_cdk import aws_lambda as lambda_
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, MONITOR, Asset, assemble, handler_asset, released_asset
+from cleanrooms_privacy_budget.asset import CORE, DISTRIBUTIONS, HANDLER, MONITOR, Asset, assemble, handler_asset, released_asset
 from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def checkout(folder: Path) -> Path:
     """A copy of what the zip has of a checkout."""
     folder.mkdir(exist_ok=True)
     (folder / "LICENSE").write_bytes((ROOT / "LICENSE").read_bytes())
-    for package in (HANDLER, MONITOR):
+    for package in (CORE, HANDLER, MONITOR):
         (folder / "lambda" / package).mkdir(parents=True)
         for source in (ROOT / "lambda" / package).glob("*.py"):
             (folder / "lambda" / package / source.name).write_bytes(source.read_bytes())
@@ -111,8 +111,8 @@ print(events.clean_rooms.client.meta.endpoint_url)
 """
 MONITOR_STARTS = """
 import privacy_budget_monitor.function as function, privacy_budget_monitor.readings as readings, sys
-from privacy_budget_handler.budget import Balance
-from privacy_budget_handler.contract import PrivacyBudgetType
+from privacy_budget_core.model import Balance
+from privacy_budget_core.contract import PrivacyBudgetType
 readings.Reading('m', 't', PrivacyBudgetType.ACCESS_BUDGET, [Balance('LIFETIME', 1, 2)]).publish()
 assert 'crhelper' not in sys.modules, 'only the handler needs it'
 print(function.client.meta.endpoint_url)

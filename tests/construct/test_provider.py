@@ -13,7 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider, PrivacyBudgetTemplate
-from privacy_budget_handler import __version__
+from privacy_budget_core import __version__
 from synth import DIFFERENTIAL_PRIVACY, MEMBERSHIP, TYPE, add, new_stack, only, resources
 
 FUNCTION = "AWS::Lambda::Function"

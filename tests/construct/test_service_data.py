@@ -100,7 +100,7 @@ def test_a_services_endpoints_are_botocores_in_every_region(shipped: Mapping[str
 def test_every_operation_that_the_handler_calls_is_there() -> None:
     called = {
         argument.value
-        for file in (ROOT / "lambda" / "privacy_budget_handler").glob("*.py")
+        for file in (ROOT / "lambda").glob("privacy_budget_*/*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("_call", "_pages", "call")
         for argument in node.args

@@ -16,7 +16,7 @@ from cleanrooms_privacy_budget import (
     PrivacyBudgetProvider,
     PrivacyBudgetTemplate,
 )
-from privacy_budget_handler import properties
+from privacy_budget_core import properties
 from stack import as_strings
 from synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only, resources
 

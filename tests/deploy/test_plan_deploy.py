@@ -24,7 +24,7 @@ from privacy_budget_cli.errors import Problem, explain
 from privacy_budget_cli.plan import command as plan_command
 from privacy_budget_cli.plan.effect import Effect
 from privacy_budget_cli.session import session
-from privacy_budget_handler.client import Denied
+from privacy_budget_core.clean_rooms import Denied
 
 OWNER = "cleanrooms-privacy-budget:owner"
 KEEP = {"removal": "RETAIN_ON_UPDATE_OR_DELETE"}

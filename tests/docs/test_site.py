@@ -11,7 +11,7 @@ import pytest
 
 import cleanrooms_privacy_budget
 from cdk import ROOT
-from privacy_budget_handler import contract
+from privacy_budget_core import contract
 
 
 class Page(HTMLParser):

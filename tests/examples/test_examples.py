@@ -43,7 +43,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 """What stands for the words in angle brackets of the commands."""
 
 PUBLIC = {module.__name__: set(module.__all__) for module in (cleanrooms_privacy_budget, cleanrooms_local_aws)}
-OWN = {"cleanrooms_privacy_budget", "cleanrooms_local_aws", "privacy_budget_handler", "privacy_budget_cli"}
+OWN = {"cleanrooms_privacy_budget", "cleanrooms_local_aws", "privacy_budget_core", "privacy_budget_cli"}
 
 LINT_IGNORES = ("W3005",)
 """Needless DependsOn: the CDK itself has each function depend on its role."""

@@ -21,7 +21,7 @@ import pytest
 from cdk import ROOT
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetProvider, PrivacyBudgetTemplate
 from plain_template import lint, load, write_plain_template
-from privacy_budget_handler import contract, properties
+from privacy_budget_core import contract, properties
 
 EXAMPLES = ROOT / "examples" / "without_python"
 SAMPLE: dict[str, str] = {

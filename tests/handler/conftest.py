@@ -8,7 +8,7 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
-from privacy_budget_handler import answer, events
+from privacy_budget_handler import cfn_response, events
 from stack import Rooms, Stack, serve
 
 serve(events.clean_rooms.client)
@@ -27,7 +27,7 @@ def settings() -> Iterator[Settings]:
 @pytest.fixture(autouse=True)
 def restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put back what a stack replaces when it delivers an event."""
-    monkeypatch.setattr(answer, "deliver", answer.deliver)
+    monkeypatch.setattr(cfn_response, "deliver", cfn_response.deliver)
     monkeypatch.setattr(events, "describe_stack", events.describe_stack)
 
 

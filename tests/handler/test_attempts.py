@@ -17,8 +17,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from privacy_budget_handler import attempts
-from privacy_budget_handler.attempts import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
+from privacy_budget_core import retries
+from privacy_budget_core.retries import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
 from stack import REGION, Response
 
 URL = "https://cleanrooms.us-east-1.amazonaws.com"
@@ -38,7 +38,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(attempts, "time", clock)
+    monkeypatch.setattr(retries, "time", clock)
     return clock
 
 
@@ -123,7 +123,7 @@ def test_what_passes_by_its_exception(exception: Exception, is_passing: bool) ->
 
 def test_the_pause_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[tuple[float, float]] = []
-    monkeypatch.setattr(attempts, "random", SimpleNamespace(uniform=lambda *drawn_between: limits.append(drawn_between)))
+    monkeypatch.setattr(retries, "random", SimpleNamespace(uniform=lambda *drawn_between: limits.append(drawn_between)))
     for attempt in (1, 2, 3, 4, 5, 2000):
         Requests().pause(GET, attempt, 429, {"Code": "x"}, None)
     assert limits == [(0, limit) for limit in (1, 2, 4, 8, 10, 10)]
@@ -138,7 +138,7 @@ def test_throttling_and_server_errors_are_tried_as_long_as_there_is_time(clock: 
     for attempt in range(1, 200):
         waited = requests.pause(CREATE, attempt, status, {"Code": code}, None)
         assert waited is not None
-        assert 0 <= waited <= attempts.LONGEST_PAUSE
+        assert 0 <= waited <= retries.LONGEST_PAUSE
     requests.may_send = lambda: False
     with pytest.raises(OutOfTime):
         pause(requests, status, code)

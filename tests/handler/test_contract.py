@@ -6,10 +6,10 @@ import boto3
 import botocore.session
 import pytest
 
-from privacy_budget_handler import client, contract
-from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
-from privacy_budget_handler.client import CleanRooms
-from privacy_budget_handler.contract import Range
+from privacy_budget_core import clean_rooms, contract
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.contract import Range
+from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
 from stack import Rooms, Stack, access_budget
 
 MODEL: Any = botocore.session.get_session().get_service_model("cleanrooms")
@@ -67,7 +67,7 @@ def test_lengths_are_the_services() -> None:
 @pytest.mark.parametrize("kind", ["differentialPrivacy", "accessBudget"])
 @pytest.mark.parametrize(
     ("operation", "render"),
-    [("CreatePrivacyBudgetTemplate", client._create_parameters), ("UpdatePrivacyBudgetTemplate", client._update_parameters)],
+    [("CreatePrivacyBudgetTemplate", clean_rooms._create_parameters), ("UpdatePrivacyBudgetTemplate", clean_rooms._update_parameters)],
 )
 def test_requests_hold_the_members_of_the_services_shapes(operation: str, render: Any, kind: str) -> None:
     budgets = {

@@ -5,8 +5,8 @@ import pytest
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
+from privacy_budget_core.reconciler import EventRecord
 from privacy_budget_handler import events
-from privacy_budget_handler.reconciler import EventRecord
 from stack import Rooms, Stack, access_budget, differential_privacy, tags
 
 ROLLBACK = "UPDATE_ROLLBACK_IN_PROGRESS"

@@ -12,10 +12,11 @@ from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from privacy_budget_cli.plan.dry_run import DryRun, Operation, Prediction, Write, predict
 from privacy_budget_cli.plan.effect import Effect, effect
 from privacy_budget_cli.plan.events import Create, Delete, Event, Update
-from privacy_budget_handler import events, ownership
-from privacy_budget_handler.budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
-from privacy_budget_handler.client import CleanRooms, NotFound, ServiceError, Template
-from privacy_budget_handler.properties import parse_identity
+from privacy_budget_core import ownership
+from privacy_budget_core.clean_rooms import CleanRooms, NotFound, ServiceError, Template
+from privacy_budget_core.model import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
+from privacy_budget_core.properties import parse_identity
+from privacy_budget_handler import events
 from stack import REGION, Context, Stack, serve
 from tests.handler import test_lifecycle_table
 from tests.handler.test_lifecycle_table import *  # noqa: F403 - the rows, which are collected here as well

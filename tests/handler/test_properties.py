@@ -9,10 +9,10 @@ import pytest
 from cleanrooms_local_aws.clean_rooms.exceptions import ValidationException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_handler import __version__, client, contract, ownership
-from privacy_budget_handler.budget import AccessBudget, AccessLimit, DifferentialPrivacy
-from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
-from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity
+from privacy_budget_core import __version__, clean_rooms, contract, ownership
+from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
+from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
+from privacy_budget_core.properties import InvalidProperty, parse, parse_identity
 from stack import Rooms, Stack, access_budget, as_strings, differential_privacy, tags
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
@@ -187,8 +187,8 @@ def test_no_part_of_a_tags_value_is_shown(membership: str, monkeypatch: pytest.M
 
 
 def test_long_words_of_the_service_leave_room_for_the_remedy() -> None:
-    shown = client._safe("no " * 5000, {})
-    assert len(shown) == client.LONGEST_MESSAGE + 1
+    shown = clean_rooms._safe("no " * 5000, {})
+    assert len(shown) == clean_rooms.LONGEST_MESSAGE + 1
 
 
 def refusing(error: Exception) -> Any:

@@ -17,7 +17,8 @@ import boto3
 import pytest
 
 import privacy_budget_handler
-from privacy_budget_handler import answer, events, properties, protocol
+from privacy_budget_core import properties
+from privacy_budget_handler import cfn_response, events, protocol
 from privacy_budget_handler.protocol import Resource
 from response_url import ResponseUrl, serving
 from stack import Clock, Context, Rooms, Stack, differential_privacy
@@ -32,12 +33,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResponseUrl]:
-    monkeypatch.setattr(answer, "ATTEMPTS", 3)
+    monkeypatch.setattr(cfn_response, "ATTEMPTS", 3)
     with serving(folder) as told:
         monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
-        answer._trusted.cache_clear()
+        cfn_response._trusted.cache_clear()
         yield told
-    answer._trusted.cache_clear()
+    cfn_response._trusted.cache_clear()
 
 
 def event(url: ResponseUrl, request_type: str = "Create", **more: Any) -> dict[str, Any]:
@@ -121,8 +122,8 @@ def test_a_failure_keeps_the_physical_id_and_has_no_attributes(url: ResponseUrl,
 def test_a_long_reason_keeps_its_beginning_and_fits(url: ResponseUrl, text: str) -> None:
     resource(raises(text))(event(url), Context())
     ((_, _, body),) = url.received
-    assert len(body) <= answer.MAX_BYTES
-    assert len(body) > answer.MAX_BYTES - 100
+    assert len(body) <= cfn_response.MAX_BYTES
+    assert len(body) > cfn_response.MAX_BYTES - 100
     reason = json.loads(body)["Reason"]
     assert reason.startswith("RuntimeError: " + text[:50].replace("\u0000", " "))
     assert reason.endswith("...")
@@ -158,16 +159,16 @@ def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: 
 @pytest.mark.parametrize("status", [403, 500])
 def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_url(url: ResponseUrl, status: int) -> None:
     url.statuses = [status]
-    with pytest.raises(answer.NotDelivered, match=f"HTTP status {status}") as raised:
+    with pytest.raises(cfn_response.NotDelivered, match=f"HTTP status {status}") as raised:
         resource(lambda *_: "arn")(event(url), Context())
-    assert len(url.received) == answer.ATTEMPTS
+    assert len(url.received) == cfn_response.ATTEMPTS
     assert "Signature" not in str(raised.value)
 
 
 def test_a_response_url_that_hangs_is_given_up_within_the_time_left(url: ResponseUrl) -> None:
     url.hang = 30
     began = time.monotonic()
-    with pytest.raises(answer.NotDelivered, match="TimeoutError"):
+    with pytest.raises(cfn_response.NotDelivered, match="TimeoutError"):
         resource(lambda *_: "arn")(event(url), Clock(2))
     assert time.monotonic() - began < 3
 
@@ -321,7 +322,8 @@ def test_an_unknown_error_is_answered_by_its_name_and_without_its_traceback(url:
 def test_a_function_that_cannot_start_answers_all_the_same(url: ResponseUrl, tmp_path: Path, folder: Path) -> None:
     """In a process of its own, where the handler's dependencies are missing."""
     source = Path(privacy_budget_handler.__file__).parent
-    (tmp_path / "privacy_budget_handler").symlink_to(source)
+    for package in ("privacy_budget_core", "privacy_budget_handler"):
+        (tmp_path / package).symlink_to(source.parent / package)
     script = (
         "import json, sys\n"
         "from privacy_budget_handler.function import handler\n"
@@ -350,4 +352,4 @@ def test_control_characters_never_reach_the_reason_nor_the_log(url: ResponseUrl)
     resource(raises("first\x1b[31m line\r\nsecond\x00 line\u2028third"))(event(url), Context())
     (body,) = bodies(url)
     assert body["Reason"] == "RuntimeError: first [31m line second line third"
-    assert answer.printable("epsilon → 3, 7 of 99 COUNT") == "epsilon → 3, 7 of 99 COUNT"
+    assert cfn_response.printable("epsilon → 3, 7 of 99 COUNT") == "epsilon → 3, 7 of 99 COUNT"

@@ -15,11 +15,12 @@ from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_cli.plan.dry_run import GoingForward
-from privacy_budget_handler import answer, events, ownership, properties, protocol
-from privacy_budget_handler.attempts import LONGEST_PAUSE, ONE_ATTEMPT, Requests, watch
-from privacy_budget_handler.client import CleanRooms
+from privacy_budget_core import ownership, properties
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.reconciler import Reconciler
+from privacy_budget_core.retries import LONGEST_PAUSE, ONE_ATTEMPT, Requests, watch
+from privacy_budget_handler import cfn_response, events, protocol
 from privacy_budget_handler.protocol import Resource
-from privacy_budget_handler.reconciler import Reconciler
 from stack import REGION, Clock, Rooms, Stack, differential_privacy, serve
 
 FASTER = 4
@@ -60,7 +61,7 @@ class TestQuota:
         memberships = [rooms.membership() for _ in range(50)]
         environments = [Environment() for _ in memberships]
         answers: list[dict[str, Any]] = []
-        monkeypatch.setattr(answer, "deliver", lambda url, body, seconds_left: answers.append(json.loads(body)))
+        monkeypatch.setattr(cfn_response, "deliver", lambda url, body, seconds_left: answers.append(json.loads(body)))
         stack, start = Stack(), threading.Barrier(len(memberships))
 
         def create(environment: Environment, number: int, membership: str) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from privacy_budget_handler import lifecycle, ownership, physical_id, stack_status
-from privacy_budget_handler.budget import (
+from privacy_budget_core import lifecycle, ownership, physical_id
+from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnExisting
+from privacy_budget_core.lifecycle import Change, DeleteAction, Occupied, Ownership, TagChange
+from privacy_budget_core.model import (
     AccessBudget,
     AccessLimit,
     Balance,
@@ -17,10 +19,9 @@ from privacy_budget_handler.budget import (
     DifferentialPrivacy,
     UnknownBudget,
 )
-from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnExisting
-from privacy_budget_handler.lifecycle import Change, DeleteAction, Occupied, Ownership, TagChange
-from privacy_budget_handler.ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags
-from privacy_budget_handler.physical_id import NOT_CREATED, OUTCOME_UNKNOWN
+from privacy_budget_core.ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags
+from privacy_budget_core.physical_id import NOT_CREATED, OUTCOME_UNKNOWN
+from privacy_budget_handler import stack_status
 from privacy_budget_handler.stack_status import StackStatus
 
 ARN = "arn:aws:cleanrooms:us-east-1:111122223333:privacybudgettemplate/t-1"

@@ -11,12 +11,13 @@ from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 from cloudformation import Declared
 from histories import MEMBERSHIPS, Histories, run
-from privacy_budget_handler import answer, attempts, events, lifecycle, ownership, physical_id, protocol, reconciler
-from privacy_budget_handler.attempts import Requests
-from privacy_budget_handler.client import CleanRooms
-from privacy_budget_handler.lifecycle import DeleteAction, Refusal
+from privacy_budget_core import lifecycle, ownership, physical_id, reconciler, retries
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.lifecycle import DeleteAction, Refusal
+from privacy_budget_core.reconciler import FoundTemplate, Reconciler
+from privacy_budget_core.retries import Requests
+from privacy_budget_handler import cfn_response, events, protocol
 from privacy_budget_handler.protocol import Resource
-from privacy_budget_handler.reconciler import FoundTemplate, Reconciler
 from privacy_budget_handler.stack_status import StackStatus
 from quick_rooms import Failure, Trouble
 from stack import differential_privacy
@@ -95,11 +96,11 @@ def gives_up_at_the_first_throttle(patch: pytest.MonkeyPatch) -> None:
 
 
 def waits_for_no_permission(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(attempts, "SECONDS_TO_TAKE_EFFECT", 0.0)
+    patch.setattr(retries, "SECONDS_TO_TAKE_EFFECT", 0.0)
 
 
 def answers_at_any_length(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(answer, "MAX_BYTES", 1_000_000)
+    patch.setattr(cfn_response, "MAX_BYTES", 1_000_000)
     patch.setattr(events.resource, "_explain", lambda error: f"{error}{'.' * 5000}")
 
 
@@ -113,7 +114,7 @@ def answers_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def answers_a_failure_with_another_id(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(answer, "failed_id", lambda event, may_have_written: f"made-up-{event['RequestId']}")
+    patch.setattr(cfn_response, "failed_id", lambda event, may_have_written: f"made-up-{event['RequestId']}")
 
 
 def makes_a_second_one(patch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from cleanrooms_local_aws.clean_rooms.settings import Moment
 from cleanrooms_local_aws.clean_rooms.templates import Template
 from cloudformation import Answer, Back, Course, Declared, Policy, Stack
 from histories import DAY, LIFETIME, MEMBERSHIPS, table
-from privacy_budget_handler import client as clean_rooms_client
-from privacy_budget_handler import events, ownership
+from privacy_budget_core import clean_rooms as clean_rooms_client
+from privacy_budget_core import ownership
+from privacy_budget_handler import events
 from quick_rooms import Failure, QuickClient, Trouble
 from stack import access_budget, differential_privacy, tags
 from witness import Identity, identity_of, spent

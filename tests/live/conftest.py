@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from privacy_budget_handler.contract import is_membership_id, is_resource_arn
+from privacy_budget_core.contract import is_membership_id, is_resource_arn
 from service_facts import HASTY, PATIENT, Bench, NotEmpty
 
 MEMBERSHIP = "CLEANROOMS_MEMBERSHIP_ID"

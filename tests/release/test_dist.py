@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from privacy_budget_handler import __version__
+from privacy_budget_core import __version__
 from release import dist
 
 Built = tuple[Path, Path]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
 from cloudformation import Declared, Stack
-from privacy_budget_handler import ownership
+from privacy_budget_core import ownership
 from stack import tags
 from witness import Identity, identity_of
 from world import World

@@ -14,9 +14,9 @@ from privacy_budget_cli.plan.dry_run import DryRun
 from privacy_budget_cli.plan.effect import Step
 from privacy_budget_cli.plan.resources import NATIVE_TYPE, resources
 from privacy_budget_cli.plan.steps import steps, with_conflicts
-from privacy_budget_handler import contract, ownership
-from privacy_budget_handler.client import CleanRooms, Template
-from privacy_budget_handler.properties import parse
+from privacy_budget_core import contract, ownership
+from privacy_budget_core.clean_rooms import CleanRooms, Template
+from privacy_budget_core.properties import parse
 from quick_rooms import QuickClient, Weather
 from stack import ACCOUNT, REGION, as_strings
 

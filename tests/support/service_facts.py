@@ -19,14 +19,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from privacy_budget_cli.plan.dry_run import GoingForward
-from privacy_budget_handler import lifecycle, ownership
-from privacy_budget_handler.attempts import Requests, watch
-from privacy_budget_handler.budget import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy, Identity
-from privacy_budget_handler.client import CleanRooms
-from privacy_budget_handler.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode
-from privacy_budget_handler.lifecycle import Change, Refusal
-from privacy_budget_handler.properties import PreviousTemplate
-from privacy_budget_handler.reconciler import Reconciler
+from privacy_budget_core import lifecycle, ownership
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode
+from privacy_budget_core.lifecycle import Change, Refusal
+from privacy_budget_core.model import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy, Identity
+from privacy_budget_core.properties import PreviousTemplate
+from privacy_budget_core.reconciler import Reconciler
+from privacy_budget_core.retries import Requests, watch
 
 PATIENT: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=5, read_timeout=20)
 HASTY: Final = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=20)

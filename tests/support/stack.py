@@ -13,7 +13,7 @@ from botocore.compat import HTTPHeaders
 
 from cleanrooms_local_aws.clean_rooms import dispatch
 from deployed_rooms import new_membership
-from privacy_budget_handler import answer, events
+from privacy_budget_handler import cfn_response, events
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
@@ -150,7 +150,7 @@ class Stack:
         """Send one event and give its one answer, which keeps the protocol's rules."""
         before = len(self.answers)
         delivered: list[bytes] = []
-        answer.deliver = lambda url, answer, seconds_left: delivered.append(answer)
+        cfn_response.deliver = lambda url, answer, seconds_left: delivered.append(answer)
         events.describe_stack = lambda stack_id: {"StackStatus": self.status}
         events.handle(event, context or Context())
         assert len(delivered) == 1, "one answer an event"

@@ -13,7 +13,7 @@ from typing import Any
 
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
-from privacy_budget_handler import ownership
+from privacy_budget_core import ownership
 
 Identity = tuple[str, str, str | None]
 """Membership, kind and table."""

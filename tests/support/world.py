@@ -17,8 +17,9 @@ from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
 from cloudformation import Answer, Stack
-from privacy_budget_handler import answer, attempts, client, events, ownership, protocol, stack_status
-from privacy_budget_handler.client import CleanRooms
+from privacy_budget_core import clean_rooms, ownership, retries
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_handler import cfn_response, events, protocol, stack_status
 from quick_rooms import Died, QuickClient, Weather
 from stack import ACCOUNT, REGION, Context
 from witness import Delivery, Identity, WatchedLedger, Witness, identity_of, spent
@@ -82,14 +83,14 @@ class World:
         self._taken: list[bytes] = []
         self._patches = pytest.MonkeyPatch()
         self._patches.setattr(events, "clean_rooms", CleanRooms(self.client))  # type: ignore[arg-type]
-        attempts.watch(self.client, lambda: events.invocation.requests)  # type: ignore[arg-type]
+        retries.watch(self.client, lambda: events.invocation.requests)  # type: ignore[arg-type]
         self._patches.setattr(events, "describe_stack", self._describe_stack)
         clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep)
-        for module in (attempts, client, protocol, stack_status):
+        for module in (retries, clean_rooms, protocol, stack_status):
             self._patches.setattr(module, "time", clock)
-        self._patches.setattr(attempts, "random", random.Random(1))
+        self._patches.setattr(retries, "random", random.Random(1))
         self._patches.setattr(events.resource, "_set_timeout", lambda: None)
-        self._patches.setattr(answer, "deliver", self._take)
+        self._patches.setattr(cfn_response, "deliver", self._take)
         self._patches.setattr(events.logger.registered_handler, "stream", self._log)
         self._root = logging.StreamHandler(self._log)
         logging.root.addHandler(self._root)
@@ -206,7 +207,7 @@ class World:
         try:
             events.handle(delivery.event, Context())
             failed = False
-        except (answer.NotDelivered, Died):
+        except (cfn_response.NotDelivered, Died):
             failed = True
         self.witness.seconds = self.now - began
         self.witness.failures = list(self.client.failures)
@@ -238,11 +239,11 @@ class World:
         self._bodies.append(body)
         if self.lost:
             self.lost -= 1
-            raise answer.NotDelivered("CloudFormation did not take the answer: HTTP status 503")
+            raise cfn_response.NotDelivered("CloudFormation did not take the answer: HTTP status 503")
         self._taken.append(body)
         if self.repeated:
             self.repeated -= 1
-            raise answer.NotDelivered("CloudFormation did not take the answer: TimeoutError")
+            raise cfn_response.NotDelivered("CloudFormation did not take the answer: TimeoutError")
 
     def _named(self) -> Template | None:
         if not self._bodies:

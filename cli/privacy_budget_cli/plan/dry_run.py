@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from privacy_budget_handler import lifecycle
-from privacy_budget_handler import physical_id as physical_ids
-from privacy_budget_handler.budget import AccessBudget, Balance, Budget, DesiredTemplate, Identity
-from privacy_budget_handler.client import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
-from privacy_budget_handler.contract import PrivacyBudgetType
-from privacy_budget_handler.lifecycle import Refusal
-from privacy_budget_handler.ownership import OwnershipTags
-from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity, parse_previous
-from privacy_budget_handler.reconciler import EventRecord, Reconciler
+from privacy_budget_core import lifecycle
+from privacy_budget_core import physical_id as physical_ids
+from privacy_budget_core.clean_rooms import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
+from privacy_budget_core.contract import PrivacyBudgetType
+from privacy_budget_core.lifecycle import Refusal
+from privacy_budget_core.model import AccessBudget, Balance, Budget, DesiredTemplate, Identity
+from privacy_budget_core.ownership import OwnershipTags
+from privacy_budget_core.properties import InvalidProperty, parse, parse_identity, parse_previous
+from privacy_budget_core.reconciler import EventRecord, Reconciler
 
 from .events import Create, Delete, Event, Update
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from privacy_budget_handler import ownership
-from privacy_budget_handler.budget import AccessBudget, Balance, Identity
-from privacy_budget_handler.client import Conflict
-from privacy_budget_handler.lifecycle import Occupied
+from privacy_budget_core import ownership
+from privacy_budget_core.clean_rooms import Conflict
+from privacy_budget_core.lifecycle import Occupied
+from privacy_budget_core.model import AccessBudget, Balance, Identity
 
 from .dry_run import Operation, Prediction
 from .events import Delete, Event, Update

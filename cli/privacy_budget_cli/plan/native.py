@@ -5,8 +5,8 @@ Source: the schema of AWS::CleanRooms::PrivacyBudgetTemplate, whose replacement 
 
 from contextlib import suppress
 
-from privacy_budget_handler.client import NotFound, ServiceError, Template
-from privacy_budget_handler.properties import InvalidProperty, parse, parse_previous
+from privacy_budget_core.clean_rooms import NotFound, ServiceError, Template
+from privacy_budget_core.properties import InvalidProperty, parse, parse_previous
 
 from .dry_run import DryRun, Operation, Prediction, forecast
 from .events import Create, Delete, Event, Resource, Update

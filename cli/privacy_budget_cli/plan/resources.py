@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from privacy_budget_handler.contract import ADDED_BY_CLOUDFORMATION, RESOURCE_TYPE, Property
+from privacy_budget_core.contract import ADDED_BY_CLOUDFORMATION, RESOURCE_TYPE, Property
 
 from .account import Account, DeployedStack
 from .change_set import NESTED_STACK, Change, ChangeSet, unknown_in

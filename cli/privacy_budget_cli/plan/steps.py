@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from privacy_budget_handler import lifecycle, ownership
-from privacy_budget_handler.budget import DesiredTemplate, Identity
-from privacy_budget_handler.client import ServiceError, Template
-from privacy_budget_handler.contract import Property
-from privacy_budget_handler.properties import InvalidProperty, parse, parse_identity
+from privacy_budget_core import lifecycle, ownership
+from privacy_budget_core.clean_rooms import ServiceError, Template
+from privacy_budget_core.contract import Property
+from privacy_budget_core.model import DesiredTemplate, Identity
+from privacy_budget_core.properties import InvalidProperty, parse, parse_identity
 
 from . import native
 from .account import Account

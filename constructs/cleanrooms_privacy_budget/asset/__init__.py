@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bytecode import compiled, interpreter_of_the_runtime
-from .contents import DISTRIBUTIONS, HANDLER, MONITOR, contents
+from .contents import CORE, DISTRIBUTIONS, HANDLER, MONITOR, contents
 
-__all__ = ["DISTRIBUTIONS", "HANDLER", "MONITOR", "Asset", "assemble", "handler_asset", "released_asset"]
+__all__ = ["CORE", "DISTRIBUTIONS", "HANDLER", "MONITOR", "Asset", "assemble", "handler_asset", "released_asset"]
 
 
 @dataclass(frozen=True)

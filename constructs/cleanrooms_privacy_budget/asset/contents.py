@@ -10,6 +10,7 @@ from .service_data import SERVICES, trimmed
 
 HANDLER: Final = "privacy_budget_handler"
 MONITOR: Final = "privacy_budget_monitor"
+CORE: Final = "privacy_budget_core"
 
 DISTRIBUTIONS: Final = (
     "aws-lambda-powertools",
@@ -67,7 +68,7 @@ def contents(checkout: Path) -> dict[str, bytes]:
 
 def _sources(checkout: Path) -> Iterator[tuple[str, bytes]]:
     yield f"{HANDLER}/LICENSE", (checkout / "LICENSE").read_bytes()
-    for package in (HANDLER, MONITOR):
+    for package in (CORE, HANDLER, MONITOR):
         for path in (checkout / "lambda" / package).rglob("*.py"):
             yield path.relative_to(checkout / "lambda").as_posix(), path.read_bytes()
 

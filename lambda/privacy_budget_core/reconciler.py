@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import lifecycle, ownership
 from . import physical_id as physical_ids
-from .attempts import Requests
-from .budget import DesiredTemplate, Identity
-from .client import CleanRooms, Conflict, Denied, NotFound, NotInRegion, Refused, ServiceError, Template
+from .clean_rooms import CleanRooms, Conflict, Denied, NotFound, NotInRegion, Refused, ServiceError, Template
 from .contract import TAG_PREFIX_OF_AWS, UNKNOWN, Attribute, OnBudgetReset, OnExisting
 from .lifecycle import Change, DeleteAction, Ownership, Refusal, TagChange
+from .model import DesiredTemplate, Identity
 from .ownership import OwnershipTags, is_same
 from .properties import PreviousTemplate
+from .retries import Requests
 
 _PERHAPS_GONE = (NotFound, Denied, Refused)
 """What the service may answer about a template that is gone; an existing one will be found by its identity."""

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import TypeVar
 
 from . import __version__, contract
-from .budget import AccessBudget, AccessLimit, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .contract import (
     AccessBudgetPeriod,
     AutoRefresh,
@@ -18,6 +17,7 @@ from .contract import (
     Property,
     Range,
 )
+from .model import AccessBudget, AccessLimit, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from . import physical_id
+from privacy_budget_core import physical_id
 
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"

@@ -9,8 +9,8 @@ from enum import Enum
 from typing import Final
 
 from . import physical_id as physical_ids
-from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .contract import TAG_PREFIX_OF_AWS, TAGS_OF_THE_SERVICE, OnBudgetReset, OnExisting
+from .model import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags, adopted_from, is_same
 
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .budget import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity, UnknownBudget, identity_of
 from .contract import REGIONS, RESERVED_TAG_PREFIXES, AccessBudgetPeriod, Attribute, AutoRefresh, AutoRefreshMode, PrivacyBudgetType
+from .model import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity, UnknownBudget, identity_of
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
