@@ -34,7 +34,7 @@ UV: Final = (sys.executable, "-m", "uv", "--quiet")
 SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
 
-class Unfit(Exception):
+class ReleaseError(Exception):
     """Why no release can be made of this."""
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     if tag is not None:
         check_tag(tag, (ROOT / "CHANGELOG.md").read_text())
         if missing:
-            raise Unfit(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
+            raise ReleaseError(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
     shutil.rmtree(DIST, ignore_errors=True)
     sdist, wheel = build(ROOT, DIST)
     _run("twine's check", sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
@@ -56,7 +56,7 @@ def main() -> None:
         (DIST / f"{NAME}.cdx.json").write_bytes(opened.read(BILL))
         _run("writing the plain template", sys.executable, ROOT / "release" / "template.py", DIST)
         if (DIST / ASSET.name).read_bytes() != opened.read(ARCHIVE):
-            raise Unfit(f"the plain template's zip is not the wheel's, byte by byte: remove {ASSET}, which is older")
+            raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {ASSET}, which is older")
     _run(
         "the wheel's test",
         *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
@@ -71,9 +71,9 @@ def main() -> None:
 def check_tag(tag: str, changelog: str) -> None:
     """A tag is that of the version, and the changelog says when the version came out."""
     if tag != f"v{__version__}":
-        raise Unfit(f"the tag must be v{__version__}, which privacy_budget_core/__init__.py states, got {tag}")
+        raise ReleaseError(f"the tag must be v{__version__}, which privacy_budget_core/__init__.py states, got {tag}")
     if not re.search(rf"^## {re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)$", changelog, re.MULTILINE):
-        raise Unfit(f"CHANGELOG.md must have a heading '## {__version__} (<year>-<month>-<day>)'")
+        raise ReleaseError(f"CHANGELOG.md must have a heading '## {__version__} (<year>-<month>-<day>)'")
 
 
 def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -92,7 +92,7 @@ def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
     with tempfile.TemporaryDirectory() as scratch:
         _run("the build", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout)
         if (Path(scratch) / wheel.name).read_bytes() != wheel.read_bytes():
-            raise Unfit("the sdist makes another wheel than the checkout: name in pyproject.toml's sdist target what it lacks")
+            raise ReleaseError("the sdist makes another wheel than the checkout: name in pyproject.toml's sdist target what it lacks")
     return sdist, wheel
 
 
@@ -106,9 +106,9 @@ def check_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         held = set(opened.namelist())
     if expected - held:
-        raise Unfit(f"the wheel lacks {', '.join(sorted(expected - held))}")
+        raise ReleaseError(f"the wheel lacks {', '.join(sorted(expected - held))}")
     if held - expected:
-        raise Unfit(f"the wheel must not hold {', '.join(sorted(held - expected))}")
+        raise ReleaseError(f"the wheel must not hold {', '.join(sorted(held - expected))}")
 
 
 def write_sums(folder: Path) -> None:
@@ -121,7 +121,7 @@ def _run(what: str, *command: str | Path, environment: dict[str, str] | None = N
     """Run a command, without the date that would otherwise get into what is built."""
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     if subprocess.run(command, env={**inherited, **(environment or {})}, check=False).returncode != 0:
-        raise Unfit(f"{what} failed, see above")
+        raise ReleaseError(f"{what} failed, see above")
 
 
 def _project() -> dict[str, Any]:
@@ -131,5 +131,5 @@ def _project() -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         main()
-    except Unfit as unfit:
+    except ReleaseError as unfit:
         raise SystemExit(f"This is no release: {unfit}") from None

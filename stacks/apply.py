@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 
-from privacy_budget_cli.errors import Problem
+from privacy_budget_cli.errors import CommandError
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.change_set import read
@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> int:
     try:
         declared = next((one for one in stacks(options.assembly) if one.name == options.stack), None)
         if declared is None:
-            raise Problem(f"{options.assembly} is of another app or environment, it has no stack {options.stack}")
+            raise CommandError(f"{options.assembly} is of another app or environment, it has no stack {options.stack}")
         change_set = read(Accounts(boto3.Session()).of(declared).cloudformation, options.stack, options.change_set)
         if change_set.refusal:
-            raise Problem(f"CloudFormation made no change set that can be executed: {change_set.refusal}")
-    except Problem as problem:
+            raise CommandError(f"CloudFormation made no change set that can be executed: {change_set.refusal}")
+    except CommandError as problem:
         _say(f"Nothing is deployed: {problem} (make plan does both)")
         return 1
     if not change_set.is_executable:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import boto3
 
-from privacy_budget_cli.errors import Problem
+from privacy_budget_cli.errors import CommandError
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.command import plan
@@ -24,12 +24,15 @@ SECONDS_TO_WAIT: Final = 60
 SECONDS_BETWEEN: Final = 5
 
 
-class ApprovalNotFound(Exception):
+class ApprovalNotFoundError(Exception):
     """The approval did not begin in time, or is that of another execution."""
 
 
 def main(arguments: list[str]) -> int:
-    """Plan the stage's prepared deployment, print it, and accept it where it needs nobody. Raises ApprovalNotFound and what plan raises."""
+    """Plan the stage's prepared deployment, print it, and approve it where nobody has to review it.
+
+    Raises ApprovalNotFoundError and what ``plan`` raises.
+    """
     parser = argparse.ArgumentParser(prog="python -m stacks.gate", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the stage's folder in the synthesized app")
     for name in ("change-set", "pipeline", "stage", "action", "execution"):
@@ -37,7 +40,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         planned = plan(stacks(options.assembly), Accounts(boto3.Session()), options.change_set)
-    except Problem as problem:
+    except CommandError as problem:
         _say(str(problem))
         return 1
     for step in planned:
@@ -61,14 +64,14 @@ class Approval:
     execution: str
 
     def give(self, summary: str) -> None:
-        """Approve it as soon as it waits. Raises ApprovalNotFound and ClientError."""
+        """Approve it as soon as it waits. Raises ApprovalNotFoundError and ClientError."""
         deadline = time.monotonic() + SECONDS_TO_WAIT
         while "token" not in (found := self._latest()) or found["status"] != "InProgress":
             if time.monotonic() >= deadline and found.get("status") == "Succeeded":
                 _say(f"{self.action} has been accepted already.")
                 return
             if time.monotonic() >= deadline:
-                raise ApprovalNotFound(
+                raise ApprovalNotFoundError(
                     f"{self.action} does not wait in stage {self.stage} of {self.pipeline}, execution {self.execution}, for"
                     f" {SECONDS_TO_WAIT} seconds: retry the stage, or approve it by hand if the plan above is what you want"
                 )

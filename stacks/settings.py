@@ -25,7 +25,7 @@ _LIMITS: Final = {
 }
 
 
-class WrongSetting(ValueError):
+class SettingError(ValueError):
     """A setting that the app does not take; the message names the setting, the rule and the value."""
 
 
@@ -59,19 +59,19 @@ class Pipeline:
 
 
 def environments(app: cdk.App) -> list[Environment]:
-    """Every environment of the context, in its order. Raises WrongSetting."""
+    """Every environment of the context, in its order. Raises SettingError."""
     return [_environment(name, settings) for name, settings in _section(app, "environments").items()]
 
 
 def chosen_environment(app: cdk.App) -> Environment:
-    """The environment that the context chooses, with what the command line overrides (-c epsilon=5). Raises WrongSetting."""
+    """The environment that the context chooses, with what the command line overrides (-c epsilon=5). Raises SettingError."""
     name, settings = _chosen(app, "environment")
     budget = {**settings.get("budget", {}), **_given(app, "epsilon", "usersNoisePerQuery", "autoRefresh")}
     return _environment(name, {**settings, **_given(app, "membership", "onExisting", "onBudgetReset"), "budget": budget})
 
 
 def chosen_pipeline(app: cdk.App) -> Pipeline | None:
-    """The pipeline that the context chooses (-c pipeline=main), or none. Raises WrongSetting."""
+    """The pipeline that the context chooses (-c pipeline=main), or none. Raises SettingError."""
     if not app.node.try_get_context("pipeline"):
         return None
     name, settings = _chosen(app, "pipeline")
@@ -90,7 +90,7 @@ def _chosen(app: cdk.App, kind: str) -> tuple[str, Mapping[str, Any]]:
     name = app.node.try_get_context(kind)
     section = _section(app, f"{kind}s")
     if name not in section:
-        raise WrongSetting(f"{kind} must be one of {', '.join(sorted(section))} (context of cdk.json), got {name!r}")
+        raise SettingError(f"{kind} must be one of {', '.join(sorted(section))} (context of cdk.json), got {name!r}")
     return name, section[name]
 
 
@@ -147,14 +147,14 @@ def _place(settings: Mapping[str, Any]) -> cdk.Environment:
 def _check_names(path: str, settings: Mapping[str, Any], required: Set[str] = frozenset(), optional: Set[str] = frozenset()) -> None:
     missing, unknown = sorted(required - settings.keys()), sorted(settings.keys() - required - optional)
     if missing:
-        raise WrongSetting(f"{path} must have {', '.join(missing)} (context of cdk.json), got {', '.join(settings) or 'nothing'}")
+        raise SettingError(f"{path} must have {', '.join(missing)} (context of cdk.json), got {', '.join(settings) or 'nothing'}")
     if unknown:
         known = ", ".join(sorted(required | optional))
-        raise WrongSetting(f"{path} may have {known} (context of cdk.json), got {', '.join(unknown)}")
+        raise SettingError(f"{path} may have {known} (context of cdk.json), got {', '.join(unknown)}")
 
 
 def _one_of(values: type[E], path: str, name: str, value: str) -> E:
     try:
         return values(value)
     except ValueError:
-        raise WrongSetting(f"{path}.{name} must be {' or '.join(values)} (context of cdk.json), got {value!r}") from None
+        raise SettingError(f"{path}.{name} must be {' or '.join(values)} (context of cdk.json), got {value!r}") from None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import Problem
+from .errors import CommandError
 
 try:
     from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "matplotlib":
         raise
-    raise Problem("--plot needs matplotlib, which is not installed; pip install 'cleanrooms-privacy-budget[plot]'") from None
+    raise CommandError("--plot needs matplotlib, which is not installed; pip install 'cleanrooms-privacy-budget[plot]'") from None
 
 if TYPE_CHECKING:
     from .preview import Impact
@@ -22,15 +22,15 @@ _FORMATS = (".png", ".svg", ".pdf")
 
 
 def check(file: Path) -> None:
-    """See that a chart can be written there, before anything is asked. Raises Problem."""
+    """See that a chart can be written there, before anything is asked. Raises CommandError."""
     if file.suffix.lower() not in _FORMATS:
-        raise Problem(f"--plot must name a file that ends with {', '.join(_FORMATS)}, got {file}")
+        raise CommandError(f"--plot must name a file that ends with {', '.join(_FORMATS)}, got {file}")
     if not file.absolute().parent.is_dir():
-        raise Problem(f"--plot must name a file in a folder that exists, got {file}; make the folder first")
+        raise CommandError(f"--plot must name a file in a folder that exists, got {file}; make the folder first")
 
 
 def draw(impacts: Sequence["Impact"], membership_id: str, file: Path) -> None:
-    """Write the chart. Raises Problem where the file cannot be written."""
+    """Write the chart. Raises CommandError where the file cannot be written."""
     aggregations = list(impacts[0].max_counts)
     noises = sorted({impact.users_noise_per_query for impact in impacts})
     rows = -(-len(aggregations) // _COLUMNS)
@@ -54,4 +54,4 @@ def draw(impacts: Sequence["Impact"], membership_id: str, file: Path) -> None:
     try:
         figure.savefig(file, dpi=120)
     except OSError as error:
-        raise Problem(f"the chart could not be written to {file}: {error.strerror}") from None
+        raise CommandError(f"the chart could not be written to {file}: {error.strerror}") from None

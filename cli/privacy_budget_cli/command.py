@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy_budget_core import __version__
-from privacy_budget_core.clean_rooms import ServiceError
+from privacy_budget_core.errors import ServiceError
 
 from . import preview, status, terminal
 from .arguments import add_account_arguments
-from .errors import Problem, explain
+from .errors import CommandError, explain
 from .messages import say
 from .plan import command as plan_command
 from .session import session
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
         options.session = session(options.profile, options.region)
         region = options.session.region_name
         ended: int = options.run(options, terminal.console())
-    except Problem as error:
+    except CommandError as error:
         say(str(error))
     except (ServiceError, ClientError, BotoCoreError) as error:
         say(explain(error, region))

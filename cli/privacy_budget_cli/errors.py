@@ -8,12 +8,12 @@ import boto3
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from privacy_budget_core.clean_rooms import ServiceError
+from privacy_budget_core.errors import PrivacyBudgetError, ServiceError
 
 from .session import CALLS_A_SECOND
 
 
-class Problem(Exception):
+class CommandError(PrivacyBudgetError):
     """Why the command cannot do what it was asked; the message is a sentence with the way out."""
 
 

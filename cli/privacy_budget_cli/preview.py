@@ -50,7 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Ask for each pair, within the quota, and print the counts. Raises Problem, ServiceError and BotoCoreError."""
+    """Ask for each pair, within the quota, and print the counts. Raises CommandError, ServiceError and BotoCoreError."""
     if options.plot:
         from . import chart  # noqa: PLC0415 - what it needs comes with an extra, and takes a second to import
 

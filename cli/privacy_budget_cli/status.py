@@ -13,12 +13,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from privacy_budget_core.clean_rooms import CleanRooms, ServiceError
+from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import is_membership_id
+from privacy_budget_core.errors import ServiceError
 from privacy_budget_core.model import AccessBudget, DifferentialPrivacy
 
 from .arguments import membership
-from .errors import Problem, explain
+from .errors import CommandError, explain
 from .holdings import Holding, fraction, holdings, memberships
 from .messages import say
 from .session import clean_rooms
@@ -46,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Print what there is, and give the exit status. Raises Problem, ServiceError and BotoCoreError."""
+    """Print what there is, and give the exit status. Raises CommandError, ServiceError and BotoCoreError."""
     client = clean_rooms(options.session, options.endpoint_url)
     rooms = CleanRooms(client)
     wanted = memberships(client) if options.all else options.memberships or _memberships_in(options.outputs)
@@ -102,9 +103,9 @@ def _memberships_in(outputs: Path) -> list[str]:
         stacks: dict[str, dict[str, Any]] = json.loads(outputs.read_text(encoding="utf-8"))
         values = {output.get("MembershipId") for output in stacks.values()}
     except FileNotFoundError:
-        raise Problem(f"{outputs} does not exist; deploy first, by cdk deploy --outputs-file {outputs}") from None
+        raise CommandError(f"{outputs} does not exist; deploy first, by cdk deploy --outputs-file {outputs}") from None
     except (OSError, ValueError, AttributeError) as error:
-        raise Problem(f"{outputs} is not what cdk deploy --outputs-file writes; deploy again ({error})") from None
+        raise CommandError(f"{outputs} is not what cdk deploy --outputs-file writes; deploy again ({error})") from None
     return sorted(value for value in values if isinstance(value, str) and is_membership_id(value))
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .contract import REGIONS, RESERVED_TAG_PREFIXES, AccessBudgetPeriod, Attribute, AutoRefresh, AutoRefreshMode, PrivacyBudgetType
+from .errors import AccessDeniedError, ConflictError, NotFoundError, ServiceError, UnsupportedRegionError, ValidationError
 from .model import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity, UnknownBudget, identity_of
 
 if TYPE_CHECKING:
@@ -30,48 +31,11 @@ LIST_LAG: Final = (1.0, 2.0, 4.0)
 """Seconds to wait, one after another, for a list to show what must exist."""
 
 
-class ServiceError(Exception):
-    """Clean Rooms, or the way to it, did not do what was asked: the service's own code and words."""
-
-    def __init__(self, operation: str, code: str, message: str) -> None:
-        super().__init__(f"{code} from {operation}: {message}")
-        self.operation = operation
-        self.code = code
-
-
-class NotFound(ServiceError):
-    """No such template or no such membership; the service does not tell which."""
-
-
-class Conflict(ServiceError):
-    """Something stands in the way: for a create, a template of the same identity."""
-
-
-class Refused(ServiceError):
-    """The service will not do this, however often it is asked."""
-
-
-class Denied(ServiceError):
-    """The caller may not do this, or the service does not say whether there is such a thing."""
-
-
-class NotInRegion(ServiceError):
-    """Clean Rooms is not available in the client's region."""
-
-    def __init__(self, region: str) -> None:
-        Exception.__init__(
-            self,
-            f"AWS Clean Rooms is not available in {region}: deploy the stack in one of {', '.join(sorted(REGIONS))}. Nothing was sent.",
-        )
-        self.operation = ""
-        self.code = type(self).__name__
-
-
 _ERRORS: Mapping[str, type[ServiceError]] = {
-    "ResourceNotFoundException": NotFound,
-    "ConflictException": Conflict,
-    "ValidationException": Refused,
-    "AccessDeniedException": Denied,
+    "ResourceNotFoundException": NotFoundError,
+    "ConflictException": ConflictError,
+    "ValidationException": ValidationError,
+    "AccessDeniedException": AccessDeniedError,
 }
 
 
@@ -113,7 +77,7 @@ class CleanRooms:
         self.client = client
 
     def create(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
-        """CreatePrivacyBudgetTemplate. Raises Conflict where a template of this identity stands."""
+        """CreatePrivacyBudgetTemplate. Raises ConflictError where a template of this identity stands."""
         request: dict[str, Any] = {
             "membershipIdentifier": desired.membership_id,
             "privacyBudgetType": str(desired.identity.kind),
@@ -125,7 +89,7 @@ class CleanRooms:
         return _template(self._call("create_privacy_budget_template", **request)["privacyBudgetTemplate"])
 
     def get(self, membership_id: str, template_id: str) -> Template:
-        """GetPrivacyBudgetTemplate. Raises NotFound."""
+        """GetPrivacyBudgetTemplate. Raises NotFoundError."""
         answer = self._call(
             "get_privacy_budget_template",
             membershipIdentifier=membership_id,
@@ -142,7 +106,7 @@ class CleanRooms:
             time.sleep(pause)
             try:
                 templates = self.templates(identity.membership_id, identity.kind)
-            except NotFound:
+            except NotFoundError:
                 return None
             for template in templates:
                 if template.identity == identity:
@@ -150,12 +114,12 @@ class CleanRooms:
         return None
 
     def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
-        """The templates of a membership, of one kind or all, by ListPrivacyBudgetTemplates and Get. Raises NotFound."""
+        """The templates of a membership, of one kind or all, by ListPrivacyBudgetTemplates and Get. Raises NotFoundError."""
         summaries = self._pages("list_privacy_budget_templates", "privacyBudgetTemplateSummaries", membershipIdentifier=membership_id)
         templates = []
         for summary in summaries:
             if kind in (None, summary["privacyBudgetType"]):
-                with suppress(NotFound):
+                with suppress(NotFoundError):
                     templates.append(self.get(membership_id, summary["id"]))
         return templates
 
@@ -172,7 +136,7 @@ class CleanRooms:
 
     def delete(self, membership_id: str, template_id: str) -> None:
         """DeletePrivacyBudgetTemplate; one that is gone already is no error."""
-        with suppress(NotFound):
+        with suppress(NotFoundError):
             self._call(
                 "delete_privacy_budget_template",
                 membershipIdentifier=membership_id,
@@ -185,7 +149,7 @@ class CleanRooms:
         return by_template.get(template_id, [])
 
     def balances_by_template(self, membership_id: str, kind: str, resource_arn: str | None = None) -> dict[str, list[Balance]]:
-        """ListPrivacyBudgets: what is left of a membership's budgets of a type, or of one table's, by template. Raises NotFound."""
+        """ListPrivacyBudgets: what is left of a membership's budgets of a type, or of one table's, by template. Raises NotFoundError."""
         budgets = self._pages(
             "list_privacy_budgets",
             "privacyBudgetSummaries",
@@ -199,12 +163,12 @@ class CleanRooms:
         return by_template
 
     def preview(self, membership_id: str, budget: DifferentialPrivacy) -> dict[str, int]:
-        """PreviewPrivacyImpact: how many aggregations of each type a budget would allow. Raises Denied and Refused."""
+        """PreviewPrivacyImpact: how many aggregations of each type a budget would allow. Raises AccessDeniedError and ValidationError."""
         answer = self._call("preview_privacy_impact", membershipIdentifier=membership_id, parameters=_update_parameters(budget))
         return {entry["type"]: entry["maxCount"] for entry in answer["privacyImpact"]["differentialPrivacy"]["aggregations"]}
 
     def tags(self, arn: str) -> dict[str, str]:
-        """ListTagsForResource. Raises NotFound."""
+        """ListTagsForResource. Raises NotFoundError."""
         return dict(self._call("list_tags_for_resource", resourceArn=arn)["tags"])
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
@@ -231,7 +195,7 @@ class CleanRooms:
     def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         region = self.client.meta.region_name
         if region not in REGIONS and not _has_address(self.client.meta.endpoint_url):
-            raise NotInRegion(region)
+            raise UnsupportedRegionError(region)
         return call(self.client, operation, request)
 
 
@@ -244,7 +208,7 @@ def _has_address(endpoint_url: str) -> bool:
 
 
 def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One operation of an AWS client, its errors in this package's terms. Raises ServiceError, OutOfTime and Superseded."""
+    """One operation of an AWS client, its errors in this package's terms. Raises ServiceError, OutOfTimeError and SupersededError."""
     name = client.meta.method_to_api_mapping[operation]
     try:
         answer: dict[str, Any] = getattr(client, operation)(**request)

@@ -10,16 +10,9 @@ from typing import Final
 
 from . import physical_id as physical_ids
 from .contract import TAG_PREFIX_OF_AWS, TAGS_OF_THE_SERVICE, OnBudgetReset, OnExisting
+from .errors import ExistingTemplateError, RefusalError
 from .model import AccessBudget, AccessLimit, Balance, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 from .ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags, adopted_from, is_same
-
-
-class Refusal(Exception):
-    """The handler will not do this: the rule, the existing template, and the remedy."""
-
-
-class Occupied(Refusal):
-    """Another owner's template of the same identity exists already."""
 
 
 class Change(Enum):
@@ -85,7 +78,7 @@ def check_tags(keys: Set[str], arn: str) -> None:
     """Raise Refusal where a template would have more tags than the service takes: foreign ones, declared ones and ours."""
     count = sum(not key.startswith(TAG_PREFIX_OF_AWS) for key in keys)
     if count > TAGS_OF_THE_SERVICE:
-        raise Refusal(
+        raise RefusalError(
             f"{arn} must have at most {TAGS_OF_THE_SERVICE} tags, got {count} with those declared and {len(KEYS)} ownership tags. Remove"
             " tags from it, or declare fewer."
         )
@@ -100,11 +93,11 @@ class Ownership(Enum):
 
 
 def ownership(tags: OwnershipTags, owner: str, request_id: str, desired: DesiredTemplate, arn: str) -> Ownership:
-    """Whose the template is. Raises Occupied where it is another owner's and is not to be adopted."""
+    """Whose the template is. Raises ExistingTemplateError where it is another owner's and is not to be adopted."""
     if is_same(tags.owner, owner):
         return Ownership.THIS_REQUEST if tags.request == request_id else Ownership.THIS_RESOURCE
     if desired.on_existing is not OnExisting.ADOPT:
-        raise Occupied(
+        raise ExistingTemplateError(
             f"{_sentence(desired.identity)} exists already: {arn}, which {_belongs_to(tags.owner)}. Clean Rooms allows one of each."
             " To take it over with what is left of its budget, set on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
         )
@@ -185,9 +178,9 @@ def consumed(balances: Sequence[Balance]) -> str | None:
     return f"what was spent of it ({', '.join(used)})" if used else None
 
 
-def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, consumed: str) -> Refusal:
+def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, consumed: str) -> RefusalError:
     """Why a change that forgets a consumed budget is refused, what would be lost, and which option accepts it."""
-    return Refusal(
+    return RefusalError(
         f"Changing {desired.identity} from {_reset_by(actual)} to {_reset_by(desired.budget)} needs a reset ({change.value}): {consumed}"
         f" would be forgotten. To accept that, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW});"
         " otherwise put the old value back."
@@ -199,9 +192,9 @@ def _reset_by(budget: Budget) -> str:
     return f"auto refresh {budget.auto_refresh}" if isinstance(budget, DifferentialPrivacy) else str(budget)
 
 
-def refused_for_owner(arn: str, owner: str) -> Refusal:
+def refused_for_owner(arn: str, owner: str) -> RefusalError:
     """Why a template that another resource has adopted is not changed by its previous owner."""
-    return Refusal(
+    return RefusalError(
         f"{arn} belongs to {owner} by now, so this resource does not change it. Change it there, or take it back with"
         " on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
     )

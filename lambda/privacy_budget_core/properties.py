@@ -17,18 +17,15 @@ from .contract import (
     Property,
     Range,
 )
+from .errors import InvalidPropertyError
 from .model import AccessBudget, AccessLimit, Budget, DesiredTemplate, DifferentialPrivacy, Identity
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
 
-class InvalidProperty(ValueError):
-    """A property that the resource does not take; the message names the property, the rule and the value."""
-
-
 def parse(properties: Mapping[str, object]) -> DesiredTemplate:
-    """The template that an event's ``ResourceProperties`` declare. Raises InvalidProperty."""
+    """The template that an event's ``ResourceProperties`` declare. Raises InvalidPropertyError."""
     top = _Fields(properties, "").without(contract.ADDED_BY_CLOUDFORMATION)
     desired = DesiredTemplate(
         membership_id=_membership_id(top),
@@ -40,7 +37,7 @@ def parse(properties: Mapping[str, object]) -> DesiredTemplate:
     )
     top.refuse_the_rest()
     if desired.preview_impact and not isinstance(desired.budget, DifferentialPrivacy):
-        raise InvalidProperty(f"{Property.PREVIEW_IMPACT} goes with {PrivacyBudgetType.DIFFERENTIAL_PRIVACY} only: leave it out")
+        raise InvalidPropertyError(f"{Property.PREVIEW_IMPACT} goes with {PrivacyBudgetType.DIFFERENTIAL_PRIVACY} only: leave it out")
     return desired
 
 
@@ -80,7 +77,7 @@ def parse_identity(properties: Mapping[str, object]) -> Identity | None:
 def _or(read: Callable[[], T], default: T) -> T:
     try:
         return read()
-    except InvalidProperty:
+    except InvalidPropertyError:
         return default
 
 
@@ -100,7 +97,7 @@ def _budget(top: "_Fields") -> Budget:
         )
     else:
         if top.choice(Property.AUTO_REFRESH, AutoRefresh, AutoRefresh.NONE) is not AutoRefresh.NONE:
-            raise InvalidProperty(
+            raise InvalidPropertyError(
                 f"{Property.AUTO_REFRESH} must be {AutoRefresh.NONE} or left out for {kind}, got {AutoRefresh.CALENDAR_MONTH.value!r}:"
                 " an access budget refreshes by the AutoRefresh of each of Parameters.BudgetParameters"
             )
@@ -122,11 +119,11 @@ def _limits(parameters: "_Fields") -> tuple[AccessLimit, ...]:
         entry.refuse_the_rest()
         if period is AccessBudgetPeriod.LIFETIME:
             if refresh is AutoRefreshMode.ENABLED:
-                raise InvalidProperty(f"{entry.path}AutoRefresh must be left out for {period}, got {refresh.value!r}")
+                raise InvalidPropertyError(f"{entry.path}AutoRefresh must be left out for {period}, got {refresh.value!r}")
             refresh = None
         limits.append(AccessLimit(period, budget, refresh))
     if rule := contract.wrong_limits([limit.period for limit in limits]):
-        raise InvalidProperty(f"Parameters.BudgetParameters {rule}, got {[str(limit.period) for limit in limits]}")
+        raise InvalidPropertyError(f"Parameters.BudgetParameters {rule}, got {[str(limit.period) for limit in limits]}")
     return tuple(limits)
 
 
@@ -139,14 +136,14 @@ def _tags(top: "_Fields") -> dict[str, str]:
         value = entry.text("Value", _of_length(contract.TAG_VALUE_LENGTH), _length_rule(contract.TAG_VALUE_LENGTH))
         entry.refuse_the_rest()
         if key.startswith(contract.RESERVED_TAG_PREFIXES):
-            raise InvalidProperty(
+            raise InvalidPropertyError(
                 f"{entry.path}Key must not start with a reserved prefix ({', '.join(contract.RESERVED_TAG_PREFIXES)}), got {key!r}"
             )
         if key in tags:
-            raise InvalidProperty(f"{Property.TAGS} must name each key once, got {key!r} twice")
+            raise InvalidPropertyError(f"{Property.TAGS} must name each key once, got {key!r} twice")
         tags[key] = value
     if len(tags) not in contract.TAGS:
-        raise InvalidProperty(f"{Property.TAGS} must be at most {contract.TAGS.maximum} tags, got {len(tags)}")
+        raise InvalidPropertyError(f"{Property.TAGS} must be at most {contract.TAGS.maximum} tags, got {len(tags)}")
     return tags
 
 
@@ -170,7 +167,7 @@ class _Fields:
 
     def __init__(self, members: object, path: str) -> None:
         if not isinstance(members, Mapping):
-            raise InvalidProperty(f"{path.rstrip('.')} must be an object, got {_shown(path, members)}")
+            raise InvalidPropertyError(f"{path.rstrip('.')} must be an object, got {_shown(path, members)}")
         self.path = path
         self._members = dict(members)
         self._known: set[str] = set()
@@ -186,7 +183,7 @@ class _Fields:
     def text(self, name: str, valid: Callable[[str], bool], rule: str) -> str:
         value = self._take(name, rule)
         if not isinstance(value, str) or not valid(value):
-            raise InvalidProperty(f"{self.path}{name} must be {rule}, got {_shown(self.path + name, value)}")
+            raise InvalidPropertyError(f"{self.path}{name} must be {rule}, got {_shown(self.path + name, value)}")
         return value
 
     def number(self, name: str, allowed: Range) -> int:
@@ -194,7 +191,7 @@ class _Fields:
         value = self._take(name, str(allowed))
         digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if not isinstance(digits, str) or not (digits.isascii() and digits.isdecimal()) or int(digits[:20]) not in allowed:
-            raise InvalidProperty(f"{self.path}{name} must be {allowed}, got {value!r}")
+            raise InvalidPropertyError(f"{self.path}{name} must be {allowed}, got {value!r}")
         return int(digits)
 
     def choice(self, name: str, values: type[E], default: E | None = None) -> E:
@@ -203,7 +200,7 @@ class _Fields:
         try:
             return values(str(value))
         except ValueError:
-            raise InvalidProperty(f"{self.path}{name} must be {rule}, got {value!r}") from None
+            raise InvalidPropertyError(f"{self.path}{name} must be {rule}, got {value!r}") from None
 
     def fields(self, name: str) -> "_Fields":
         return _Fields(self._take(name, "an object"), f"{self.path}{name}.")
@@ -211,13 +208,13 @@ class _Fields:
     def list_of_fields(self, name: str) -> list["_Fields"]:
         value = self._take(name, "a list")
         if not isinstance(value, list):
-            raise InvalidProperty(f"{self.path}{name} must be a list, got {_shown(self.path + name, value)}")
+            raise InvalidPropertyError(f"{self.path}{name} must be a list, got {_shown(self.path + name, value)}")
         return [_Fields(entry, f"{self.path}{name}[{index}].") for index, entry in enumerate(value)]
 
     def refuse_the_rest(self) -> None:
         if self._members:
             names = ", ".join(sorted(f"{self.path}{name}" for name in self._members))
-            raise InvalidProperty(
+            raise InvalidPropertyError(
                 f"{names}: no such property; this provider, version {__version__}, knows {', '.join(sorted(self._known))}."
                 " Check the spelling, or update the provider if it is older than the construct"
             )
@@ -227,4 +224,4 @@ class _Fields:
         try:
             return self._members.pop(name)
         except KeyError:
-            raise InvalidProperty(f"{self.path}{name} is required and must be {rule}") from None
+            raise InvalidPropertyError(f"{self.path}{name} is required and must be {rule}") from None

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import lifecycle, ownership
 from . import physical_id as physical_ids
-from .clean_rooms import CleanRooms, Conflict, Denied, NotFound, NotInRegion, Refused, ServiceError, Template
+from .clean_rooms import CleanRooms, Template
 from .contract import TAG_PREFIX_OF_AWS, UNKNOWN, Attribute, OnBudgetReset, OnExisting
-from .lifecycle import Change, DeleteAction, Ownership, Refusal, TagChange
+from .errors import AccessDeniedError, ConflictError, NotFoundError, RefusalError, ServiceError, UnsupportedRegionError, ValidationError
+from .lifecycle import Change, DeleteAction, Ownership, TagChange
 from .model import DesiredTemplate, Identity
 from .ownership import OwnershipTags, is_same
 from .properties import PreviousTemplate
 from .retries import Requests
 
-_PERHAPS_GONE = (NotFound, Denied, Refused)
+_PERHAPS_GONE = (NotFoundError, AccessDeniedError, ValidationError)
 """What the service may answer about a template that is gone; an existing one will be found by its identity."""
 
 
@@ -88,17 +89,17 @@ class Reconciler:
     """The physical id that CloudFormation knows, where it is an ARN."""
 
     def create(self, desired: DesiredTemplate) -> Outcome:
-        """Create the template, or go on with the existing one. Raises Refusal and ServiceError."""
+        """Create the template, or go on with the existing one. Raises RefusalError and ServiceError."""
         return self._create(desired, None, _allows_reset(desired))
 
     def update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
-        """Bring the template to what is desired now; another identity is another template. Raises Refusal and ServiceError.
+        """Bring the template to what is desired now; another identity is another template. Raises RefusalError and ServiceError.
 
         A rollback never fails for a lasting obstacle: it keeps the existing template.
         """
         try:
             outcome = self._update(physical_id, desired, previous)
-        except (Refusal, ServiceError) as obstacle:
+        except (RefusalError, ServiceError) as obstacle:
             outcome = self.keep(physical_id, desired.membership_id, str(desired.budget), obstacle)
         if previous.identity not in (None, desired.identity) and (outcome.physical_id == physical_id or self.stack.is_rolling_back()):
             self._delete_unacknowledged(previous.identity, physical_id)
@@ -129,7 +130,7 @@ class Reconciler:
             for found in self._standing_for(physical_id, identity):
                 self._delete(found, identity, physical_id)
         except ServiceError as error:
-            if physical_ids.template_id(physical_id) is not None and not isinstance(error, NotInRegion):
+            if physical_ids.template_id(physical_id) is not None and not isinstance(error, UnsupportedRegionError):
                 raise
             self.record.warnings.append(f"could not tell whether {identity} was created by a create that failed: {error}")
 
@@ -175,7 +176,7 @@ class Reconciler:
             marks[ownership.PHYSICAL_ID] = physical_id
         try:
             template = self.clean_rooms.create(desired, {**desired.tags, **marks})
-        except Conflict:
+        except ConflictError:
             existing = self.clean_rooms.find(desired.identity, is_expected=True)
             if existing is None:
                 raise
@@ -232,7 +233,7 @@ class Reconciler:
             try:
                 template = self._see(self.clean_rooms.update(template, desired.budget))
                 self.record.done.append(change.value)
-            except (Refused, Conflict) as refusal:
+            except (ValidationError, ConflictError) as refusal:
                 if not lifecycle.lowers_epsilon(template.budget, desired.budget):
                     raise
                 if not may_reset:
@@ -282,7 +283,7 @@ class Reconciler:
         """Create what takes a deleted template's place; it exists already where the answer to the client's first try was lost."""
         try:
             return self.clean_rooms.create(desired, tags)
-        except Conflict:
+        except ConflictError:
             existing = self.clean_rooms.find(desired.identity, is_expected=True)
             if existing is None or self._with_tags(existing).ownership.request != self.request_id:
                 raise

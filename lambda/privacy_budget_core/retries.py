@@ -13,6 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionError as NotConnected
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
+from .errors import OutOfTimeError, SupersededError
+
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
@@ -42,14 +44,6 @@ _UNKNOWN_YET: Final = frozenset(
     }
 )
 """What AWS answers where a role or token is not known everywhere yet, or a clock is off."""
-
-
-class OutOfTime(Exception):
-    """The invocation's time is over, so no further request may be sent."""
-
-
-class Superseded(Exception):
-    """The stack no longer expects this event, so it changes nothing."""
 
 
 class Requests:
@@ -86,18 +80,18 @@ class Requests:
         self.wrote = self.was_delivered_before = False
 
     def begin(self, operation: str) -> None:
-        """Count a request that is about to be sent. Raises OutOfTime and Superseded."""
+        """Count a request that is about to be sent. Raises OutOfTimeError and SupersededError."""
         if not self.may_send():
-            raise OutOfTime
+            raise OutOfTimeError
         if operation.startswith(_WRITES):
             if not self.wrote and not self.may_write():
-                raise Superseded
+                raise SupersededError
             self._had_written, self.wrote = self.wrote, True
         self.count += 1
         self.last = f"{operation} → no answer yet"
 
     def pause(self, operation: str, attempts: int, status: int, error: dict[str, Any], exception: Exception | None) -> float | None:
-        """Seconds until the next attempt; None where this one is the last. Raises OutOfTime."""
+        """Seconds until the next attempt; None where this one is the last. Raises OutOfTimeError."""
         code = error.get("Code", "an error") if error else repr(exception) if exception else "answered"
         self.last = f"{operation} → {code}"
         if code == "answered":
@@ -107,7 +101,7 @@ class Requests:
         if operation.startswith(_WRITES) and (is_refused or isinstance(exception, _NOT_SENT)):
             self.wrote = self._had_written
         if not self.may_send():
-            raise OutOfTime
+            raise OutOfTimeError
         if is_passing or isinstance(exception, HTTPClientError | NotConnected) or self._takes_effect_soon(code, error):
             return random.uniform(0, min(LONGEST_PAUSE, 2.0 ** min(attempts - 1, 10)))  # noqa: S311 - no secret
         return None

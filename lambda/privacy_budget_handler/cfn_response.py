@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from privacy_budget_core import physical_id
 
+from .errors import DeliveryError
+
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 
@@ -26,10 +28,6 @@ ELLIPSIS: Final = "..."
 ATTEMPTS: Final = 5
 SECONDS_PER_ATTEMPT: Final = 5.0
 SECONDS_KEPT_BACK: Final = 0.3
-
-
-class NotDelivered(Exception):
-    """CloudFormation did not take the answer; the message names the last status or error, never the URL."""
 
 
 def failed_id(event: Mapping[str, Any], may_have_written: bool) -> str:
@@ -90,7 +88,7 @@ def _trusted() -> ssl.SSLContext:
 
 
 def deliver(url: str, answer: bytes, seconds_left: Callable[[], float]) -> None:
-    """PUT the answer to the pre-signed URL, as often as there is time. Raises NotDelivered."""
+    """PUT the answer to the pre-signed URL, as often as there is time. Raises DeliveryError."""
     parts = urlsplit(url)
     target = urlunsplit(("", "", parts.path, parts.query, ""))
     outcome = "there was no time left"
@@ -111,4 +109,4 @@ def deliver(url: str, answer: bytes, seconds_left: Callable[[], float]) -> None:
             outcome = type(error).__name__
         finally:
             connection.close()
-    raise NotDelivered(f"CloudFormation did not take the answer: {outcome}")
+    raise DeliveryError(f"CloudFormation did not take the answer: {outcome}")

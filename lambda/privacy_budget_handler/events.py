@@ -8,17 +8,17 @@ import botocore.session
 from aws_lambda_powertools import Logger
 
 from privacy_budget_core import __version__, ownership, properties
-from privacy_budget_core.clean_rooms import CleanRooms, ServiceError, call
+from privacy_budget_core.clean_rooms import CleanRooms, call
 from privacy_budget_core.contract import MAX_AGGREGATIONS, UNKNOWN
-from privacy_budget_core.lifecycle import Refusal
+from privacy_budget_core.errors import InvalidPropertyError, OutOfTimeError, RefusalError, ServiceError, SupersededError
 from privacy_budget_core.model import DesiredTemplate, DifferentialPrivacy
-from privacy_budget_core.properties import InvalidProperty
 from privacy_budget_core.reconciler import EventRecord, Outcome, Reconciler
-from privacy_budget_core.retries import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
+from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watch
 
 from . import protocol
 from .cfn_response import printable
-from .protocol import Resource, TooLate
+from .errors import ExpiredEventError
+from .protocol import Resource
 from .stack_status import StackStatus
 
 SECONDS_TO_DESCRIBE: Final = 60.0
@@ -45,7 +45,7 @@ invocation = Invocation({}, Requests())
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
-    """Handle and answer one event. Raises NotDelivered where CloudFormation did not take the answer."""
+    """Handle and answer one event. Raises DeliveryError where CloudFormation did not take the answer."""
     global invocation  # noqa: PLW0603 - an execution environment handles one event at a time
     invocation = Invocation(event, Requests(may_send=resource.may_act))
     resource(event, context)
@@ -78,14 +78,14 @@ def tell(status: str, reason: str) -> None:
 
 def explain(error: Exception) -> str:
     """An exception in the words that CloudFormation shows: first what a person needs, never a traceback."""
-    if isinstance(error, InvalidProperty | Refusal | TooLate):
+    if isinstance(error, InvalidPropertyError | RefusalError | ExpiredEventError):
         return str(error)
     if isinstance(error, ServiceError):
         notes: list[str] = getattr(error, "__notes__", [])
         return " ".join([f"{str(error).rstrip('.')}.", *notes]) if notes else str(error)
-    if isinstance(error, Superseded):
+    if isinstance(error, SupersededError):
         return "The stack no longer expects this event, which was delivered late: nothing was done"
-    if isinstance(error, OutOfTime):
+    if isinstance(error, OutOfTimeError):
         return unfinished()
     logger.exception("the handler met an error that it does not know")
     return f"{type(error).__name__}: {error} (an error that the handler does not know; the function's log has its traceback)"
@@ -118,7 +118,7 @@ def update(event: Mapping[str, Any], _: Any) -> str:
     reconciler, physical_id, declared = _reconciler(event), event["PhysicalResourceId"], event["ResourceProperties"]
     try:
         desired = properties.parse(declared)
-    except InvalidProperty as error:
+    except InvalidPropertyError as error:
         identity = properties.parse_identity(declared)
         kept = reconciler.keep(physical_id, identity.membership_id if identity else UNKNOWN, "what is declared", error)
         return _succeed(kept)
@@ -131,7 +131,7 @@ def delete(event: Mapping[str, Any], _: Any) -> str:
     """Delete: what the physical id stands for, and nothing else."""
     try:
         _reconciler(event).delete(event["PhysicalResourceId"], properties.parse_identity(event["ResourceProperties"]))
-    except Superseded as error:
+    except SupersededError as error:
         invocation.record.warnings.append(explain(error))
     return str(event["PhysicalResourceId"])
 
@@ -158,7 +158,7 @@ def _privacy_impact(desired: DesiredTemplate) -> dict[str, str]:
     requests.may_send = _for_a_while(SECONDS_TO_PREVIEW)
     try:
         allowed = clean_rooms.preview(desired.membership_id, desired.budget)
-    except (ServiceError, OutOfTime) as error:
+    except (ServiceError, OutOfTimeError) as error:
         if not resource.may_act():
             raise
         told = error if isinstance(error, ServiceError) else requests.last
@@ -173,7 +173,7 @@ def describe_stack(stack_id: str) -> Mapping[str, Any] | None:
     watch(client, lambda: requests)
     try:
         stacks: Sequence[Mapping[str, Any]] = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
-    except (ServiceError, OutOfTime) as error:
+    except (ServiceError, OutOfTimeError) as error:
         if not resource.may_act():
             raise
         told = error if isinstance(error, ServiceError) else requests.last

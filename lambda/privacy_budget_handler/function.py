@@ -31,5 +31,5 @@ gc.enable()
 
 
 def handler(event: Mapping[str, Any], context: Any) -> None:
-    """Handle one custom-resource event. Raises NotDelivered where CloudFormation did not take the answer."""
+    """Handle one custom-resource event. Raises DeliveryError where CloudFormation did not take the answer."""
     handle(event, context)

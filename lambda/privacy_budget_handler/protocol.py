@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from . import cfn_response
 from .deferred import defer
+from .errors import DeliveryError, ExpiredEventError
 
 defer("boto3")  # crhelper imports it for the clients of its polling, which are not made here
 from crhelper import CfnResource  # noqa: E402
@@ -33,10 +34,6 @@ SILENT_LOGGERS: Final = ("crhelper", "boto3", "botocore", "urllib3")
 
 LONGEST_SERVICE_TIMEOUT: Final = 3600.0
 """How many seconds CloudFormation waits where the resource does not say."""
-
-
-class TooLate(Exception):
-    """The event was delivered after CloudFormation had given up on it."""
 
 
 def sent_at(event: Mapping[str, Any]) -> float | None:
@@ -85,7 +82,7 @@ class Resource(CfnResource):
         self._lock = threading.Lock()
         self._invocation: object = None
         self._answered = True
-        self._undelivered: cfn_response.NotDelivered | None = None
+        self._undelivered: DeliveryError | None = None
         self._timer: threading.Timer | None = None
         with _without_clients():
             super().__init__(log_level="INFO", boto_level="WARNING", sleep_on_delete=0)
@@ -93,7 +90,7 @@ class Resource(CfnResource):
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "crhelper" else logging.WARNING)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> None:
-        """Handle one event and answer it once. Raises NotDelivered, so that Lambda delivers the event again."""
+        """Handle one event and answer it once. Raises DeliveryError, so that Lambda delivers the event again."""
         with self._lock:
             self._invocation, self._answered, self._undelivered = object(), False, None
         self._event, self._context = event, context
@@ -115,7 +112,7 @@ class Resource(CfnResource):
     def _wrap_function(self, handle: Callable[[Mapping[str, Any], Any], str | None] | None) -> None:
         try:
             if not self.may_act():
-                raise TooLate("CloudFormation no longer waits for this event, which was delivered too late: nothing was done")
+                raise ExpiredEventError("CloudFormation no longer waits for this event, which was delivered too late: nothing was done")
             self.PhysicalResourceId = (handle(self._event, self._context) if handle else None) or ""
         except Exception as error:
             self.Status = cfn_response.FAILED
@@ -143,7 +140,7 @@ class Resource(CfnResource):
         self._tell(status, reason)
         try:
             cfn_response.deliver(self._event["ResponseURL"], body, self._seconds_left)
-        except cfn_response.NotDelivered as error:
+        except DeliveryError as error:
             self._undelivered = error
 
     def _cfn_response(self, _: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from privacy_budget_core import __version__
-from privacy_budget_core.clean_rooms import CleanRooms, ServiceError
+from privacy_budget_core.clean_rooms import CleanRooms
+from privacy_budget_core.errors import PrivacyBudgetError, ServiceError
 
 from .contract import CALLS_A_SECOND, Input
 from .pace import pace
@@ -24,12 +25,12 @@ pace(client, CALLS_A_SECOND)
 rooms = CleanRooms(client)
 
 
-class NotAllRead(Exception):
+class UnreadBudgetsError(PrivacyBudgetError):
     """Something of the list is not known, so the run failed, although all that is known was published."""
 
 
 def handler(event: Mapping[str, Any], _: object) -> None:
-    """Publish what is left of the templates of an event. Raises NotAllRead, after the last one, where any could not be read."""
+    """Publish what is left of the templates of an event. Raises UnreadBudgetsError, after the last one, where any could not be read."""
     began = time.monotonic()
     memberships: dict[str, set[str]] = {}
     for template in event[Input.TEMPLATES]:
@@ -42,7 +43,7 @@ def handler(event: Mapping[str, Any], _: object) -> None:
         milliseconds=round((time.monotonic() - began) * 1000),
     )
     if published < listed:
-        raise NotAllRead(
+        raise UnreadBudgetsError(
             f"{listed - published} of {listed} privacy budgets could not be read, so nothing is published for them."
             " The warnings before this name each of them."
         )

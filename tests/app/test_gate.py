@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from privacy_budget_cli.errors import Problem
+from privacy_budget_cli.errors import CommandError
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import Declared
 from privacy_budget_cli.plan.effect import Effect, Step
@@ -100,7 +100,9 @@ def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, 
 def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state())
-    with pytest.raises(gate.ApprovalNotFound, match=r"Accept does not wait in stage prod of main.*retry the stage, or approve it by hand"):
+    with pytest.raises(
+        gate.ApprovalNotFoundError, match=r"Accept does not wait in stage prod of main.*retry the stage, or approve it by hand"
+    ):
         planned(EDITED)
 
 
@@ -117,7 +119,7 @@ def test_a_change_set_that_cannot_be_read_fails_the_check(
     codepipeline: Stubber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def plan(*_: object) -> list[Step]:
-        raise Problem("stack Shop has no change set PipelineChange")
+        raise CommandError("stack Shop has no change set PipelineChange")
 
     (tmp_path / "manifest.json").write_text("{}")
     monkeypatch.setattr(gate, "plan", plan)

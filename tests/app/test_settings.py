@@ -5,7 +5,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.settings import WrongSetting, chosen_environment, chosen_pipeline, environments
+from stacks.settings import SettingError, chosen_environment, chosen_pipeline, environments
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 TABLE = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/configuredtableassociation/{MEMBERSHIP}"
@@ -80,7 +80,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("context", "message"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_setting_is_named_with_the_rule_and_the_value(context: dict[str, Any], message: str) -> None:
-    with pytest.raises(WrongSetting) as raised:
+    with pytest.raises(SettingError) as raised:
         given = app(**context)
         chosen_pipeline(given)
         chosen_environment(given)

@@ -7,7 +7,7 @@ import pytest
 
 from planned_account import KEEP, STACK_ID, TOKEN, Declared, PlannedAccount
 from privacy_budget_cli.plan.change_set import Change, ChangeSet
-from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, Unreadable
+from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, UnreadableError
 from privacy_budget_cli.plan.effect import Effect, Step
 from privacy_budget_cli.plan.resources import NATIVE_TYPE
 from privacy_budget_core import ownership
@@ -347,7 +347,7 @@ def test_what_may_not_be_read_is_never_guessed(account: PlannedAccount, operatio
     if operation == "ListPrivacyBudgetTemplates":
         account.held.delete(MEMBERSHIP, account.only().id)
     account.weather.troubles.append(Trouble(Failure.DENIED, operation=operation))
-    with pytest.raises(Unreadable, match=f"AccessDeniedException from {operation}"):
+    with pytest.raises(UnreadableError, match=f"AccessDeniedException from {operation}"):
         account.plan(Budget=dp(**MONTHLY))
 
 

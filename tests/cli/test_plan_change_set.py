@@ -11,7 +11,7 @@ import pytest
 from aws_cdk import aws_sns as sns
 from botocore.stub import ANY, Stubber
 
-from privacy_budget_cli.errors import Problem
+from privacy_budget_cli.errors import CommandError
 from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.change_set import read, unknown_in
 
@@ -81,14 +81,16 @@ def test_a_change_set_that_failed(cloudformation: Stubber, reason: str, refusal:
 
 def test_a_change_set_that_is_out_of_date(cloudformation: Stubber) -> None:
     cloudformation.add_response("describe_change_set", described(execution="OBSOLETE"))
-    with pytest.raises(Problem, match=r"change set reviewed of stack Shop is out of date \(OBSOLETE\).*prepare-change-set"):
+    with pytest.raises(CommandError, match=r"change set reviewed of stack Shop is out of date \(OBSOLETE\).*prepare-change-set"):
         read(cloudformation.client, "Shop", "reviewed")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("code", "told"), [("ChangeSetNotFound", "no"), ("ValidationError", "Stack [Shop] does not exist")])
 def test_a_change_set_that_is_not_there(cloudformation: Stubber, code: str, told: str) -> None:
     cloudformation.add_client_error("describe_change_set", code, told, expected_params={"StackName": ANY, "ChangeSetName": ANY})
-    with pytest.raises(Problem, match="stack Shop has no change set reviewed, or has changed since it was made; prepare it by cdk deploy"):
+    with pytest.raises(
+        CommandError, match="stack Shop has no change set reviewed, or has changed since it was made; prepare it by cdk deploy"
+    ):
         read(cloudformation.client, "Shop", "reviewed")  # type: ignore[arg-type]
 
 
@@ -124,7 +126,7 @@ def test_stacks_come_after_those_that_they_depend_on(tmp_path: Path) -> None:
 
 
 def test_another_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"must be the output of cdk synth .* got no manifest\.json"):
+    with pytest.raises(CommandError, match=r"must be the output of cdk synth .* got no manifest\.json"):
         list(stacks(tmp_path))
     (tmp_path / "manifest.json").write_text(json.dumps({"version": "1"}))
     assert list(stacks(tmp_path)) == []
@@ -133,5 +135,5 @@ def test_another_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "rule"), [("Resources:", "must be JSON"), ("[]", "must hold a JSON object")])
 def test_a_manifest_that_is_none(tmp_path: Path, text: str, rule: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(Problem, match=rule):
+    with pytest.raises(CommandError, match=rule):
         list(stacks(tmp_path))

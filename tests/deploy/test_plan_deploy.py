@@ -20,11 +20,11 @@ from cdk import Cdk
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetTemplate
 from deployed_app import declared
 from deployed_rooms import held, made_by_hand, new_membership, spent, table
-from privacy_budget_cli.errors import Problem, explain
+from privacy_budget_cli.errors import CommandError, explain
 from privacy_budget_cli.plan import command as plan_command
 from privacy_budget_cli.plan.effect import Effect
 from privacy_budget_cli.session import session
-from privacy_budget_core.clean_rooms import Denied
+from privacy_budget_core.errors import AccessDeniedError
 
 OWNER = "cleanrooms-privacy-budget:owner"
 KEEP = {"removal": "RETAIN_ON_UPDATE_OR_DELETE"}
@@ -227,7 +227,7 @@ def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, rooms
     made_by_hand(rooms, memberships[0])
     cdk.declare(declared({"membership": memberships[0]}))
     template = cdk.folder / "cdk.out" / "Shop.template.json"
-    with pytest.raises(Problem, match="does not tell the stack's name; give it by --stack"):
+    with pytest.raises(CommandError, match="does not tell the stack's name; give it by --stack"):
         plan(cdk, app=template)
     status, printed = plan(cdk, "--stack", "Any", app=template)
     assert status == 3
@@ -240,12 +240,12 @@ def test_only_one_stack_of_an_app_is_planned_where_it_is_named(cdk: Cdk, members
     _, printed = plan(cdk, "--stack", "Two")
     assert printed.startswith("Stack Two\n")
     assert "Stack One" not in printed
-    with pytest.raises(Problem, match="has no stack Three; it has One, Two"):
+    with pytest.raises(CommandError, match="has no stack Three; it has One, Two"):
         plan(cdk, "--stack", "Three")
 
 
 def test_what_is_not_there_is_named(cdk: Cdk) -> None:
-    with pytest.raises(Problem, match="does not exist; write it by cdk synth"):
+    with pytest.raises(CommandError, match="does not exist; write it by cdk synth"):
         plan(cdk)
 
 
@@ -256,7 +256,7 @@ def test_a_role_that_may_not_read_clean_rooms_makes_no_plan(cdk: Cdk, membership
     denied = {"Effect": "Deny", "Action": "cleanrooms:ListPrivacyBudgetTemplates", "Resource": "*"}
     iam.put_role_policy(RoleName=role, PolicyName="Denied", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
     try:
-        with pytest.raises(Denied) as refused:
+        with pytest.raises(AccessDeniedError) as refused:
             plan(cdk)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="Denied")
@@ -275,7 +275,7 @@ def test_a_prepared_change_set_is_read_and_left(cdk: Cdk, rooms: Any, membership
         assert status == 3
         assert "7 of 99 COUNT consumed, which is lost" in printed
     assert "reviewed" in change_sets(cdk)
-    with pytest.raises(Problem, match="has no change set another, or has changed since"):
+    with pytest.raises(CommandError, match="has no change set another, or has changed since"):
         plan(cdk, "--change-set", "another")
 
 
@@ -286,7 +286,9 @@ def test_a_change_set_that_the_stack_has_left_behind_is_out_of_date(cdk: Cdk, me
     prepare(cdk)
     cdk.declare(declared({"membership": membership, "epsilon": 6}))
     assert update(cdk) == "UPDATE_COMPLETE"
-    with pytest.raises(Problem, match=r"reviewed of stack Shop is out of date|no change set reviewed, or has changed since it was made"):
+    with pytest.raises(
+        CommandError, match=r"reviewed of stack Shop is out of date|no change set reviewed, or has changed since it was made"
+    ):
         plan(cdk, "--change-set", "reviewed")
 
 
@@ -375,7 +377,7 @@ def test_parameters_that_are_given(cdk: Cdk) -> None:
     assert status == 3
     assert "by CloudFormation: Parameter 'Membership' has no Default and was not provided" in printed
     assert plan(cdk, "--stack", "Given", "--parameters", "Membership=x", app=file)[0] == 0
-    with pytest.raises(Problem, match="there is no parameter Nothing in what was planned"):
+    with pytest.raises(CommandError, match="there is no parameter Nothing in what was planned"):
         plan(cdk, "--stack", "Given", "--parameters", "Membership=x", "Nothing=y", app=file)
 
 
@@ -386,7 +388,7 @@ def test_a_role_that_may_not_make_change_sets_is_told_which_one_may(cdk: Cdk, me
     denied = {"Effect": "Deny", "Action": "cloudformation:CreateChangeSet", "Resource": "*"}
     iam.put_role_policy(RoleName=role, PolicyName="Denied", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
     try:
-        with pytest.raises(Problem, match=r"may not make a change set for stack Shop .*the deploy role of the CDK's bootstrap may"):
+        with pytest.raises(CommandError, match=r"may not make a change set for stack Shop .*the deploy role of the CDK's bootstrap may"):
             plan(cdk)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="Denied")

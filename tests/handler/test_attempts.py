@@ -18,7 +18,8 @@ from botocore.exceptions import (
 )
 
 from privacy_budget_core import retries
-from privacy_budget_core.retries import ONE_ATTEMPT, OutOfTime, Requests, Superseded, watch
+from privacy_budget_core.errors import OutOfTimeError, SupersededError
+from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watch
 from stack import REGION, Response
 
 URL = "https://cleanrooms.us-east-1.amazonaws.com"
@@ -140,7 +141,7 @@ def test_throttling_and_server_errors_are_tried_as_long_as_there_is_time(clock: 
         assert waited is not None
         assert 0 <= waited <= retries.LONGEST_PAUSE
     requests.may_send = lambda: False
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfTimeError):
         pause(requests, status, code)
 
 
@@ -236,10 +237,10 @@ def test_an_event_whose_time_is_over() -> None:
     requests.begin(CREATE)
     requests.may_send = lambda: False
     assert pause(requests, 200) is None
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfTimeError):
         requests.begin(GET)
     assert requests.count == 1
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfTimeError):
         pause(requests, 400, "ValidationException")
     assert not requests.may_have_written
 
@@ -248,7 +249,7 @@ def test_a_read_writes_nothing_and_needs_no_permission_to_write() -> None:
     requests = Requests(may_write=lambda: False)
     requests.begin(GET)
     assert not requests.may_have_written
-    with pytest.raises(Superseded):
+    with pytest.raises(SupersededError):
         requests.begin(CREATE)
 
 
@@ -266,7 +267,7 @@ def test_botocore_tries_once_and_again_as_the_hook_says(monkeypatch: pytest.Monk
     left = iter([True] * 6)
     requests = Requests(may_send=lambda: next(left, False))
     watch(client, lambda: requests)
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfTimeError):
         client.list_memberships()
     assert requests.count == 3
 

@@ -20,7 +20,7 @@ from cleanrooms_local_aws.clean_rooms import dispatch, exceptions
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from service_facts import HASTY, PATIENT, Bench, Check, NotEmpty
+from service_facts import HASTY, PATIENT, Bench, Check, NotEmptyError
 from stack import ACCOUNT, REGION, Rooms, serve
 
 REPOSITORY = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_a_service_that_the_handler_is_wrong_about_fails_its_check(settings: Set
 
 def test_a_membership_with_templates_is_refused_and_nothing_of_it_is_touched(rooms: Rooms, bench: Bench) -> None:
     theirs = in_membership(bench.membership).create()
-    with pytest.raises(NotEmpty, match=re.escape(theirs["arn"])):
+    with pytest.raises(NotEmptyError, match=re.escape(theirs["arn"])):
         bench.check_empty()
     bench.clean_up()
     assert rooms.only(bench.membership)["id"] == theirs["id"]

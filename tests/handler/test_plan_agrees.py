@@ -13,7 +13,8 @@ from privacy_budget_cli.plan.dry_run import DryRun, Operation, Prediction, Write
 from privacy_budget_cli.plan.effect import Effect, effect
 from privacy_budget_cli.plan.events import Create, Delete, Event, Update
 from privacy_budget_core import ownership
-from privacy_budget_core.clean_rooms import CleanRooms, NotFound, ServiceError, Template
+from privacy_budget_core.clean_rooms import CleanRooms, Template
+from privacy_budget_core.errors import NotFoundError, ServiceError
 from privacy_budget_core.model import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
 from privacy_budget_core.properties import parse_identity
 from privacy_budget_handler import events
@@ -97,7 +98,7 @@ class Held:
         named = {event[name].get("MembershipIdentifier") for name in ("ResourceProperties", "OldResourceProperties") if name in event}
         held = cls([])
         for membership in sorted(named):
-            with suppress(NotFound):
+            with suppress(NotFoundError):
                 for template in rooms.templates(membership):
                     balances = rooms.balances(template.identity, template.id)
                     spent = sum(balance.maximum - balance.remaining for balance in balances)

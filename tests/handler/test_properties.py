@@ -11,8 +11,9 @@ from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core import __version__, clean_rooms, contract, ownership
 from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting
+from privacy_budget_core.errors import InvalidPropertyError
 from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
-from privacy_budget_core.properties import InvalidProperty, parse, parse_identity
+from privacy_budget_core.properties import parse, parse_identity
 from stack import Rooms, Stack, access_budget, as_strings, differential_privacy, tags
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
@@ -117,7 +118,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("properties", "message"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_property_fails_with_rule_and_value_and_calls_nothing(properties: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidProperty) as raised:
+    with pytest.raises(InvalidPropertyError) as raised:
         parse(as_strings(properties))
     assert message in str(raised.value)
     answered = Stack().create(properties)
@@ -126,7 +127,7 @@ def test_a_wrong_property_fails_with_rule_and_value_and_calls_nothing(properties
 
 
 def test_an_older_provider_says_what_it_knows_and_that_it_wants_an_update() -> None:
-    with pytest.raises(InvalidProperty) as raised:
+    with pytest.raises(InvalidPropertyError) as raised:
         parse(as_strings(dp(Monthly=True)))
     assert str(raised.value) == (
         f"Monthly: no such property; this provider, version {__version__}, knows AutoRefresh, MembershipIdentifier, OnBudgetReset,"

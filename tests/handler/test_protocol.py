@@ -19,6 +19,7 @@ import pytest
 import privacy_budget_handler
 from privacy_budget_core import properties
 from privacy_budget_handler import cfn_response, events, protocol
+from privacy_budget_handler.errors import DeliveryError
 from privacy_budget_handler.protocol import Resource
 from response_url import ResponseUrl, serving
 from stack import Clock, Context, Rooms, Stack, differential_privacy
@@ -159,7 +160,7 @@ def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: 
 @pytest.mark.parametrize("status", [403, 500])
 def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_url(url: ResponseUrl, status: int) -> None:
     url.statuses = [status]
-    with pytest.raises(cfn_response.NotDelivered, match=f"HTTP status {status}") as raised:
+    with pytest.raises(DeliveryError, match=f"HTTP status {status}") as raised:
         resource(lambda *_: "arn")(event(url), Context())
     assert len(url.received) == cfn_response.ATTEMPTS
     assert "Signature" not in str(raised.value)
@@ -168,7 +169,7 @@ def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_u
 def test_a_response_url_that_hangs_is_given_up_within_the_time_left(url: ResponseUrl) -> None:
     url.hang = 30
     began = time.monotonic()
-    with pytest.raises(cfn_response.NotDelivered, match="TimeoutError"):
+    with pytest.raises(DeliveryError, match="TimeoutError"):
         resource(lambda *_: "arn")(event(url), Clock(2))
     assert time.monotonic() - began < 3
 

@@ -9,7 +9,8 @@ import pytest
 
 from privacy_budget_core import lifecycle, ownership, physical_id
 from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnExisting
-from privacy_budget_core.lifecycle import Change, DeleteAction, Occupied, Ownership, TagChange
+from privacy_budget_core.errors import ExistingTemplateError
+from privacy_budget_core.lifecycle import Change, DeleteAction, Ownership, TagChange
 from privacy_budget_core.model import (
     AccessBudget,
     AccessLimit,
@@ -218,7 +219,7 @@ def test_own_template(tags: OwnershipTags, whose: Ownership, on_existing: OnExis
 def test_anothers_template(tags: OwnershipTags, belongs: str) -> None:
     """It is adopted where that is declared, whatever request its tags name; else the reason names it, its owner and the remedy."""
     assert lifecycle.ownership(tags, OURS, CREATED, desired(privacy(), OnExisting.ADOPT), ARN) is Ownership.ANOTHER
-    with pytest.raises(Occupied) as refused:
+    with pytest.raises(ExistingTemplateError) as refused:
         lifecycle.ownership(tags, OURS, CREATED, desired(privacy()), ARN)
     assert str(refused.value).startswith(
         f"The DIFFERENTIAL_PRIVACY template in membership {MEMBERSHIP} exists already: {ARN}, which {belongs}."

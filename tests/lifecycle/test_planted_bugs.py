@@ -13,7 +13,8 @@ from cloudformation import Declared
 from histories import MEMBERSHIPS, Histories, run
 from privacy_budget_core import lifecycle, ownership, physical_id, reconciler, retries
 from privacy_budget_core.clean_rooms import CleanRooms
-from privacy_budget_core.lifecycle import DeleteAction, Refusal
+from privacy_budget_core.errors import RefusalError
+from privacy_budget_core.lifecycle import DeleteAction
 from privacy_budget_core.reconciler import FoundTemplate, Reconciler
 from privacy_budget_core.retries import Requests
 from privacy_budget_handler import cfn_response, events, protocol
@@ -136,7 +137,7 @@ def gives_up_where_the_template_is_gone(patch: pytest.MonkeyPatch) -> None:
 
     def refuse(self: Reconciler, desired: Any, physical_id: str | None, may_reset: bool) -> Any:
         if physical_id is not None:
-            raise Refusal("planted")
+            raise RefusalError("planted")
         return create(self, desired, physical_id, may_reset)
 
     patch.setattr(Reconciler, "_create", refuse)

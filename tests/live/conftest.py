@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from privacy_budget_core.contract import is_membership_id, is_resource_arn
-from service_facts import HASTY, PATIENT, Bench, NotEmpty
+from service_facts import HASTY, PATIENT, Bench, NotEmptyError
 
 MEMBERSHIP = "CLEANROOMS_MEMBERSHIP_ID"
 TABLE = "CLEANROOMS_TABLE_ARN"
@@ -49,7 +49,7 @@ def bench(account: Bench) -> Iterator[Bench]:
     """The membership, empty before and after each test; the run ends where it is not, before anything was touched."""
     try:
         account.check_empty()
-    except (NotEmpty, ClientError, BotoCoreError) as error:
+    except (NotEmptyError, ClientError, BotoCoreError) as error:
         pytest.exit(str(error), returncode=1)
     yield account
     account.clean_up()

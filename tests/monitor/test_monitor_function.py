@@ -169,7 +169,7 @@ def test_an_unreadable_membership_is_warned_of_and_silences_no_other(
 ) -> None:
     readable, also_readable = differential_privacy(rooms), differential_privacy(rooms)
     gone = {"membershipId": str(uuid.uuid4()), "id": str(uuid.uuid4())}
-    with pytest.raises(function.NotAllRead, match=r"^1 of 3 privacy budgets could not be read, so nothing is published for them\."):
+    with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 3 privacy budgets could not be read, so nothing is published for them\."):
         run(readable, gone, also_readable)
     metrics = printed(capsys)
     assert {metric for metric in metrics if metric[0] == "RemainingFraction"} == {
@@ -187,7 +187,7 @@ def test_a_run_that_can_read_nothing_fails(rooms: Rooms, capsys: pytest.CaptureF
 
     templates = [differential_privacy(rooms), differential_privacy(rooms)]
     PrivacyBudgetBackend.settings = Settings(faults=denied)
-    with pytest.raises(function.NotAllRead, match=r"^2 of 2 privacy budgets"):
+    with pytest.raises(function.UnreadBudgetsError, match=r"^2 of 2 privacy budgets"):
         run(*templates)
     metrics = printed(capsys)
     assert metrics == {}
@@ -199,7 +199,7 @@ def test_a_template_that_clean_rooms_does_not_list_is_named_and_fails_the_run(
 ) -> None:
     standing = differential_privacy(rooms)
     gone = {**standing, "id": str(uuid.uuid4())}
-    with pytest.raises(function.NotAllRead, match=r"^1 of 2 privacy budgets"):
+    with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 2 privacy budgets"):
         run(standing, gone)
     metrics = printed(capsys)
     assert ("RemainingFraction", *of(standing)) in metrics

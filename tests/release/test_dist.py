@@ -49,7 +49,7 @@ def test_another_folder_umask_and_time_give_the_same_bytes(
 def test_an_sdist_that_lacks_sources_is_refused(unpacked: Path, tmp_path: Path) -> None:
     settings = unpacked / "pyproject.toml"
     settings.write_text(settings.read_text().replace('"/cli", ', ""))
-    with pytest.raises(dist.Unfit, match="the sdist makes another wheel than the checkout"):
+    with pytest.raises(dist.ReleaseError, match="the sdist makes another wheel than the checkout"):
         dist.build(unpacked, tmp_path / "again")
 
 
@@ -79,13 +79,13 @@ def rewritten(wheel: Path, folder: Path, without: str = "", added: str = "") -> 
     ],
 )
 def test_a_wheel_that_lacks_something_is_refused(built: Built, tmp_path: Path, lacking: str) -> None:
-    with pytest.raises(dist.Unfit, match=f"^the wheel lacks {lacking}$"):
+    with pytest.raises(dist.ReleaseError, match=f"^the wheel lacks {lacking}$"):
         dist.check_contents(rewritten(built[1], tmp_path, without=lacking))
 
 
 @pytest.mark.parametrize("stray", ["cleanrooms_privacy_budget/notes.txt", "tests/conftest.py"], ids=["in_a_package", "beside_them"])
 def test_a_wheel_that_holds_something_else_is_refused(built: Built, tmp_path: Path, stray: str) -> None:
-    with pytest.raises(dist.Unfit, match=f"^the wheel must not hold {stray}$"):
+    with pytest.raises(dist.ReleaseError, match=f"^the wheel must not hold {stray}$"):
         dist.check_contents(rewritten(built[1], tmp_path, added=stray))
 
 
@@ -104,13 +104,13 @@ def test_a_tag_is_the_versions_and_dated_in_the_changelog() -> None:
 
 @pytest.mark.parametrize("tag", ["v99.0.0", __version__, f"v{__version__}-rc1"], ids=["another_version", "without_v", "with_more"])
 def test_another_tag_is_refused(tag: str) -> None:
-    with pytest.raises(dist.Unfit, match=f"the tag must be v{__version__}, .* got {tag}$"):
+    with pytest.raises(dist.ReleaseError, match=f"the tag must be v{__version__}, .* got {tag}$"):
         dist.check_tag(tag, f"## {__version__} (2026-02-03)\n")
 
 
 @pytest.mark.parametrize("heading", ["0.0.1 (2026-02-03)", f"{__version__} (unreleased)"], ids=["absent", "undated"])
 def test_a_version_that_the_changelog_does_not_date_is_refused(heading: str) -> None:
-    with pytest.raises(dist.Unfit, match=f"CHANGELOG.md must have a heading '## {__version__} "):
+    with pytest.raises(dist.ReleaseError, match=f"CHANGELOG.md must have a heading '## {__version__} "):
         dist.check_tag(f"v{__version__}", f"## {heading}\n")
 
 

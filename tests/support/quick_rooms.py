@@ -23,7 +23,7 @@ ENDPOINT: Final = "https://cleanrooms.us-east-1.amazonaws.com"
 SUMMARIES: Final = "privacyBudgetTemplateSummaries"
 
 
-class Died(BaseException):
+class DiedError(BaseException):
     """The execution environment ended in the middle of an invocation."""
 
 
@@ -159,7 +159,7 @@ class QuickClient:
         attempts = 0
         while True:
             if self.dead:
-                raise Died
+                raise DiedError
             self.before_request(operation)
             attempts += 1
             answer, error = self._attempt(operation, request, self.weather.strike(operation))
@@ -198,7 +198,7 @@ class QuickClient:
     def _stop(self, failure: Failure | None) -> None:
         if failure is Failure.DEATH:
             self.dead = True
-            raise Died
+            raise DiedError
         if failure is Failure.TIME_OUT:
             self._end_time()
 

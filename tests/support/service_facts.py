@@ -22,7 +22,8 @@ from privacy_budget_cli.plan.dry_run import GoingForward
 from privacy_budget_core import lifecycle, ownership
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode
-from privacy_budget_core.lifecycle import Change, Refusal
+from privacy_budget_core.errors import RefusalError
+from privacy_budget_core.lifecycle import Change
 from privacy_budget_core.model import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy, Identity
 from privacy_budget_core.properties import PreviousTemplate
 from privacy_budget_core.reconciler import Reconciler
@@ -41,7 +42,7 @@ DAY: Final = {"type": "CALENDAR_DAY", "budget": 1000}
 LIFETIME: Final = {"type": "LIFETIME", "budget": 10000}
 
 
-class NotEmpty(Exception):
+class NotEmptyError(Exception):
     """The membership holds templates that this run did not make."""
 
 
@@ -63,7 +64,7 @@ class Bench:
     def check_empty(self) -> None:
         """Raise NotEmpty where templates stand in the membership."""
         if held := self.templates():
-            raise NotEmpty(
+            raise NotEmptyError(
                 f"membership {self.membership} holds {', '.join(sorted(held.values()))}: the live suite works only in a membership"
                 " without templates, and it touches none that it did not make"
             )
@@ -566,7 +567,7 @@ def handler_lifecycle(bench: Bench) -> None:
     monthly = replace(edited, budget=replace(BUDGET, auto_refresh=AutoRefresh.CALENDAR_MONTH))
     try:
         replace(handler, clean_rooms=_Spent(bench.client)).update(made.physical_id, monthly, _previous(edited))
-    except Refusal as refused:
+    except RefusalError as refused:
         assert "on_budget_reset" in str(refused)
     else:
         raise AssertionError("a reset of a spent budget must be refused")

@@ -20,7 +20,8 @@ from cloudformation import Answer, Stack
 from privacy_budget_core import clean_rooms, ownership, retries
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_handler import cfn_response, events, protocol, stack_status
-from quick_rooms import Died, QuickClient, Weather
+from privacy_budget_handler.errors import DeliveryError
+from quick_rooms import DiedError, QuickClient, Weather
 from stack import ACCOUNT, REGION, Context
 from witness import Delivery, Identity, WatchedLedger, Witness, identity_of, spent
 
@@ -207,7 +208,7 @@ class World:
         try:
             events.handle(delivery.event, Context())
             failed = False
-        except (cfn_response.NotDelivered, Died):
+        except (DeliveryError, DiedError):
             failed = True
         self.witness.seconds = self.now - began
         self.witness.failures = list(self.client.failures)
@@ -239,11 +240,11 @@ class World:
         self._bodies.append(body)
         if self.lost:
             self.lost -= 1
-            raise cfn_response.NotDelivered("CloudFormation did not take the answer: HTTP status 503")
+            raise DeliveryError("CloudFormation did not take the answer: HTTP status 503")
         self._taken.append(body)
         if self.repeated:
             self.repeated -= 1
-            raise cfn_response.NotDelivered("CloudFormation did not take the answer: TimeoutError")
+            raise DeliveryError("CloudFormation did not take the answer: TimeoutError")
 
     def _named(self) -> Template | None:
         if not self._bodies:

@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
 
-from ..errors import Problem
+from ..errors import CommandError
 from .assembly import Declared, Role
 from .dry_run import DryRun
 
@@ -112,7 +112,7 @@ class Accounts:
         self._opened: dict[tuple[str, str], Account] = {}
 
     def of(self, stack: Declared) -> Account:
-        """The account and region of a stack, read by its lookup role. Raises Problem, ClientError and BotoCoreError."""
+        """The account and region of a stack, read by its lookup role. Raises CommandError, ClientError and BotoCoreError."""
         account, region = self._place(stack)
         if (account, region) not in self._opened:
             session = self.session(stack, stack.lookup_role)
@@ -130,7 +130,9 @@ class Accounts:
         own = account == self._caller["Account"]
         if role is None:
             if not own:
-                raise Problem(f"stack {stack.name} is of account {account}: use its credentials, these are of {self._caller['Account']}")
+                raise CommandError(
+                    f"stack {stack.name} is of account {account}: use its credentials, these are of {self._caller['Account']}"
+                )
             return self._session
         sts = self._session.client("sts", region, endpoint_url=self._endpoint_url)
         try:

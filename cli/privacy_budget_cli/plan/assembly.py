@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem
+from ..errors import CommandError
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Declared:
 
 
 def stacks(folder: Path) -> Iterator[Declared]:
-    """The stacks of a cloud assembly, those of its stages included, each after those that it depends on. Raises Problem."""
+    """The stacks of a cloud assembly, those of its stages included, each after those that it depends on. Raises CommandError."""
     manifest_file = folder / "manifest.json"
     if not manifest_file.exists():
-        raise Problem(
+        raise CommandError(
             f"{folder} must be the output of cdk synth (cdk.out, or a stage's folder in it) or a stack's template, got no manifest.json"
         )
     artifacts = _json(manifest_file).get("artifacts", {})
@@ -115,18 +115,18 @@ def _template_assets(folder: Path) -> tuple[TemplateAsset, ...]:
 
 
 def read_text(file: Path) -> str:
-    """A file's text, whatever the locale. Raises Problem."""
+    """A file's text, whatever the locale. Raises CommandError."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise Problem(f"{file} must be text in UTF-8, got something else: {error}") from None
+        raise CommandError(f"{file} must be text in UTF-8, got something else: {error}") from None
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
         read = json.loads(read_text(file))
     except ValueError as error:
-        raise Problem(f"{file} must be JSON, as cdk synth writes it, got something else: {error}") from None
+        raise CommandError(f"{file} must be JSON, as cdk synth writes it, got something else: {error}") from None
     if not isinstance(read, dict):
-        raise Problem(f"{file} must hold a JSON object, as cdk synth writes it")
+        raise CommandError(f"{file} must hold a JSON object, as cdk synth writes it")
     return read

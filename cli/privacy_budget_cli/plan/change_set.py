@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ..errors import Problem
+from ..errors import CommandError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -91,14 +91,14 @@ def unknown_in(value: Any, path: str = "") -> Iterator[str]:
 
 
 def read(client: "CloudFormationClient", stack: str, name: str) -> ChangeSet:
-    """A change set of a stack, once it is complete. Raises Problem where there is none that can be executed, and ClientError."""
+    """A change set of a stack, once it is complete. Raises CommandError where there is none that can be executed, and ClientError."""
     described = _settled(client, stack, name)
     if described["Status"] == "FAILED":
         reason = described.get("StatusReason", "")
         refusal = "" if reason.startswith(_NO_CHANGES) else reason or "the change set failed"
         return ChangeSet(described["StackName"], described["StackId"], refusal=refusal, parameters=_parameters(described))
     if described["ExecutionStatus"] != "AVAILABLE":
-        raise Problem(
+        raise CommandError(
             f"change set {name} of stack {stack} is out of date ({described['ExecutionStatus']}): the stack has changed since it was"
             f" made; {_prepare(name)}"
         )
@@ -116,12 +116,14 @@ def _settled(client: "CloudFormationClient", stack: str, name: str) -> "Describe
             described = client.describe_change_set(StackName=stack, ChangeSetName=name)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("ChangeSetNotFound", "ChangeSetNotFoundException") or "does not exist" in str(error):
-                raise Problem(f"stack {stack} has no change set {name}, or has changed since it was made; {_prepare(name)}") from None
+                raise CommandError(f"stack {stack} has no change set {name}, or has changed since it was made; {_prepare(name)}") from None
             raise
         if not described["Status"].endswith(("PENDING", "IN_PROGRESS")):
             return described
         if time.monotonic() > deadline:
-            raise Problem(f"change set {name} of stack {stack} is still {described['Status']} after {_SECONDS_TO_WAIT} seconds; try again")
+            raise CommandError(
+                f"change set {name} of stack {stack} is still {described['Status']} after {_SECONDS_TO_WAIT} seconds; try again"
+            )
         time.sleep(_SECONDS_BETWEEN)
 
 

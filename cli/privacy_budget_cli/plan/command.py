@@ -9,12 +9,12 @@ from typing import Final
 
 from rich.console import Console
 
-from ..errors import Problem
+from ..errors import CommandError
 from . import report
 from .account import Account, Accounts
 from .assembly import Declared, stacks
 from .change_set import NESTED_STACK, ChangeSet, read
-from .dry_run import Unreadable
+from .dry_run import UnreadableError
 from .effect import Effect, Step
 from .preparation import ended_by_sigterm, prepared
 from .resources import TYPES, resources
@@ -59,9 +59,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Print the plan, and give the exit status. Raises Problem, ServiceError, ClientError and BotoCoreError."""
+    """Print the plan, and give the exit status. Raises CommandError, ServiceError, ClientError and BotoCoreError."""
     if options.change_set and options.parameters:
-        raise Problem("--parameters goes with a template, not with --change-set: a change set has its values already")
+        raise CommandError("--parameters goes with a template, not with --change-set: a change set has its values already")
     planned = plan(
         _declared(options.app, options.stack, with_change_set=options.change_set is not None),
         Accounts(options.session, options.endpoint_url),
@@ -80,7 +80,7 @@ def run(options: Namespace, console: Console) -> int:
 def plan(
     declared: Iterable[Declared], accounts: Accounts, change_set: str | None = None, parameters: Mapping[str, str] | None = None
 ) -> list[Step]:
-    """What deploying stacks would do to each of their templates. Raises Problem, ServiceError, ClientError and BotoCoreError.
+    """What deploying stacks would do to each of their templates. Raises CommandError, ServiceError, ClientError and BotoCoreError.
 
     :param change_set: The name of the change sets to read; without one, each is made and deleted again.
     :param parameters: Values of parameters for those that are made.
@@ -99,11 +99,11 @@ def plan(
                     made = prepared(stack, account, accounts, parameters or {})
                 planned += _as_far_as_known(_of_stack(made, account), stack, made_before)
                 made_before.append(made)
-    except Unreadable as error:
+    except UnreadableError as error:
         raise error.error from error.error.__cause__
     unknown = (parameters or {}).keys() - {name for made in made_before for name in made.parameters}
     if unknown and not any(made.refusal for made in made_before):
-        raise Problem(f"--parameters: there is no parameter {', '.join(sorted(unknown))} in what was planned; check the spelling")
+        raise CommandError(f"--parameters: there is no parameter {', '.join(sorted(unknown))} in what was planned; check the spelling")
     return with_conflicts(planned)
 
 
@@ -151,10 +151,10 @@ def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> l
     if with_change_set and name is not None and app is None and not folder.exists():
         return [Declared(name)]
     if not folder.exists():
-        raise Problem(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
+        raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
     if folder.is_file():
         if name is None:
-            raise Problem(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
+            raise CommandError(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
         return [Declared(name, folder)]
     found = list(stacks(folder))
     if name is None:
@@ -162,7 +162,7 @@ def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> l
     if with_change_set and app is None and name not in [one.name for one in found]:
         return [Declared(name)]
     if name not in [one.name for one in found]:
-        raise Problem(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
+        raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
     return [one for one in found if one.name == name]
 
 

@@ -10,12 +10,20 @@ from typing import Any, Final
 
 from privacy_budget_core import lifecycle
 from privacy_budget_core import physical_id as physical_ids
-from privacy_budget_core.clean_rooms import CleanRooms, Conflict, NotFound, Refused, ServiceError, Template
+from privacy_budget_core.clean_rooms import CleanRooms, Template
 from privacy_budget_core.contract import PrivacyBudgetType
-from privacy_budget_core.lifecycle import Refusal
+from privacy_budget_core.errors import (
+    ConflictError,
+    InvalidPropertyError,
+    NotFoundError,
+    PrivacyBudgetError,
+    RefusalError,
+    ServiceError,
+    ValidationError,
+)
 from privacy_budget_core.model import AccessBudget, Balance, Budget, DesiredTemplate, Identity
 from privacy_budget_core.ownership import OwnershipTags
-from privacy_budget_core.properties import InvalidProperty, parse, parse_identity, parse_previous
+from privacy_budget_core.properties import parse, parse_identity, parse_previous
 from privacy_budget_core.reconciler import EventRecord, Reconciler
 
 from .events import Create, Delete, Event, Update
@@ -51,7 +59,7 @@ class Write:
     removed: frozenset[str] = frozenset()
 
 
-class Unreadable(Exception):
+class UnreadableError(PrivacyBudgetError):
     """Clean Rooms did not answer a question of the plan's, which then knows nothing: the service's own error."""
 
     def __init__(self, error: ServiceError) -> None:
@@ -77,15 +85,15 @@ class DryRun(CleanRooms):
         """Balances of which nothing is consumed any more, by the template's id."""
 
     def create(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
-        """Make a template in memory. Raises Conflict for a second one of its identity, and ServiceError."""
+        """Make a template in memory. Raises ConflictError for a second one of its identity, and ServiceError."""
         membership_id, identity = desired.membership_id, desired.identity
         try:
             existing = self.templates(membership_id, identity.kind)
-        except NotFound as error:
+        except NotFoundError as error:
             unknown = f"there is no membership {membership_id} in this account and region"
-            raise NotFound(Operation.CREATE, error.code, unknown) from None
+            raise NotFoundError(Operation.CREATE, error.code, unknown) from None
         if any(template.identity == identity for template in existing):
-            raise Conflict(Operation.CREATE, "ConflictException", f"{identity} exists already")
+            raise ConflictError(Operation.CREATE, "ConflictException", f"{identity} exists already")
         if identity.kind == PrivacyBudgetType.ACCESS_BUDGET:
             self._keep_within_quota(membership_id)
         id_ = str(uuid.uuid4())
@@ -97,16 +105,16 @@ class DryRun(CleanRooms):
         return created
 
     def get(self, membership_id: str, template_id: str) -> Template:
-        """The template as the writes left it. Raises NotFound."""
+        """The template as the writes left it. Raises NotFoundError."""
         if template_id not in self._templates:
             return super().get(membership_id, template_id)
         template = self._templates[template_id]
         if template is None or template.membership_id != membership_id:
-            raise NotFound("GetPrivacyBudgetTemplate", "ResourceNotFoundException", f"there is no template {template_id}")
+            raise NotFoundError("GetPrivacyBudgetTemplate", "ResourceNotFoundException", f"there is no template {template_id}")
         return template
 
     def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
-        """The membership's templates as the writes left them. Raises NotFound."""
+        """The membership's templates as the writes left them. Raises NotFoundError."""
         found = super().templates(membership_id, kind)
         listed = {template.id for template in found}
         made = [template for template in self._templates.values() if template and template.id not in listed]
@@ -118,21 +126,21 @@ class DryRun(CleanRooms):
         template_id = physical_ids.template_id(physical_id)
         memberships = [named[1]] if named else self._active_memberships()
         for membership_id in memberships if template_id else ():
-            with suppress(NotFound):
+            with suppress(NotFoundError):
                 return self.get(membership_id, str(template_id))
         for membership_id in memberships:
-            with suppress(NotFound):
+            with suppress(NotFoundError):
                 for template in self.templates(membership_id):
                     if OwnershipTags.of(self.tags(template.arn)).physical_id == physical_id:
                         return template
         return None
 
     def update(self, template: Template, budget: Budget) -> Template:
-        """Edit a template in memory. Raises Refused for what the service never does: lower epsilon once querying began."""
+        """Edit a template in memory. Raises ValidationError for what the service never does: lower epsilon once querying began."""
         before = template.budget
         if lifecycle.lowers_epsilon(before, budget) and lifecycle.consumed(self.balances(template.identity, template.id)):
             lowered = f"epsilon cannot be lowered once querying began: {before} would become {budget}"
-            raise Refused(Operation.UPDATE, "ValidationException", lowered)
+            raise ValidationError(Operation.UPDATE, "ValidationException", lowered)
         edited = replace(template, budget=budget)
         self._templates[template.id] = edited
         if isinstance(budget, AccessBudget):
@@ -144,27 +152,27 @@ class DryRun(CleanRooms):
         """Delete a template in memory; one that is gone already is no error."""
         try:
             template = self.get(membership_id, template_id)
-        except NotFound:
+        except NotFoundError:
             return
         self._templates[template_id] = self._tags[template.arn] = None
         self.writes.append(Write(Operation.DELETE, template.arn))
 
     def balances(self, identity: Identity, template_id: str) -> list[Balance]:
-        """What is left of a template's budget. Raises Unreadable: the handler would take it for consumed, a plan must not guess."""
+        """What is left of a template's budget. Raises UnreadableError: the handler would take it for consumed, a plan must not guess."""
         if template_id in self._fresh:
             return self._fresh[template_id]
         try:
             return super().balances(identity, template_id)
         except ServiceError as error:
-            raise Unreadable(error) from error
+            raise UnreadableError(error) from error
 
     def tags(self, arn: str) -> dict[str, str]:
-        """The template's tags as the writes left them. Raises NotFound."""
+        """The template's tags as the writes left them. Raises NotFoundError."""
         if arn not in self._tags:
             return super().tags(arn)
         tags = self._tags[arn]
         if tags is None:
-            raise NotFound("ListTagsForResource", "ResourceNotFoundException", f"there is no {arn}")
+            raise NotFoundError("ListTagsForResource", "ResourceNotFoundException", f"there is no {arn}")
         return dict(tags)
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
@@ -249,7 +257,7 @@ class Prediction:
 
 
 def predict(clean_rooms: DryRun, owner: str, event: Event, request_id: str = "") -> Prediction:
-    """Run the handler for an event. Raises Unreadable where Clean Rooms does not answer.
+    """Run the handler for an event. Raises UnreadableError where Clean Rooms does not answer.
 
     :param owner: The owner tag of the event's resource.
     :param request_id: CloudFormation's id of the request; by default one that no other event had.
@@ -267,7 +275,7 @@ def predict(clean_rooms: DryRun, owner: str, event: Event, request_id: str = "")
             case Delete(present, properties):
                 reconciler.delete(present, parse_identity(properties))
                 physical_id = present
-    except (InvalidProperty, Refusal) as error:
+    except (InvalidPropertyError, RefusalError) as error:
         refusal = error
     except ServiceError as error:
         refusal = forecast(error)
@@ -275,16 +283,16 @@ def predict(clean_rooms: DryRun, owner: str, event: Event, request_id: str = "")
 
 
 def forecast(error: ServiceError) -> ServiceError:
-    """The error of a write, which the dry run made. Raises Unreadable for that of a read, which the service made."""
+    """The error of a write, which the dry run made. Raises UnreadableError for that of a read, which the service made."""
     if error.operation not in set(Operation):
-        raise Unreadable(error) from error
+        raise UnreadableError(error) from error
     return error
 
 
 def find(clean_rooms: DryRun, owner: str, physical_id: str, identity: Identity) -> Template | None:
-    """The template that the handler would find for a resource. Raises Unreadable."""
+    """The template that the handler would find for a resource. Raises UnreadableError."""
     try:
         found = Reconciler(clean_rooms, owner, "", GoingForward()).find(physical_id, identity)
     except ServiceError as error:
-        raise Unreadable(error) from error
+        raise UnreadableError(error) from error
     return found[0] if found else None

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from privacy_budget_core import ownership
-from privacy_budget_core.clean_rooms import Conflict
-from privacy_budget_core.lifecycle import Occupied
+from privacy_budget_core.errors import ConflictError, ExistingTemplateError
 from privacy_budget_core.model import AccessBudget, Balance, Identity
 
 from .dry_run import Operation, Prediction
@@ -113,7 +112,7 @@ class Step:
 def effect(event: Event, prediction: Prediction) -> Effect:
     """What an event does to the template of its resource."""
     if prediction.refusal is not None:
-        return Effect.OCCUPIED if isinstance(prediction.refusal, Occupied | Conflict) else Effect.REFUSED
+        return Effect.OCCUPIED if isinstance(prediction.refusal, ExistingTemplateError | ConflictError) else Effect.REFUSED
     writes = {write.operation: write for write in prediction.writes}
     tags = [write for write in prediction.writes if write.operation in (Operation.TAG, Operation.UNTAG)]
     if isinstance(event, Delete):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from ..errors import Problem
+from ..errors import CommandError
 from ..messages import say
 from .account import Account, Accounts
 from .assembly import Declared, TemplateAsset, read_text
@@ -38,7 +38,7 @@ def ended_by_sigterm() -> Iterator[None]:
 
 
 def prepared(declared: Declared, account: Account, accounts: Accounts, given: Mapping[str, str]) -> ChangeSet:
-    """The change set of a stack's template, which is deleted again before this returns. Raises Problem, ClientError and BotoCoreError.
+    """The change set of a stack's template, which is deleted again before this returns. Raises CommandError, ClientError and BotoCoreError.
 
     :param given: Values of parameters; those that are not given keep their values, or have their defaults.
     """
@@ -59,9 +59,9 @@ class _Preparation:
     def change_set(self, given: Mapping[str, str]) -> ChangeSet:
         name, status = self._declared.name, self._deployed.status
         if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
-            raise Problem(f"stack {name} is {status}: plan again once it has settled")
+            raise CommandError(f"stack {name} is {status}: plan again once it has settled")
         if status == "ROLLBACK_COMPLETE":
-            raise Problem(f"stack {name} is {status}, so there can be no change set: delete the stack, which holds nothing, then plan")
+            raise CommandError(f"stack {name} is {status}, so there can be no change set: delete the stack, which holds nothing, then plan")
         self._publish_nested_templates()
         request = {
             "StackName": name,
@@ -102,12 +102,12 @@ class _Preparation:
         return parameters
 
     def _refused(self, error: ClientError) -> ChangeSet:
-        """The change set of a template that CloudFormation does not take. Raises Problem where it does not take the caller, ClientError."""
+        """The change set of a template that CloudFormation rejects. Raises ClientError, and CommandError where it rejects the caller."""
         code, told = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code in _DENIED:
             role = self._declared.deploy_role
             may = f"the deploy role of the CDK's bootstrap may, {self._accounts.filled(role.arn, self._declared)}" if role else "others may"
-            raise Problem(
+            raise CommandError(
                 f"these credentials may not make a change set for stack {self._declared.name} (AWS says: {told}); {may}: let them assume it"
                 " (the lookup role only reads, which is not enough). Or plan a change set that stands: cdk deploy"
                 " --method=prepare-change-set --change-set-name NAME, then privacy-budget plan --change-set NAME"
@@ -180,7 +180,7 @@ class _Preparation:
         with suppress(ClientError):
             (toolkit,) = self._client.describe_stacks(StackName=_TOOLKIT)["Stacks"]
             return next(str(output["OutputValue"]) for output in toolkit["Outputs"] if output["OutputKey"] == "BucketName")
-        raise Problem(
+        raise CommandError(
             f"{self._declared.template} has {size} bytes; one of more than {_LARGEST_BODY} goes through the bucket of the CDK's bootstrap,"
             " which this account and region do not have: run cdk bootstrap, or make the template smaller"
         )

@@ -5,21 +5,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from privacy_budget_core import lifecycle, ownership
-from privacy_budget_core.clean_rooms import ServiceError, Template
+from privacy_budget_core.clean_rooms import Template
 from privacy_budget_core.contract import Property
+from privacy_budget_core.errors import InvalidPropertyError, ServiceError
 from privacy_budget_core.model import DesiredTemplate, Identity
-from privacy_budget_core.properties import InvalidProperty, parse, parse_identity
+from privacy_budget_core.properties import parse, parse_identity
 
 from . import native
 from .account import Account
 from .change_set import unknown_in
-from .dry_run import DryRun, Prediction, Unreadable, find, predict
+from .dry_run import DryRun, Prediction, UnreadableError, find, predict
 from .effect import Effect, Step, effect
 from .events import Create, Delete, Event, Resource, Update
 
 
 def steps(resources: Iterable[Resource], account: Account) -> list[Step]:
-    """What becomes of each template: forward in order, then the cleanup of what is replaced or leaves, backwards. Raises Unreadable."""
+    """What becomes of each template: forward in order, then the cleanup in reverse order. Raises UnreadableError."""
     clean_rooms = account.clean_rooms
     planned = [_Planned.of(resource, account) for resource in resources]
     for one in planned:
@@ -67,7 +68,7 @@ class _Planned:
             existing = _existing(resource, owner, clean_rooms)
             balances = tuple(clean_rooms.balances(existing.identity, existing.id)) if existing else None
         except ServiceError as error:
-            raise Unreadable(error) from error
+            raise UnreadableError(error) from error
         step = Step(resource.stack, resource.logical_id, Effect.UNCHANGED, drift=_drift(resource, existing, account), balances=balances)
         return cls(resource, owner, existing, step, resource.physical_id)
 
@@ -171,7 +172,7 @@ def _declared(resource: Resource, existing: Template, account: Account) -> Desir
         properties = {**written, **_membership_and_table(existing.identity, written)}
     try:
         return parse({name: value for name, value in properties.items() if name != Property.TAGS})
-    except InvalidProperty:
+    except InvalidPropertyError:
         return None
 
 
