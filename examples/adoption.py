@@ -1,4 +1,4 @@
-"""Adoption: a stack takes over a template that was made by hand, with its tags and with what was spent of it.
+"""Adoption: a stack takes over a template that was made by hand, with its tags and with what was consumed of it.
 
 Use it where Clean Rooms holds the template already, made in the console or kept from another stack. Without ``OnExisting.ADOPT`` such
 a deployment fails, and names the template that is in the way.

@@ -7,7 +7,7 @@ Clean Rooms has one such template per membership. If yours has one already, see 
 
     cdk deploy --app "python examples/differential_privacy.py" -c membership=<membership id>
 
-The template stays in Clean Rooms, with what was spent of it, when the stack is destroyed:
+The template stays in Clean Rooms, with what was consumed of it, when the stack is destroyed:
 
     cdk destroy --app "python examples/differential_privacy.py" -c membership=<membership id>
 """

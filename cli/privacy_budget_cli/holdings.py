@@ -37,7 +37,7 @@ class Holding:
         return {
             "arn": self.template.arn,
             "id": self.template.id,
-            "privacyBudgetType": self.template.identity.kind,
+            "privacyBudgetType": self.template.identity.budget_type,
             **_parameters(self.template.budget),
             "tags": self.tags,
             "owner": self.owner,
@@ -65,7 +65,7 @@ def holdings(rooms: CleanRooms, membership_id: str) -> list[Holding]:
     """The templates of a membership. Raises ServiceError."""
     templates = rooms.templates(membership_id)
     balances: dict[str, list[Balance]] = {}
-    for kind in sorted({template.identity.kind for template in templates}):
+    for kind in sorted({template.identity.budget_type for template in templates}):
         balances |= rooms.balances_by_template(membership_id, kind)
     return [Holding(template, rooms.tags(template.arn), balances.get(template.id, [])) for template in templates]
 

@@ -122,7 +122,7 @@ def _parts(holding: Holding) -> Iterator[RenderableType]:
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
-    facts.add_row("Kind", holding.template.identity.kind)
+    facts.add_row("Kind", holding.template.identity.budget_type)
     budget = holding.template.budget
     if isinstance(budget, DifferentialPrivacy):
         facts.add_row("Budget", f"epsilon {budget.epsilon}, noise of {budget.users_noise_per_query} users per query")

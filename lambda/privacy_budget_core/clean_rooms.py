@@ -1,4 +1,4 @@
-"""How to call Clean Rooms: requests, answers and errors in this package's own terms.
+"""The Clean Rooms client: requests, responses and errors in this package's types.
 
 Signing, retries and parsing are botocore's. Source of every operation: the Clean Rooms API reference.
 """
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=StrEnum)
 
 LONGEST_MESSAGE: Final = 1500
-"""Characters of the service's words that are shown."""
+"""Characters of a service's message that are shown."""
 
 LIST_LAG: Final = (1.0, 2.0, 4.0)
-"""Seconds to wait, one after another, for a list to show what must exist."""
+"""Seconds to wait before each further list, where a template that must exist is not listed yet."""
 
 
 _ERRORS: Mapping[str, type[ServiceError]] = {
@@ -41,7 +41,7 @@ _ERRORS: Mapping[str, type[ServiceError]] = {
 
 @dataclass(frozen=True)
 class Template:
-    """A privacy budget template as Clean Rooms holds it."""
+    """A privacy budget template in Clean Rooms."""
 
     id: str
     arn: str
@@ -55,12 +55,12 @@ class Template:
 
     @property
     def identity(self) -> Identity:
-        """What Clean Rooms allows one of."""
+        """The identity; Clean Rooms allows one template of each."""
         return identity_of(self.membership_id, self.budget)
 
     @property
     def attributes(self) -> dict[str, str]:
-        """What ``Fn::GetAtt`` answers."""
+        """The attributes for ``Fn::GetAtt``."""
         return {
             Attribute.ARN: self.arn,
             Attribute.PRIVACY_BUDGET_TEMPLATE_IDENTIFIER: self.id,
@@ -71,16 +71,16 @@ class Template:
 
 
 class CleanRooms:
-    """Clean Rooms as the lifecycle sees it; one object serves every event of an execution environment."""
+    """Clean Rooms, by a boto3 or botocore client."""
 
     def __init__(self, client: "BaseClient") -> None:
         self.client = client
 
     def create(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
-        """CreatePrivacyBudgetTemplate. Raises ConflictError where a template of this identity stands."""
+        """CreatePrivacyBudgetTemplate. Raises ConflictError where a template of this identity exists."""
         request: dict[str, Any] = {
             "membershipIdentifier": desired.membership_id,
-            "privacyBudgetType": str(desired.identity.kind),
+            "privacyBudgetType": str(desired.identity.budget_type),
             "parameters": _create_parameters(desired.budget),
             "tags": dict(tags),
         }
@@ -90,22 +90,22 @@ class CleanRooms:
 
     def get(self, membership_id: str, template_id: str) -> Template:
         """GetPrivacyBudgetTemplate. Raises NotFoundError."""
-        answer = self._call(
+        response = self._call(
             "get_privacy_budget_template",
             membershipIdentifier=membership_id,
             privacyBudgetTemplateIdentifier=template_id,
         )
-        return _template(answer["privacyBudgetTemplate"])
+        return _template(response["privacyBudgetTemplate"])
 
     def find(self, identity: Identity, is_expected: bool = False) -> Template | None:
-        """The template of this identity, by ListPrivacyBudgetTemplates and Get; None also where the membership is gone.
+        """The template of this identity, by ListPrivacyBudgetTemplates and Get; None also where the membership does not exist.
 
-        One that is expected is waited for, as a list may lag behind.
+        A list may lag behind: with ``is_expected`` it is requested again for a few seconds.
         """
         for pause in (0.0, *LIST_LAG) if is_expected else (0.0,):
             time.sleep(pause)
             try:
-                templates = self.templates(identity.membership_id, identity.kind)
+                templates = self.templates(identity.membership_id, identity.budget_type)
             except NotFoundError:
                 return None
             for template in templates:
@@ -113,29 +113,29 @@ class CleanRooms:
                     return template
         return None
 
-    def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
-        """The templates of a membership, of one kind or all, by ListPrivacyBudgetTemplates and Get. Raises NotFoundError."""
+    def templates(self, membership_id: str, budget_type: str | None = None) -> list[Template]:
+        """The templates of a membership, of one budget type or all, by ListPrivacyBudgetTemplates and Get. Raises NotFoundError."""
         summaries = self._pages("list_privacy_budget_templates", "privacyBudgetTemplateSummaries", membershipIdentifier=membership_id)
         templates = []
         for summary in summaries:
-            if kind in (None, summary["privacyBudgetType"]):
+            if budget_type in (None, summary["privacyBudgetType"]):
                 with suppress(NotFoundError):
                     templates.append(self.get(membership_id, summary["id"]))
         return templates
 
     def update(self, template: Template, budget: Budget) -> Template:
         """UpdatePrivacyBudgetTemplate: only the parameters, which is all that can be edited in place."""
-        answer = self._call(
+        response = self._call(
             "update_privacy_budget_template",
             membershipIdentifier=template.membership_id,
             privacyBudgetTemplateIdentifier=template.id,
-            privacyBudgetType=str(template.identity.kind),
+            privacyBudgetType=str(template.identity.budget_type),
             parameters=_update_parameters(budget),
         )
-        return _template(answer["privacyBudgetTemplate"])
+        return _template(response["privacyBudgetTemplate"])
 
     def delete(self, membership_id: str, template_id: str) -> None:
-        """DeletePrivacyBudgetTemplate; one that is gone already is no error."""
+        """DeletePrivacyBudgetTemplate; succeeds where the template does not exist."""
         with suppress(NotFoundError):
             self._call(
                 "delete_privacy_budget_template",
@@ -144,17 +144,17 @@ class CleanRooms:
             )
 
     def balances(self, identity: Identity, template_id: str) -> list[Balance]:
-        """What is left of a template's budget, by ListPrivacyBudgets; empty where the service lists none."""
-        by_template = self.balances_by_template(identity.membership_id, identity.kind, identity.resource_arn)
+        """The balances of a template, by ListPrivacyBudgets; empty where the service lists none."""
+        by_template = self.balances_by_template(identity.membership_id, identity.budget_type, identity.resource_arn)
         return by_template.get(template_id, [])
 
-    def balances_by_template(self, membership_id: str, kind: str, resource_arn: str | None = None) -> dict[str, list[Balance]]:
-        """ListPrivacyBudgets: what is left of a membership's budgets of a type, or of one table's, by template. Raises NotFoundError."""
+    def balances_by_template(self, membership_id: str, budget_type: str, resource_arn: str | None = None) -> dict[str, list[Balance]]:
+        """The balances of a membership's budgets of one type, or of one table, by template id. Raises NotFoundError."""
         budgets = self._pages(
             "list_privacy_budgets",
             "privacyBudgetSummaries",
             membershipIdentifier=membership_id,
-            privacyBudgetType=kind,
+            privacyBudgetType=budget_type,
             **({"accessBudgetResourceArn": resource_arn} if resource_arn else {}),
         )
         by_template: dict[str, list[Balance]] = {}
@@ -164,8 +164,8 @@ class CleanRooms:
 
     def preview(self, membership_id: str, budget: DifferentialPrivacy) -> dict[str, int]:
         """PreviewPrivacyImpact: how many aggregations of each type a budget would allow. Raises AccessDeniedError and ValidationError."""
-        answer = self._call("preview_privacy_impact", membershipIdentifier=membership_id, parameters=_update_parameters(budget))
-        return {entry["type"]: entry["maxCount"] for entry in answer["privacyImpact"]["differentialPrivacy"]["aggregations"]}
+        response = self._call("preview_privacy_impact", membershipIdentifier=membership_id, parameters=_update_parameters(budget))
+        return {entry["type"]: entry["maxCount"] for entry in response["privacyImpact"]["differentialPrivacy"]["aggregations"]}
 
     def tags(self, arn: str) -> dict[str, str]:
         """ListTagsForResource. Raises NotFoundError."""
@@ -200,7 +200,7 @@ class CleanRooms:
 
 
 def _has_address(endpoint_url: str) -> bool:
-    """Whether there is such an endpoint: a region that got Clean Rooms after this version has one."""
+    """Whether the endpoint exists, as in a region that got Clean Rooms after this version."""
     try:
         return bool(socket.getaddrinfo(urlsplit(endpoint_url).hostname, None))
     except OSError:
@@ -208,11 +208,11 @@ def _has_address(endpoint_url: str) -> bool:
 
 
 def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One operation of an AWS client, its errors in this package's terms. Raises ServiceError, OutOfTimeError and SupersededError."""
+    """Call one operation of an AWS client. Raises ServiceError, OutOfTimeError and SupersededError."""
     name = client.meta.method_to_api_mapping[operation]
     try:
-        answer: dict[str, Any] = getattr(client, operation)(**request)
-        return answer
+        response: dict[str, Any] = getattr(client, operation)(**request)
+        return response
     except ClientError as error:
         code = error.response["Error"]["Code"]
         message = error.response["Error"].get("Message") or "(the service gave no message)"
@@ -222,7 +222,7 @@ def call(client: "BaseClient", operation: str, request: Mapping[str, Any]) -> di
 
 
 def _safe(message: str, request: Mapping[str, Any]) -> str:
-    """A message without the user's tag values, which may be secrets, and so short that what follows it is read as well."""
+    """A message without the user's tag values, which may be secrets, and cut to LONGEST_MESSAGE."""
     secrets = {value: key for key, value in request.get("tags", {}).items() if len(value) > 3 and not key.startswith(RESERVED_TAG_PREFIXES)}
     for value in sorted(secrets, key=len, reverse=True):
         for written in (value, json.dumps(value)[1:-1]):
@@ -250,26 +250,26 @@ def _limit_parameter(limit: AccessLimit) -> dict[str, Any]:
     return {"type": str(limit.period), "budget": limit.budget, **refresh}
 
 
-def _template(answer: Mapping[str, Any]) -> Template:
+def _template(response: Mapping[str, Any]) -> Template:
     return Template(
-        id=answer["id"],
-        arn=answer["arn"],
-        membership_id=answer["membershipId"],
-        membership_arn=answer["membershipArn"],
-        collaboration_id=answer["collaborationId"],
-        collaboration_arn=answer["collaborationArn"],
-        budget=_budget(answer),
-        created_at=answer["createTime"].timestamp(),
+        id=response["id"],
+        arn=response["arn"],
+        membership_id=response["membershipId"],
+        membership_arn=response["membershipArn"],
+        collaboration_id=response["collaborationId"],
+        collaboration_arn=response["collaborationArn"],
+        budget=_budget(response),
+        created_at=response["createTime"].timestamp(),
     )
 
 
 def _known(values: type[E], answered: str) -> E | str:
-    """A value of the service; one that this version does not know stays text, and equals none that it does."""
+    """A value of the service as its enum member; one that this version does not know stays a string."""
     return values(answered) if answered in set(values) else answered
 
 
 def _refresh_mode(answered: str | None) -> AutoRefreshMode | None:
-    """A limit's refresh, None where the service says neither way."""
+    """A limit's refresh; None where the service returns none that this version knows."""
     return AutoRefreshMode(answered) if answered in set(AutoRefreshMode) else None
 
 
@@ -281,18 +281,18 @@ def _balances(budget: Mapping[str, Any]) -> list[Balance]:
     return [Balance(entry["budgetType"], entry["remainingBudget"], entry["budget"]) for entry in details]
 
 
-def _budget(answer: Mapping[str, Any]) -> Budget:
-    kind, parameters = answer["privacyBudgetType"], answer["parameters"]
-    if kind == PrivacyBudgetType.DIFFERENTIAL_PRIVACY and "differentialPrivacy" in parameters:
+def _budget(response: Mapping[str, Any]) -> Budget:
+    budget_type, parameters = response["privacyBudgetType"], response["parameters"]
+    if budget_type == PrivacyBudgetType.DIFFERENTIAL_PRIVACY and "differentialPrivacy" in parameters:
         return DifferentialPrivacy(
             epsilon=parameters["differentialPrivacy"]["epsilon"],
             users_noise_per_query=parameters["differentialPrivacy"]["usersNoisePerQuery"],
-            auto_refresh=_known(AutoRefresh, answer.get("autoRefresh") or AutoRefresh.NONE),
+            auto_refresh=_known(AutoRefresh, response.get("autoRefresh") or AutoRefresh.NONE),
         )
-    if kind == PrivacyBudgetType.ACCESS_BUDGET and "accessBudget" in parameters:
+    if budget_type == PrivacyBudgetType.ACCESS_BUDGET and "accessBudget" in parameters:
         limits = [
             AccessLimit(_known(AccessBudgetPeriod, limit["type"]), limit["budget"], _refresh_mode(limit.get("autoRefresh")))
             for limit in parameters["accessBudget"]["budgetParameters"]
         ]
         return AccessBudget(resource_arn=parameters["accessBudget"]["resourceArn"], limits=tuple(limits))
-    return UnknownBudget(kind)
+    return UnknownBudget(budget_type)

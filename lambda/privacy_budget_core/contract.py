@@ -45,7 +45,7 @@ class Property(StrEnum):
 
 
 class Attribute(StrEnum):
-    """Names that ``Fn::GetAtt`` answers to, as for the native CloudFormation type."""
+    """Attribute names for ``Fn::GetAtt``, as of the native CloudFormation type."""
 
     ARN = "Arn"
     PRIVACY_BUDGET_TEMPLATE_IDENTIFIER = "PrivacyBudgetTemplateIdentifier"
@@ -55,7 +55,7 @@ class Attribute(StrEnum):
 
 
 class AggregationType(StrEnum):
-    """What a query computes over people's values, of which a differential-privacy budget allows so many.
+    """An aggregation of a query; a differential-privacy budget allows a number of each type.
 
     Source: ``DifferentialPrivacyAggregationType`` in the Clean Rooms API.
     """
@@ -68,21 +68,21 @@ class AggregationType(StrEnum):
 
 
 MAX_AGGREGATIONS: Final = {type_: f"MaxAggregations.{type_}" for type_ in AggregationType}
-"""Names that ``Fn::GetAtt`` answers to where the resource has PreviewImpact: how many of each a budget allows, or UNKNOWN."""
+"""Attribute names for ``Fn::GetAtt`` where PreviewImpact is true: how many aggregations of each type the budget allows, or UNKNOWN."""
 
 UNKNOWN: Final = "unknown"
-"""What is answered for a number that the service would not tell."""
+"""The value of a number that the service did not return."""
 
 
 class Flag(StrEnum):
-    """A property that is so or not, as CloudFormation hands it over."""
+    """A boolean property, as the string that CloudFormation passes."""
 
     TRUE = "true"
     FALSE = "false"
 
 
 class PrivacyBudgetType(StrEnum):
-    """The kind of a privacy budget, in the service's own values."""
+    """The budget type, in the service's own values."""
 
     DIFFERENTIAL_PRIVACY = "DIFFERENTIAL_PRIVACY"
     ACCESS_BUDGET = "ACCESS_BUDGET"
@@ -117,16 +117,16 @@ class AutoRefreshMode(StrEnum):
 
 
 class OnExisting(StrEnum):
-    """What a create does where Clean Rooms already holds a template of the same identity."""
+    """What a create does if a template of the same identity exists."""
 
     FAIL = "FAIL"
-    """Fail the deployment and name the template that stands there."""
+    """Fail the deployment and name the existing template."""
     ADOPT = "ADOPT"
-    """Take over the template that stands there, with its tags and what was spent of its budget."""
+    """Adopt the existing template, with its tags and its consumed budget."""
 
 
 class OnBudgetReset(StrEnum):
-    """What an update does where it would throw away a budget of which something has been spent."""
+    """What an update does if it would reset a budget that has been partly consumed."""
 
     REFUSE = "REFUSE"
     """Fail the deployment and say what would be lost."""

@@ -1,4 +1,4 @@
-"""What to do about an event, given what Clean Rooms holds: decisions alone, no calls.
+"""What to do about an event, given the existing template: decisions without requests.
 
 The rules come from the Clean Rooms user guide on privacy budget templates; docs/lifecycle.md gives them in a user's words.
 """
@@ -16,7 +16,7 @@ from .ownership import ADOPTED_FROM, KEYS, NOBODY, OWNER, OwnershipTags, adopted
 
 
 class Change(Enum):
-    """What it takes to bring a template's budget to the desired one of the same identity."""
+    """How a template's budget becomes the desired one of the same identity."""
 
     NONE = "nothing to change"
     EDIT = "edit in place"
@@ -30,7 +30,7 @@ class Change(Enum):
 
 
 def change(actual: Budget, desired: Budget) -> Change:
-    """How far a template is from the desired budget; a member that its author left to the service is no difference."""
+    """The change from the actual to the desired budget. A value that the desired budget does not set is no difference."""
     if isinstance(actual, DifferentialPrivacy) and isinstance(desired, DifferentialPrivacy):
         if actual.auto_refresh != desired.auto_refresh:
             return Change.RECREATE
@@ -47,7 +47,7 @@ def _is_same_limit(actual: AccessLimit, desired: AccessLimit) -> bool:
 
 
 def lowers_epsilon(actual: Budget, desired: Budget) -> bool:
-    """Whether this is the edit that Clean Rooms refuses once querying began."""
+    """Whether the change lowers epsilon, which Clean Rooms rejects once querying has begun."""
     return isinstance(actual, DifferentialPrivacy) and isinstance(desired, DifferentialPrivacy) and desired.epsilon < actual.epsilon
 
 
@@ -60,7 +60,7 @@ class TagChange:
 
 
 def tag_change(present: Mapping[str, str], wanted: Mapping[str, str], ours: Set[str]) -> TagChange:
-    """The difference between the tags that are there and the wanted ones; of the others, only ``ours`` are removed."""
+    """The difference between the present and the wanted tags; of the other present ones, only ``ours`` are removed."""
     return TagChange(
         set={key: value for key, value in wanted.items() if present.get(key) != value},
         remove=frozenset((ours & present.keys()) - wanted.keys()),
@@ -69,13 +69,13 @@ def tag_change(present: Mapping[str, str], wanted: Mapping[str, str], ours: Set[
 
 LOWERED_EPSILON_REMEDY: Final = (
     f"To start a smaller budget on purpose, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW}): the template"
-    " is then deleted and created, and what was spent of it is forgotten. Otherwise put the old value back."
+    " is then deleted and created, and what was consumed of it is forgotten. Otherwise put the old value back."
 )
-"""How to get what Clean Rooms refuses, which its own words do not say."""
+"""The remedy that the service's own message does not name."""
 
 
 def check_tags(keys: Set[str], arn: str) -> None:
-    """Raise Refusal where a template would have more tags than the service takes: foreign ones, declared ones and ours."""
+    """Raise RefusalError where a template would have more tags than Clean Rooms allows: foreign, declared and ownership tags."""
     count = sum(not key.startswith(TAG_PREFIX_OF_AWS) for key in keys)
     if count > TAGS_OF_THE_SERVICE:
         raise RefusalError(
@@ -85,7 +85,7 @@ def check_tags(keys: Set[str], arn: str) -> None:
 
 
 class Ownership(Enum):
-    """Whose an existing template is that a create meets."""
+    """Who owns the existing template that a create finds."""
 
     THIS_REQUEST = "created by an earlier delivery of this request"
     THIS_RESOURCE = "created by this resource before, and kept"
@@ -93,7 +93,7 @@ class Ownership(Enum):
 
 
 def ownership(tags: OwnershipTags, owner: str, request_id: str, desired: DesiredTemplate, arn: str) -> Ownership:
-    """Whose the template is. Raises ExistingTemplateError where it is another owner's and is not to be adopted."""
+    """Who owns the template. Raises ExistingTemplateError where another owner does, and OnExisting is not ADOPT."""
     if is_same(tags.owner, owner):
         return Ownership.THIS_REQUEST if tags.request == request_id else Ownership.THIS_RESOURCE
     if desired.on_existing is not OnExisting.ADOPT:
@@ -115,10 +115,10 @@ class DeleteAction(Enum):
 
 
 def delete_action(tags: OwnershipTags, owner: str, request_id: str, physical_id: str, rolling_back: bool | None) -> DeleteAction:
-    """What becomes of the template that a physical id stands for when this request deletes this resource.
+    """What a Delete does with the template that its physical id stands for.
 
-    An ARN stands for its template, the id of a failed create for what that very request did. For an id that CloudFormation
-    invented the tags and the ledger decide.
+    An ARN stands for its template, the id of a failed create for what that very request created. For an id that CloudFormation
+    invented, the ownership tags and the ledger decide.
     """
     is_arn = physical_ids.template_id(physical_id) is not None
     digest = physical_ids.request_digest(physical_id)
@@ -141,7 +141,7 @@ def is_owner_more_than_once(tags: OwnershipTags, owner: str) -> bool:
 
 
 def was_found_again(tags: OwnershipTags, owner: str) -> bool:
-    """Whether a deployment met a template that this resource had kept, and is not final yet."""
+    """Whether this resource found its own kept template again, in a deployment that is not final yet."""
     return bool(tags.previous_owners) and is_same(tags.previous_owners[0], owner)
 
 
@@ -151,10 +151,10 @@ def previous_owners_but(tags: OwnershipTags, owner: str) -> tuple[str, ...]:
 
 
 def owners_without(tags: OwnershipTags, owner: str, rolling_back: bool | None) -> TagChange:
-    """How one owner leaves: the present one hands the template back, a previous one is no longer among those to hand it back to.
+    """How the ownership tags change when one owner is deleted: the present owner hands the template back, a previous one is removed.
 
-    A rollback undoes the owner's latest adoption alone. Cut off between setting and removing, a template that was handed back
-    looks adopted from this owner, whom the next delivery takes out.
+    A rollback undoes only the owner's latest adoption. If a delivery ends between setting and removing tags, the template looks
+    adopted from this owner; the next delivery removes it.
     """
     is_present = is_same(tags.owner, owner)
     previous = previous_owners_but(tags, owner)
@@ -171,15 +171,15 @@ def owners_without(tags: OwnershipTags, owner: str, rolling_back: bool | None) -
 
 
 def consumed(balances: Sequence[Balance]) -> str | None:
-    """What has been consumed, in words; None where nothing has. A budget without balances counts as consumed."""
+    """What has been consumed, as text; None where nothing has. A budget without balances counts as consumed."""
     if not balances:
-        return "what was spent of it (Clean Rooms lists no balance for it)"
+        return "what was consumed of it (Clean Rooms lists no balance for it)"
     used = [str(balance) for balance in balances if balance.remaining < balance.maximum]
-    return f"what was spent of it ({', '.join(used)})" if used else None
+    return f"what was consumed of it ({', '.join(used)})" if used else None
 
 
 def refused_reset(change: Change, actual: Budget, desired: DesiredTemplate, consumed: str) -> RefusalError:
-    """Why a change that forgets a consumed budget is refused, what would be lost, and which option accepts it."""
+    """The error for a change that resets a consumed budget: what would be lost, and which option accepts it."""
     return RefusalError(
         f"Changing {desired.identity} from {_reset_by(actual)} to {_reset_by(desired.budget)} needs a reset ({change.value}): {consumed}"
         f" would be forgotten. To accept that, set on_budget_reset=OnBudgetReset.ALLOW (OnBudgetReset: {OnBudgetReset.ALLOW});"
@@ -193,7 +193,7 @@ def _reset_by(budget: Budget) -> str:
 
 
 def refused_for_owner(arn: str, owner: str) -> RefusalError:
-    """Why a template that another resource has adopted is not changed by its previous owner."""
+    """The error for an update of a template that another resource has adopted."""
     return RefusalError(
         f"{arn} belongs to {owner} by now, so this resource does not change it. Change it there, or take it back with"
         " on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."

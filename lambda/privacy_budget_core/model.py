@@ -1,4 +1,4 @@
-"""What a privacy budget is, in the terms that the whole handler speaks."""
+"""Privacy budgets, templates and balances: the types that all parts share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from .contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudget
 
 @dataclass(frozen=True)
 class DifferentialPrivacy:
-    """A differential-privacy budget: ``epsilon`` bounds what can be learnt, the noise is counted in users per query."""
+    """A differential-privacy budget: ``epsilon`` from 1 to 20, and the noise in users per query from 10 to 100."""
 
     epsilon: int
     users_noise_per_query: int
@@ -20,7 +20,7 @@ class DifferentialPrivacy:
 
 @dataclass(frozen=True)
 class AccessLimit:
-    """How many uses of a table one period allows; ``auto_refresh`` is None where the author left it to the service."""
+    """How many uses of a table a period allows; ``auto_refresh`` is None where the template does not set it."""
 
     period: AccessBudgetPeriod | str
     budget: int
@@ -32,7 +32,7 @@ class AccessLimit:
 
 @dataclass(frozen=True)
 class AccessBudget:
-    """Limits on the uses of one table; in the order of their periods' names, so that equal budgets compare equal."""
+    """Limits on the uses of one table, sorted by period so that equal budgets compare equal."""
 
     resource_arn: str
     limits: tuple[AccessLimit, ...]
@@ -46,12 +46,12 @@ class AccessBudget:
 
 @dataclass(frozen=True)
 class UnknownBudget:
-    """A budget of a type that the service added after this version: found, but never changed."""
+    """A budget of a type that this version does not know: read, never changed."""
 
-    kind: str
+    budget_type: str
 
     def __str__(self) -> str:
-        return f"a budget of type {self.kind}"
+        return f"a budget of type {self.budget_type}"
 
 
 Budget = DifferentialPrivacy | AccessBudget | UnknownBudget
@@ -59,20 +59,20 @@ Budget = DifferentialPrivacy | AccessBudget | UnknownBudget
 
 @dataclass(frozen=True)
 class Identity:
-    """What Clean Rooms allows one template of: a membership, a kind and, for an access budget, a table."""
+    """A template's identity: membership, budget type and, for an access budget, table. Clean Rooms allows one template of each."""
 
     membership_id: str
-    kind: PrivacyBudgetType | str
+    budget_type: PrivacyBudgetType | str
     resource_arn: str | None = None
 
     def __str__(self) -> str:
         table = f" of {self.resource_arn}" if self.resource_arn else ""
-        return f"the {self.kind} template{table} in membership {self.membership_id}"
+        return f"the {self.budget_type} template{table} in membership {self.membership_id}"
 
 
 @dataclass(frozen=True)
 class DesiredTemplate:
-    """A privacy budget template as its author declared it."""
+    """A privacy budget template as the resource's properties declare it."""
 
     membership_id: str
     budget: Budget
@@ -83,22 +83,22 @@ class DesiredTemplate:
 
     @property
     def identity(self) -> Identity:
-        """What Clean Rooms allows one of."""
+        """The identity; Clean Rooms allows one template of each."""
         return identity_of(self.membership_id, self.budget)
 
 
 def identity_of(membership_id: str, budget: Budget) -> Identity:
-    """The identity of a template that holds this budget in this membership."""
+    """The identity of a template with this budget in this membership."""
     if isinstance(budget, AccessBudget):
         return Identity(membership_id, PrivacyBudgetType.ACCESS_BUDGET, budget.resource_arn)
     if isinstance(budget, UnknownBudget):
-        return Identity(membership_id, budget.kind)
+        return Identity(membership_id, budget.budget_type)
     return Identity(membership_id, PrivacyBudgetType.DIFFERENTIAL_PRIVACY)
 
 
 @dataclass(frozen=True)
 class Balance:
-    """How much of one part of a budget is left: an aggregation's count, or a period's uses of a table."""
+    """How much of a budget remains, for one aggregation type or one period."""
 
     name: str
     remaining: int

@@ -1,7 +1,7 @@
-"""The ownership tags: which resource of which stack a template belongs to, and whose it was before.
+"""The ownership tags: which resource of which stack owns a template, and who owned it before an adoption.
 
-They are set in the create call itself, so that a second delivery, a crash, a cancelled create and a renamed resource can all
-tell what is theirs.
+The create call itself sets them. So a repeated delivery, a retry after a crash, the Delete of a cancelled create and a renamed
+resource each recognize their own template.
 """
 
 import hashlib
@@ -12,19 +12,20 @@ from typing import Final
 from .contract import TAG_VALUE_LENGTH
 
 OWNER: Final = "cleanrooms-privacy-budget:owner"
-"""Stack id and logical id of the resource that the template belongs to."""
+"""Stack id and logical id of the resource that owns the template."""
 REQUEST: Final = "cleanrooms-privacy-budget:request"
 """CloudFormation's id of the request that created, adopted or found the template, or whose Delete kept it in a rollback."""
 PHYSICAL_ID: Final = "cleanrooms-privacy-budget:physical-id"
-"""The physical id that the template stands behind, where that is not its own ARN."""
+"""The physical id that stands for the template, where that is not its own ARN."""
 ADOPTED_FROM: Final = "cleanrooms-privacy-budget:adopted-from"
-"""The previous owners while the adoption is not final, latest first; empty for nobody, the resource itself where it found its own."""
+"""The previous owners while an adoption is not final, latest first. An empty name is a template without an owner; the resource itself is
+one that found its own template again."""
 
 KEYS: Final = frozenset({OWNER, REQUEST, PHYSICAL_ID, ADOPTED_FROM})
 
 NOBODY: Final = ""
 MOST_PREVIOUS_OWNERS: Final = 10
-"""As many digests as fit into one tag; beyond that the first owners are forgotten, so that the template ends as nobody's."""
+"""As many digests as fit into one tag. Beyond that the first owners are dropped; the last rollback leaves the template without an owner."""
 
 _SEPARATOR: Final = "+"
 _DIGEST: Final = "sha256:"
@@ -38,19 +39,19 @@ def owner(stack_id: str, logical_id: str) -> str:
 
 
 def is_same(one: str | None, other: str) -> bool:
-    """Whether two values name one owner, whichever is a digest."""
+    """Whether two values name the same owner, where either may be a digest."""
     return one is not None and _short(one) == _short(other)
 
 
 @dataclass(frozen=True)
 class OwnershipTags:
-    """The ownership tags of one template, read."""
+    """The ownership tags of one template."""
 
     owner: str | None
     request: str | None
     physical_id: str | None
     previous_owners: tuple[str, ...]
-    """Latest first; none where the adoption is final, or there was none."""
+    """Latest first; empty where the adoption is final, or there was none."""
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> "OwnershipTags":
@@ -61,7 +62,7 @@ class OwnershipTags:
 
 
 def adopted_from(previous_owners: Sequence[str]) -> dict[str, str]:
-    """The tag that names the previous owners: the latest one readable where it fits, the others by digest. None of them: no tag."""
+    """The tag that names the previous owners: the latest in full where it fits, the others as digests. No tag if there are none."""
     if not previous_owners:
         return {}
     latest, *others = previous_owners

@@ -1,6 +1,6 @@
-"""What a physical id says: which template it stands for, or what became of a create that failed.
+"""Physical ids: which template one stands for, or what became of a create that failed.
 
-By the standard library alone, as the answer of a function that cannot start needs it.
+By the standard library alone, since the response of a function that cannot start needs it.
 """
 
 import hashlib
@@ -17,23 +17,23 @@ _ARN: Final = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P
 
 
 def of_failed_create(logical_id: str, request_id: str, outcome: str) -> str:
-    """The id to answer a failed create with; it depends on the request, so that each delivery of one request gives the same digest."""
+    """The physical id of a failed create. It depends on the request alone, so that each delivery of one request gives the same id."""
     return f"{logical_id}-{outcome}-{digest(request_id)}"
 
 
 def template_id(physical_id: str) -> str | None:
-    """The id of the template whose ARN it is, in either form of the ARN; None where it is no ARN."""
+    """The template id in an ARN of either form; None where the physical id is no ARN."""
     match = _ARN.fullmatch(physical_id)
     return match["template"] if match else None
 
 
 def says_nothing_was_created(physical_id: str) -> bool:
-    """Whether it is of a create of which no request can have taken effect."""
+    """Whether the create failed before any request can have taken effect."""
     return _digest_of(physical_id, NOT_CREATED) is not None
 
 
 def request_digest(physical_id: str) -> str | None:
-    """The digest of the request whose create failed with an unknown outcome; None where it names none."""
+    """The digest of the request whose create failed with an unknown outcome; None for any other physical id."""
     return _digest_of(physical_id, OUTCOME_UNKNOWN)
 
 

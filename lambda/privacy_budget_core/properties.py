@@ -1,4 +1,4 @@
-"""From the strings of a CloudFormation event to the template that its author wants, typed and checked."""
+"""The resource's properties, parsed from CloudFormation's strings and checked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def parse(properties: Mapping[str, object]) -> DesiredTemplate:
 
 @dataclass(frozen=True)
 class PreviousTemplate:
-    """What an update's old properties declared, as far as it can be told: they are wrong where a wrong update is rolled back."""
+    """What an update's old properties declared, as far as they are valid: the rollback of a wrong update has wrong ones."""
 
     identity: Identity | None
     tags: Mapping[str, str]
@@ -61,15 +61,15 @@ def parse_previous(properties: Mapping[str, object]) -> PreviousTemplate:
 
 
 def parse_identity(properties: Mapping[str, object]) -> Identity | None:
-    """The identity that properties declare, however wrong the rest of them; None where Clean Rooms could never have held it."""
+    """The identity that the properties declare, whether or not the others are valid; None where no template can have had it."""
 
     def identity() -> Identity:
         top = _Fields(properties, "")
         membership_id = _membership_id(top)
-        kind = top.choice(Property.PRIVACY_BUDGET_TYPE, PrivacyBudgetType)
-        if kind is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
-            return Identity(membership_id, kind)
-        return Identity(membership_id, kind, _resource_arn(top.fields(Property.PARAMETERS)))
+        budget_type = top.choice(Property.PRIVACY_BUDGET_TYPE, PrivacyBudgetType)
+        if budget_type is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
+            return Identity(membership_id, budget_type)
+        return Identity(membership_id, budget_type, _resource_arn(top.fields(Property.PARAMETERS)))
 
     return _or(identity, None)
 
@@ -86,10 +86,10 @@ def _membership_id(top: "_Fields") -> str:
 
 
 def _budget(top: "_Fields") -> Budget:
-    kind = top.choice(Property.PRIVACY_BUDGET_TYPE, PrivacyBudgetType)
+    budget_type = top.choice(Property.PRIVACY_BUDGET_TYPE, PrivacyBudgetType)
     parameters = top.fields(Property.PARAMETERS)
     budget: Budget
-    if kind is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
+    if budget_type is PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
         budget = DifferentialPrivacy(
             epsilon=parameters.number("Epsilon", contract.EPSILON),
             users_noise_per_query=parameters.number("UsersNoisePerQuery", contract.USERS_NOISE_PER_QUERY),
@@ -98,7 +98,8 @@ def _budget(top: "_Fields") -> Budget:
     else:
         if top.choice(Property.AUTO_REFRESH, AutoRefresh, AutoRefresh.NONE) is not AutoRefresh.NONE:
             raise InvalidPropertyError(
-                f"{Property.AUTO_REFRESH} must be {AutoRefresh.NONE} or left out for {kind}, got {AutoRefresh.CALENDAR_MONTH.value!r}:"
+                f"{Property.AUTO_REFRESH} must be {AutoRefresh.NONE} or left out for {budget_type},"
+                f" got {AutoRefresh.CALENDAR_MONTH.value!r}:"
                 " an access budget refreshes by the AutoRefresh of each of Parameters.BudgetParameters"
             )
         budget = AccessBudget(resource_arn=_resource_arn(parameters), limits=_limits(parameters))
@@ -156,14 +157,14 @@ def _length_rule(length: Range) -> str:
 
 
 def _shown(path: str, value: object) -> str:
-    """A wrong value as a message shows it; of a tag only its size, as it may be a secret."""
+    """A wrong value as a message shows it. A tag value may be a secret, so only its length is shown."""
     if not path.startswith(Property.TAGS) or path.endswith("Key"):
         return repr(value)
     return f"a text of {len(value)} characters" if isinstance(value, str) else f"a value of type {type(value).__name__}"
 
 
 class _Fields:
-    """The members of one object in the properties, each taken once by its name; what nobody takes is refused."""
+    """The members of one object in the properties. Each is read once by its name; ``refuse_the_rest`` rejects the others."""
 
     def __init__(self, members: object, path: str) -> None:
         if not isinstance(members, Mapping):

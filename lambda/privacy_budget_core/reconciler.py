@@ -1,4 +1,4 @@
-"""Bringing Clean Rooms to what an event asks for, from what is really there: finds, decides by ``lifecycle``, and acts."""
+"""Brings Clean Rooms to the desired state from the actual one: finds the template, decides by ``lifecycle``, and acts."""
 
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
@@ -9,7 +9,17 @@ from . import lifecycle, ownership
 from . import physical_id as physical_ids
 from .clean_rooms import CleanRooms, Template
 from .contract import TAG_PREFIX_OF_AWS, UNKNOWN, Attribute, OnBudgetReset, OnExisting
-from .errors import AccessDeniedError, ConflictError, NotFoundError, RefusalError, ServiceError, UnsupportedRegionError, ValidationError
+from .errors import (
+    AccessDeniedError,
+    ConflictError,
+    GuardrailError,
+    NotFoundError,
+    RefusalError,
+    ServiceError,
+    UnsupportedRegionError,
+    ValidationError,
+)
+from .guardrails import Guardrails
 from .lifecycle import Change, DeleteAction, Ownership, TagChange
 from .model import DesiredTemplate, Identity
 from .ownership import OwnershipTags, is_same
@@ -17,16 +27,16 @@ from .properties import PreviousTemplate
 from .retries import Requests
 
 _PERHAPS_GONE = (NotFoundError, AccessDeniedError, ValidationError)
-"""What the service may answer about a template that is gone; an existing one will be found by its identity."""
+"""Errors that the service may return for a deleted template; an existing one is found by its identity."""
 
 
 @dataclass
 class EventRecord:
-    """What was found, decided and done for one event, for its one log record."""
+    """What was found, decided and done for one event: the content of its log record."""
 
     found: str = "nothing"
     found_arn: str | None = None
-    """The existing template that the event met; None where there was none, or where nothing had to be asked."""
+    """The existing template that was found; None where there was none, or no request was needed."""
     before: str | None = None
     after: str | None = None
     done: list[str] = field(default_factory=list)
@@ -35,7 +45,7 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What CloudFormation is told of a resource that was created or updated."""
+    """The physical id and attributes of a resource that was created or updated."""
 
     physical_id: str
     attributes: Mapping[str, str]
@@ -53,11 +63,11 @@ class FoundTemplate:
 
     @property
     def ownership(self) -> OwnershipTags:
-        """Whose it is."""
+        """Its ownership tags."""
         return OwnershipTags.of(self.tags)
 
     def stands_behind(self, physical_id: str) -> bool:
-        """Whether it is what a physical id stands for."""
+        """Whether the physical id stands for this template."""
         return self.id == physical_ids.template_id(physical_id) or self.ownership.physical_id == physical_id
 
 
@@ -67,10 +77,10 @@ if TYPE_CHECKING:
         """The stack of the event."""
 
         def is_rolling_back(self) -> bool | None:
-            """None where that cannot be told."""
+            """None where that is unknown."""
 
         def began_after(self, moment: float | None) -> bool:
-            """Whether its operation began after a moment, as far as that can be told."""
+            """Whether its operation began after a moment; False where that is unknown."""
 
 
 @dataclass
@@ -81,6 +91,7 @@ class Reconciler:
     owner: str
     request_id: str
     stack: "Stack"
+    guardrails: Guardrails = field(default_factory=Guardrails)
     requests: Requests = field(default_factory=Requests)
     record: EventRecord = field(default_factory=EventRecord)
     _template: Template | None = field(init=False, default=None)
@@ -89,13 +100,14 @@ class Reconciler:
     """The physical id that CloudFormation knows, where it is an ARN."""
 
     def create(self, desired: DesiredTemplate) -> Outcome:
-        """Create the template, or go on with the existing one. Raises RefusalError and ServiceError."""
-        return self._create(desired, None, _allows_reset(desired))
+        """Create the template, or continue with the existing one. Raises RefusalError and ServiceError."""
+        self._check_guardrails(desired)
+        return self._create(desired, None, self._may_reset(desired.on_budget_reset))
 
     def update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
-        """Bring the template to what is desired now; another identity is another template. Raises RefusalError and ServiceError.
+        """Bring the template to the desired state; another identity is another template. Raises RefusalError and ServiceError.
 
-        A rollback never fails for a lasting obstacle: it keeps the existing template.
+        A rollback does not fail: where it cannot go back, it keeps the existing template.
         """
         try:
             outcome = self._update(physical_id, desired, previous)
@@ -106,7 +118,7 @@ class Reconciler:
         return outcome
 
     def keep(self, physical_id: str, membership_id: str, wanted: str, obstacle: Exception) -> Outcome:
-        """End a rollback that cannot go back with the existing template. Raises the obstacle where the stack is not rolling back."""
+        """Keep the existing template where a rollback cannot go back. Raises the obstacle where the stack is not rolling back."""
         if not self.stack.is_rolling_back():
             raise obstacle
         template = self._template
@@ -135,7 +147,7 @@ class Reconciler:
             self.record.warnings.append(f"could not tell whether {identity} was created by a create that failed: {error}")
 
     def find(self, physical_id: str, identity: Identity) -> tuple[Template, FoundTemplate] | None:
-        """The template behind a physical id, whoever owns it, or else the one of that identity that this resource owns."""
+        """The template that a physical id stands for, whoever owns it, or else the one of that identity that this resource owns."""
         template_id = physical_ids.template_id(physical_id)
         if template_id is not None:
             with suppress(*_PERHAPS_GONE):
@@ -150,7 +162,8 @@ class Reconciler:
         return None
 
     def _update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
-        may_reset = _allows_reset(desired) or previous.on_budget_reset is OnBudgetReset.ALLOW
+        self._check_guardrails(desired)
+        may_reset = self._may_reset(desired.on_budget_reset, previous.on_budget_reset)
         self._known_id = physical_id if physical_ids.template_id(physical_id) else ""
         if previous.identity not in (None, desired.identity):
             return self._create(desired, None, may_reset)
@@ -166,16 +179,25 @@ class Reconciler:
             return self._reuse_or_adopt(template, found, desired, physical_id, may_reset)
         is_final = not tags.previous_owners or self.stack.is_rolling_back() is False
         physical_id = self._known_id or tags.physical_id or found.arn
-        marks = self._marks(found, physical_id, () if is_final else tags.previous_owners)
-        return self._apply(template, found, desired, physical_id, marks, previous.tags.keys() | {ownership.ADOPTED_FROM}, may_reset)
+        ownership_tags = self._ownership_tags(found, physical_id, () if is_final else tags.previous_owners)
+        ours = previous.tags.keys() | {ownership.ADOPTED_FROM}
+        return self._apply(template, found, desired, physical_id, ownership_tags, ours, may_reset)
+
+    def _check_guardrails(self, desired: DesiredTemplate) -> None:
+        """Raise GuardrailError where the template breaks guardrails, before anything is requested."""
+        if broken := self.guardrails.violations(desired):
+            raise GuardrailError(" ".join(broken))
+
+    def _may_reset(self, *declared: OnBudgetReset) -> bool:
+        return self.guardrails.allow_budget_reset and OnBudgetReset.ALLOW in declared
 
     def _create(self, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
-        """Create the template, under the physical id that the resource has already or else under its own ARN."""
-        marks = {ownership.OWNER: self.owner, ownership.REQUEST: self.request_id}
+        """Create the template. Its physical id is the one that the resource has already, or else its own ARN."""
+        ownership_tags = {ownership.OWNER: self.owner, ownership.REQUEST: self.request_id}
         if physical_id is not None:
-            marks[ownership.PHYSICAL_ID] = physical_id
+            ownership_tags[ownership.PHYSICAL_ID] = physical_id
         try:
-            template = self.clean_rooms.create(desired, {**desired.tags, **marks})
+            template = self.clean_rooms.create(desired, {**desired.tags, **ownership_tags})
         except ConflictError:
             existing = self.clean_rooms.find(desired.identity, is_expected=True)
             if existing is None:
@@ -189,7 +211,7 @@ class Reconciler:
     def _reuse_or_adopt(
         self, existing: Template, found: FoundTemplate, desired: DesiredTemplate, physical_id: str | None, may_reset: bool
     ) -> Outcome:
-        """Go on with an existing template of this resource, or adopt another owner's."""
+        """Continue with an existing template of this resource, or adopt another owner's."""
         tags = found.ownership
         if tags.request != self.request_id:
             self.requests.wrote_nothing()
@@ -203,13 +225,13 @@ class Reconciler:
             self.record.warnings.append(f"took over {existing.arn}: {whose.value}")
         if whose is Ownership.ANOTHER or physical_id is None:
             physical_id = self._known_id if found.stands_behind(self._known_id) else tags.physical_id or existing.arn
-        marks = self._marks(found, physical_id, previous)
+        ownership_tags = self._ownership_tags(found, physical_id, previous)
         if previous != tags.previous_owners:
-            marks[ownership.REQUEST] = self.request_id
-        return self._apply(existing, found, desired, physical_id, marks, frozenset(), may_reset)
+            ownership_tags[ownership.REQUEST] = self.request_id
+        return self._apply(existing, found, desired, physical_id, ownership_tags, frozenset(), may_reset)
 
-    def _marks(self, found: FoundTemplate, physical_id: str, previous_owners: tuple[str, ...]) -> dict[str, str]:
-        """The ownership tags of a template that this resource has from now on."""
+    def _ownership_tags(self, found: FoundTemplate, physical_id: str, previous_owners: tuple[str, ...]) -> dict[str, str]:
+        """The ownership tags of a template that this resource owns from now on."""
         behind = {} if found.stands_behind(physical_id) else {ownership.PHYSICAL_ID: physical_id}
         return {ownership.OWNER: self.owner, **behind, **ownership.adopted_from(previous_owners)}
 
@@ -219,13 +241,14 @@ class Reconciler:
         found: FoundTemplate,
         desired: DesiredTemplate,
         physical_id: str,
-        marks: Mapping[str, str],
+        ownership_tags: Mapping[str, str],
         ours: Set[str],
         may_reset: bool,
     ) -> Outcome:
-        """Bring an existing template to the desired budget and tags. The budget first: where it is refused, no tag has changed."""
+        """Bring an existing template to the desired budget and tags."""
+        # The budget before the tags: where Clean Rooms rejects it, no tag has changed.
         change = lifecycle.change(template.budget, desired.budget)
-        tags = lifecycle.tag_change(found.tags, {**desired.tags, **marks}, ours)
+        tags = lifecycle.tag_change(found.tags, {**desired.tags, **ownership_tags}, ours)
         lifecycle.check_tags((found.tags.keys() - tags.remove) | tags.set.keys() | ownership.KEYS, found.arn)
         if change.resets_the_budget and not may_reset:
             self._refuse_if_consumed(change, template, desired)
@@ -250,17 +273,17 @@ class Reconciler:
         return Outcome(physical_id, template.attributes)
 
     def _refuse_if_consumed(self, change: Change, template: Template, desired: DesiredTemplate) -> None:
-        """Refuse a change that forgets a consumed budget; one that cannot be read counts as consumed."""
+        """Raise RefusalError where the change resets a consumed budget; one that cannot be read counts as consumed."""
         consumed = self._what_is_consumed(template.identity, template.id)
         if consumed is not None:
             raise lifecycle.refused_reset(change, template.budget, desired, consumed)
 
     def _what_is_consumed(self, identity: Identity, template_id: str) -> str | None:
-        """What has been consumed of a template's budget, in words; None where nothing has."""
+        """What has been consumed of a template's budget, as text; None where nothing has."""
         try:
             return lifecycle.consumed(self.clean_rooms.balances(identity, template_id))
         except ServiceError as error:
-            return f"what was spent of it (which could not be read: {error})"
+            return f"what was consumed of it (which could not be read: {error})"
 
     def _recreate(self, template: Template, found: FoundTemplate, desired: DesiredTemplate, tags: TagChange, physical_id: str) -> Template:
         """Delete a template and create its successor behind the same physical id; put the old one back if that fails."""
@@ -280,7 +303,7 @@ class Reconciler:
         return self._see(successor)
 
     def _create_successor(self, desired: DesiredTemplate, tags: Mapping[str, str]) -> Template:
-        """Create what takes a deleted template's place; it exists already where the answer to the client's first try was lost."""
+        """Create a deleted template's successor; it exists already where the response to the first attempt was lost."""
         try:
             return self.clean_rooms.create(desired, tags)
         except ConflictError:
@@ -290,7 +313,7 @@ class Reconciler:
             return existing
 
     def _put_back(self, template: Template, tags: Mapping[str, str], reason: ServiceError) -> None:
-        """Create the template again that was deleted to make room; the reason says so, also where that fails too."""
+        """Create the deleted template again after its successor failed; the reason tells whether that succeeded."""
         try:
             again = self.clean_rooms.create(DesiredTemplate(template.membership_id, template.budget, tags), tags)
         except ServiceError as error:
@@ -304,7 +327,7 @@ class Reconciler:
         reason.add_note("The template that it replaces was put back, with a fresh budget.")
 
     def _standing_for(self, physical_id: str, identity: Identity) -> Iterator[FoundTemplate]:
-        """What a physical id stands for: the template of an ARN, or the one behind it; for another id the one of the identity."""
+        """The templates that a physical id stands for: by its ARN or its ownership tag; for another id the one of the identity."""
         template_id = physical_ids.template_id(physical_id)
         named = None
         if template_id is not None:
@@ -325,7 +348,7 @@ class Reconciler:
             self.record.warnings.append(f"left {existing.arn}, as {physical_id} does not stand for it")
 
     def _delete_unacknowledged(self, identity: Identity, physical_id: str) -> None:
-        """Delete what a replacement created whose answer CloudFormation never had, as if for an id that CloudFormation invented."""
+        """Delete what a replacement created if CloudFormation never got its response, as for a physical id that CloudFormation invented."""
         try:
             existing = self.clean_rooms.find(identity)
             found = self._with_tags(existing) if existing else None
@@ -358,7 +381,7 @@ class Reconciler:
                 self._leave(found, rolling_back)
 
     def _leave(self, found: FoundTemplate, rolling_back: bool | None) -> None:
-        """Take this resource, now that it is deleted, out of the owners of a template."""
+        """Remove this deleted resource from the owners of a template."""
         tags = lifecycle.owners_without(found.ownership, self.owner, rolling_back)
         self.clean_rooms.tag(found.arn, tags.set)
         self.clean_rooms.untag(found.arn, tags.remove & found.tags.keys())
@@ -367,14 +390,10 @@ class Reconciler:
         return FoundTemplate(template.id, template.arn, self.clean_rooms.tags(template.arn), template.created_at)
 
     def _see(self, template: Template) -> Template:
-        """Note an existing template: the first sight of it is what was there before this event."""
+        """Record an existing template; the first one recorded is the state before this event."""
         if self.record.before is None:
             self.record.found = self.record.found_arn = template.arn
             self.record.before = str(template.budget)
         self._template = template
         self.record.after = str(template.budget)
         return template
-
-
-def _allows_reset(desired: DesiredTemplate) -> bool:
-    return desired.on_budget_reset is OnBudgetReset.ALLOW

@@ -1,12 +1,13 @@
-"""What one event may ask of AWS, and how long each request is tried.
+"""The requests of one event, and how long each is retried.
 
-botocore sends, signs and parses; it asks ``needs-retry`` whether to try again. Its own retries share their tokens among all events
-of a client and do not know an event's time, so they are switched off.
+botocore's own retries are off: they share their tokens among all events of a client and do not know an event's deadline. Its
+``needs-retry`` hook asks this module instead.
 """
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
@@ -43,14 +44,14 @@ _UNKNOWN_YET: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""What AWS answers where a role or token is not known everywhere yet, or a clock is off."""
+"""Error codes for a role or token that is not known everywhere yet, or a clock that is off."""
 
 
 class Requests:
-    """What one event may ask, and what became of what it asked.
+    """The requests of one event.
 
-    ``may_send`` says whether the event's time is not over; ``may_write``, asked before its first write, whether the stack still
-    expects it; ``was_delivered_before`` whether an earlier delivery of the event may have written.
+    ``may_send`` tells whether the event still has time. ``may_write``, called before the first write, tells whether the stack still
+    expects the event. ``was_delivered_before`` tells whether an earlier delivery may have written.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Requests:
         return self.wrote or self.was_delivered_before
 
     def wrote_nothing(self) -> None:
-        """Take note that what is there is of another request, so that this one changed nothing."""
+        """Note that the existing template is of another request, so that this event changed nothing."""
         self.wrote = self.was_delivered_before = False
 
     def begin(self, operation: str) -> None:
@@ -88,7 +89,7 @@ class Requests:
                 raise SupersededError
             self._had_written, self.wrote = self.wrote, True
         self.count += 1
-        self.last = f"{operation} → no answer yet"
+        self.last = f"{operation} → no response yet"
 
     def pause(self, operation: str, attempts: int, status: int, error: dict[str, Any], exception: Exception | None) -> float | None:
         """Seconds until the next attempt; None where this one is the last. Raises OutOfTimeError."""
@@ -116,16 +117,23 @@ class Requests:
         return time.monotonic() - self.unknown_since < SECONDS_TO_TAKE_EFFECT
 
 
-def watch(client: "BaseClient", requests: Callable[[], Requests]) -> None:
-    """Have a client report its attempts to the requests of the event at hand, and try again as these say."""
+@contextmanager
+def watched(client: "BaseClient", requests: Requests) -> Iterator[None]:
+    """Count and retry a client's requests as those of one event."""
 
     def before_send(event_name: str, **_: object) -> None:
-        requests().begin(event_name.rpartition(".")[2])
+        requests.begin(event_name.rpartition(".")[2])
 
     def needs_retry(operation: Any, attempts: int, response: Any, caught_exception: Exception | None, **_: object) -> float | None:
         status, error = (response[0].status_code, response[1].get("Error", {})) if response else (0, {})
-        return requests().pause(operation.name, attempts, status, error, caught_exception)
+        return requests.pause(operation.name, attempts, status, error, caught_exception)
 
     service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register(f"before-send.{service}", before_send)
-    client.meta.events.register_first(f"needs-retry.{service}", needs_retry)  # type: ignore[arg-type] # the stubs know no answer
+    hooks = client.meta.events
+    hooks.register(f"before-send.{service}", before_send)
+    hooks.register_first(f"needs-retry.{service}", needs_retry)  # type: ignore[arg-type] # the stubs know no return value
+    try:
+        yield
+    finally:
+        hooks.unregister(f"before-send.{service}", before_send)
+        hooks.unregister(f"needs-retry.{service}", needs_retry)  # type: ignore[arg-type]

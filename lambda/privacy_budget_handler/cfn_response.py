@@ -1,4 +1,4 @@
-"""The answer to CloudFormation, by the standard library alone: it must get through when nothing else can be imported.
+"""The response to CloudFormation, by the standard library alone: it must get through when nothing else can be imported.
 
 Source: "Custom resource response objects" in the CloudFormation user guide. The response URL is a secret; it is in no message
 and no log.
@@ -21,7 +21,7 @@ SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 
 MAX_BYTES: Final = 4096
-"""CloudFormation takes no longer answer."""
+"""The most that CloudFormation accepts."""
 
 ELLIPSIS: Final = "..."
 
@@ -31,7 +31,7 @@ SECONDS_KEPT_BACK: Final = 0.3
 
 
 def failed_id(event: Mapping[str, Any], may_have_written: bool) -> str:
-    """The id to answer a failed event with: the event's own or, for a create, one that says what became of it."""
+    """The physical id of a failed event: the event's own or, for a create, one that says what became of it."""
     if event.get("PhysicalResourceId"):
         return str(event["PhysicalResourceId"])
     outcome = physical_id.OUTCOME_UNKNOWN if may_have_written else physical_id.NOT_CREATED
@@ -39,8 +39,8 @@ def failed_id(event: Mapping[str, Any], may_have_written: bool) -> str:
 
 
 def body(event: Mapping[str, Any], status: str, reason: str = "", id_: str = "", data: Mapping[str, str] | None = None) -> bytes:
-    """The answer's bytes, at most MAX_BYTES: a reason that is too long loses its end, never its beginning."""
-    answer = {
+    """The response's bytes, at most MAX_BYTES: a reason that is too long is cut at its end."""
+    response = {
         "Status": status,
         "PhysicalResourceId": id_ or failed_id(event, may_have_written=False),
         "StackId": event["StackId"],
@@ -50,14 +50,14 @@ def body(event: Mapping[str, Any], status: str, reason: str = "", id_: str = "",
         "Data": dict(data or {}),
     }
     if status == FAILED:
-        answer["Data"] = {}
-        answer["Reason"] = printable(reason) or "no reason was given"
-    room = MAX_BYTES - len(json.dumps({**answer, "Reason": ""}))
+        response["Data"] = {}
+        response["Reason"] = printable(reason) or "no reason was given"
+    room = MAX_BYTES - len(json.dumps({**response, "Reason": ""}))
     if room < 0:
-        return body(event, FAILED, f"the answer is longer than the {MAX_BYTES} bytes that CloudFormation takes")
+        return body(event, FAILED, f"the response is longer than the {MAX_BYTES} bytes that CloudFormation accepts")
     if status == FAILED:
-        answer["Reason"] = _shortened(answer["Reason"], room)
-    return json.dumps(answer).encode()
+        response["Reason"] = _shortened(response["Reason"], room)
+    return json.dumps(response).encode()
 
 
 def printable(text: str) -> str:
@@ -83,12 +83,12 @@ def _length(text: str) -> int:
 
 @functools.cache
 def _trusted() -> ssl.SSLContext:
-    """The system's certificates: reading them takes longer than the answer, so it is done once an execution environment."""
+    """The system's certificates, read once an execution environment: reading them takes longer than sending the response."""
     return ssl.create_default_context()
 
 
-def deliver(url: str, answer: bytes, seconds_left: Callable[[], float]) -> None:
-    """PUT the answer to the pre-signed URL, as often as there is time. Raises DeliveryError."""
+def deliver(url: str, response: bytes, seconds_left: Callable[[], float]) -> None:
+    """PUT the response to the pre-signed URL, again while there is time. Raises DeliveryError."""
     parts = urlsplit(url)
     target = urlunsplit(("", "", parts.path, parts.query, ""))
     outcome = "there was no time left"
@@ -99,14 +99,14 @@ def deliver(url: str, answer: bytes, seconds_left: Callable[[], float]) -> None:
             break
         connection = http.client.HTTPSConnection(parts.netloc, context=_trusted(), timeout=min(SECONDS_PER_ATTEMPT, left))
         try:
-            connection.request("PUT", target, answer, {"content-type": "", "content-length": str(len(answer))})
-            response = connection.getresponse()
-            response.read()
-            if 200 <= response.status < 300:
+            connection.request("PUT", target, response, {"content-type": "", "content-length": str(len(response))})
+            reply = connection.getresponse()
+            reply.read()
+            if 200 <= reply.status < 300:
                 return
-            outcome = f"HTTP status {response.status}"
+            outcome = f"HTTP status {reply.status}"
         except (OSError, http.client.HTTPException) as error:
             outcome = type(error).__name__
         finally:
             connection.close()
-    raise DeliveryError(f"CloudFormation did not take the answer: {outcome}")
+    raise DeliveryError(f"CloudFormation did not accept the response: {outcome}")

@@ -1,8 +1,9 @@
 """One event from CloudFormation: its properties parsed, its resource reconciled, one log record that tells what was done."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
 from aws_lambda_powertools import Logger
@@ -11,178 +12,172 @@ from privacy_budget_core import __version__, ownership, properties
 from privacy_budget_core.clean_rooms import CleanRooms, call
 from privacy_budget_core.contract import MAX_AGGREGATIONS, UNKNOWN
 from privacy_budget_core.errors import InvalidPropertyError, OutOfTimeError, RefusalError, ServiceError, SupersededError
+from privacy_budget_core.guardrails import ENVIRONMENT_VARIABLE, Guardrails
 from privacy_budget_core.model import DesiredTemplate, DifferentialPrivacy
 from privacy_budget_core.reconciler import EventRecord, Outcome, Reconciler
-from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watch
+from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watched
 
-from . import protocol
 from .cfn_response import printable
 from .errors import ExpiredEventError
-from .protocol import Resource
+from .protocol import CustomResource, sent_at
 from .stack_status import StackStatus
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 SECONDS_TO_DESCRIBE: Final = 60.0
 """How long DescribeStacks is tried; after that an event goes on without knowing."""
 SECONDS_TO_PREVIEW: Final = 30.0
-"""The same of PreviewPrivacyImpact."""
+"""How long PreviewPrivacyImpact is tried."""
 
-logger = Logger(service="privacy-budget-handler", use_rfc3339=True)
-session = botocore.session.get_session()
-clean_rooms = CleanRooms(session.create_client("cleanrooms", config=ONE_ATTEMPT))
-
-
-class Invocation:
-    """All that is known of the event at hand."""
-
-    def __init__(self, event: Mapping[str, Any], requests: Requests) -> None:
-        self.event = event
-        self.requests = requests
-        self.record = EventRecord()
-        self.began = time.monotonic()
-
-
-invocation = Invocation({}, Requests())
+logger: Final = Logger(service="privacy-budget-handler", use_rfc3339=True)
+session: Final = botocore.session.get_session()
+guardrails: Final = Guardrails.from_json(os.environ.get(ENVIRONMENT_VARIABLE))
+client: Final = session.create_client("cleanrooms", config=ONE_ATTEMPT)
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
-    """Handle and answer one event. Raises DeliveryError where CloudFormation did not take the answer."""
-    global invocation  # noqa: PLW0603 - an execution environment handles one event at a time
-    invocation = Invocation(event, Requests(may_send=resource.may_act))
-    resource(event, context)
+    """Handle and answer one event. Raises DeliveryError where CloudFormation did not accept the response."""
+    PrivacyBudgetEvent(event, context, client).respond()
 
 
-def tell(status: str, reason: str) -> None:
-    """Write the event's one record, and a warning for everything kept, adopted, handed back or put back."""
-    names = {
-        "stack": invocation.event["StackId"],
-        "logical_id": invocation.event["LogicalResourceId"],
-        "request_id": invocation.event["RequestId"],
-        "template": resource.PhysicalResourceId or invocation.event.get("PhysicalResourceId"),
-    }
-    record = invocation.record
-    for warning in record.warnings:
-        logger.warning(printable(warning), **names)
-    logger.info(
-        f"{invocation.event['RequestType']} answered with {status}",
-        **names,
-        found=record.found,
-        budget_before=record.before,
-        budget_after=record.after,
-        done=record.done,
-        reason=printable(reason),
-        calls=invocation.requests.count,
-        version=__version__,
-        milliseconds=round((time.monotonic() - invocation.began) * 1000),
-    )
+class PrivacyBudgetEvent(CustomResource):
+    """One event of a privacy budget template, and all that is known of it."""
 
+    def __init__(self, event: Mapping[str, Any], context: Any, client: "BaseClient") -> None:
+        super().__init__(event, context)
+        self.create(self._create)
+        self.update(self._update)
+        self.delete(self._delete)
+        self.requests = Requests(may_send=self.may_act)
+        self.record = EventRecord()
+        self.guardrails = guardrails
+        self._client = client
+        self._began = time.monotonic()
 
-def explain(error: Exception) -> str:
-    """An exception in the words that CloudFormation shows: first what a person needs, never a traceback."""
-    if isinstance(error, InvalidPropertyError | RefusalError | ExpiredEventError):
-        return str(error)
-    if isinstance(error, ServiceError):
-        notes: list[str] = getattr(error, "__notes__", [])
-        return " ".join([f"{str(error).rstrip('.')}.", *notes]) if notes else str(error)
-    if isinstance(error, SupersededError):
-        return "The stack no longer expects this event, which was delivered late: nothing was done"
-    if isinstance(error, OutOfTimeError):
-        return unfinished()
-    logger.exception("the handler met an error that it does not know")
-    return f"{type(error).__name__}: {error} (an error that the handler does not know; the function's log has its traceback)"
+    def respond(self) -> None:
+        """Handle the event and answer it once. Raises DeliveryError."""
+        with watched(self._client, self.requests):
+            super().respond()
 
+    def _create(self, *_: object) -> str:
+        """Create the desired template, or continue with the one that an earlier delivery of the event created."""
+        desired = properties.parse(self._event["ResourceProperties"])
+        return self._succeed(self._reconciler().create(desired), desired)
 
-def unfinished() -> str:
-    """What was going on when the time ran out."""
-    done = f" Done so far: {'; '.join(invocation.record.done)}." if invocation.record.done else ""
-    requests = invocation.requests
-    return (
-        f"The function's time ran out after {requests.count} requests to Clean Rooms, the last: {requests.last}.{done}"
-        " The next deployment goes on from what stands."
-    )
+    def _update(self, *_: object) -> str:
+        """Update in place, or create another template where the identity changed."""
+        reconciler, physical_id, declared = self._reconciler(), self._event["PhysicalResourceId"], self._event["ResourceProperties"]
+        try:
+            desired = properties.parse(declared)
+        except InvalidPropertyError as error:
+            identity = properties.parse_identity(declared)
+            return self._succeed(reconciler.keep(physical_id, identity.membership_id if identity else UNKNOWN, "what is declared", error))
+        previous = properties.parse_previous(self._event.get("OldResourceProperties", {}))
+        return self._succeed(reconciler.update(physical_id, desired, previous), desired)
 
+    def _delete(self, *_: object) -> str:
+        """Delete what the physical id stands for, and nothing else."""
+        physical_id = str(self._event["PhysicalResourceId"])
+        try:
+            self._reconciler().delete(physical_id, properties.parse_identity(self._event["ResourceProperties"]))
+        except SupersededError as error:
+            self.record.warnings.append(self.failure_reason(error))
+        return physical_id
 
-resource = Resource(explain, unfinished, tell, lambda: invocation.requests.may_have_written)
-watch(clean_rooms.client, lambda: invocation.requests)
+    def _reconciler(self) -> Reconciler:
+        owner = ownership.owner(self.StackId, self.LogicalResourceId)
+        stack = StackStatus(self.describe_stack, self.RequestType, sent_at(self._event))
+        self.requests.may_write = stack.expects_the_event
+        self.requests.was_delivered_before = stack.is_old()
+        return Reconciler(CleanRooms(self._client), owner, self.RequestId, stack, self.guardrails, self.requests, self.record)
 
+    def _succeed(self, outcome: Outcome, desired: DesiredTemplate | None = None) -> str:
+        self.Data = {**outcome.attributes, **(self._privacy_impact(desired) if desired else {})}
+        return outcome.physical_id
 
-@resource.create
-def create(event: Mapping[str, Any], _: Any) -> str:
-    """Create: the desired template, or one that an earlier delivery of the event created."""
-    desired = properties.parse(event["ResourceProperties"])
-    return _succeed(_reconciler(event).create(desired), desired)
+    def _privacy_impact(self, desired: DesiredTemplate) -> dict[str, str]:
+        """How many aggregations the budget allows, where that was asked for; a service that does not tell fails nothing."""
+        if not desired.preview_impact or not isinstance(desired.budget, DifferentialPrivacy):
+            return {}
+        allowed: Mapping[str, int] = {}
+        self.requests.may_send = self._may_act_for(SECONDS_TO_PREVIEW)
+        try:
+            allowed = CleanRooms(self._client).preview(desired.membership_id, desired.budget)
+        except (ServiceError, OutOfTimeError) as error:
+            told = self._went_wrong(error, self.requests)
+            self.record.warnings.append(f"could not tell how many aggregations the budget allows: {told}")
+        return {name: str(allowed.get(type_, UNKNOWN)) for type_, name in MAX_AGGREGATIONS.items()}
 
+    def describe_stack(self) -> Mapping[str, Any] | None:
+        """The stack's entry in DescribeStacks; None where that cannot be told."""
+        cloudformation = session.create_client("cloudformation", config=ONE_ATTEMPT)
+        requests = Requests(may_send=self._may_act_for(SECONDS_TO_DESCRIBE))
+        try:
+            with watched(cloudformation, requests):
+                stacks: Sequence[Mapping[str, Any]] = call(cloudformation, "describe_stacks", {"StackName": self.StackId})["Stacks"]
+        except (ServiceError, OutOfTimeError) as error:
+            self.record.warnings.append(f"could not tell what the stack is doing: {self._went_wrong(error, requests)}")
+            return None
+        return stacks[0] if stacks else None
 
-@resource.update
-def update(event: Mapping[str, Any], _: Any) -> str:
-    """Update: in place, or another template where the identity changed."""
-    reconciler, physical_id, declared = _reconciler(event), event["PhysicalResourceId"], event["ResourceProperties"]
-    try:
-        desired = properties.parse(declared)
-    except InvalidPropertyError as error:
-        identity = properties.parse_identity(declared)
-        kept = reconciler.keep(physical_id, identity.membership_id if identity else UNKNOWN, "what is declared", error)
-        return _succeed(kept)
-    previous = properties.parse_previous(event.get("OldResourceProperties", {}))
-    return _succeed(reconciler.update(physical_id, desired, previous), desired)
+    def _may_act_for(self, seconds: float) -> Callable[[], bool]:
+        """Whether the event's time is not over, nor the time that it gives to a request whose result it can do without."""
+        end = time.monotonic() + seconds
+        return lambda: self.may_act() and time.monotonic() < end
 
+    def _went_wrong(self, error: Exception, requests: Requests) -> str:
+        """What became of a request that the event can do without. Raises the error where the event's own time is over."""
+        if not self.may_act():
+            raise error
+        return str(error) if isinstance(error, ServiceError) else requests.last
 
-@resource.delete
-def delete(event: Mapping[str, Any], _: Any) -> str:
-    """Delete: what the physical id stands for, and nothing else."""
-    try:
-        _reconciler(event).delete(event["PhysicalResourceId"], properties.parse_identity(event["ResourceProperties"]))
-    except SupersededError as error:
-        invocation.record.warnings.append(explain(error))
-    return str(event["PhysicalResourceId"])
+    def may_have_written(self) -> bool:
+        """Whether the event may have changed something in Clean Rooms."""
+        return self.requests.may_have_written
 
+    def failure_reason(self, error: Exception) -> str:
+        """An exception in the words that CloudFormation shows: first what a person needs, never a traceback."""
+        match error:
+            case InvalidPropertyError() | RefusalError() | ExpiredEventError():
+                return str(error)
+            case ServiceError():
+                notes: list[str] = getattr(error, "__notes__", [])
+                return " ".join([f"{str(error).rstrip('.')}.", *notes]) if notes else str(error)
+            case SupersededError():
+                return "The stack no longer expects this event, which was delivered late: nothing was done"
+            case OutOfTimeError():
+                return self.timeout_reason()
+        logger.exception("the handler met an error that it does not know")
+        return f"{type(error).__name__}: {error} (an error that the handler does not know; the function's log has its traceback)"
 
-def _reconciler(event: Mapping[str, Any]) -> Reconciler:
-    owner = ownership.owner(event["StackId"], event["LogicalResourceId"])
-    stack = StackStatus(lambda: describe_stack(event["StackId"]), event["RequestType"], protocol.sent_at(event))
-    invocation.requests.may_write = stack.expects_the_event
-    invocation.requests.was_delivered_before = stack.is_old()
-    return Reconciler(clean_rooms, owner, event["RequestId"], stack, invocation.requests, invocation.record)
+    def timeout_reason(self) -> str:
+        """What was going on when the time ran out."""
+        done = f" Done so far: {'; '.join(self.record.done)}." if self.record.done else ""
+        return (
+            f"The function's time ran out after {self.requests.count} requests to Clean Rooms, the last: {self.requests.last}.{done}"
+            " The next deployment continues from what exists."
+        )
 
-
-def _succeed(outcome: Outcome, desired: DesiredTemplate | None = None) -> str:
-    resource.Data = {**outcome.attributes, **(_privacy_impact(desired) if desired else {})}
-    return outcome.physical_id
-
-
-def _privacy_impact(desired: DesiredTemplate) -> dict[str, str]:
-    """How many aggregations the budget allows, where that was asked for; a service that does not tell fails nothing."""
-    if not desired.preview_impact or not isinstance(desired.budget, DifferentialPrivacy):
-        return {}
-    allowed: Mapping[str, int] = {}
-    requests = invocation.requests
-    requests.may_send = _for_a_while(SECONDS_TO_PREVIEW)
-    try:
-        allowed = clean_rooms.preview(desired.membership_id, desired.budget)
-    except (ServiceError, OutOfTimeError) as error:
-        if not resource.may_act():
-            raise
-        told = error if isinstance(error, ServiceError) else requests.last
-        invocation.record.warnings.append(f"could not tell how many aggregations the budget allows: {told}")
-    return {name: str(allowed.get(type_, UNKNOWN)) for type_, name in MAX_AGGREGATIONS.items()}
-
-
-def describe_stack(stack_id: str) -> Mapping[str, Any] | None:
-    """The stack's entry in DescribeStacks; None where that cannot be told."""
-    client = session.create_client("cloudformation", config=ONE_ATTEMPT)
-    requests = Requests(may_send=_for_a_while(SECONDS_TO_DESCRIBE))
-    watch(client, lambda: requests)
-    try:
-        stacks: Sequence[Mapping[str, Any]] = call(client, "describe_stacks", {"StackName": stack_id})["Stacks"]
-    except (ServiceError, OutOfTimeError) as error:
-        if not resource.may_act():
-            raise
-        told = error if isinstance(error, ServiceError) else requests.last
-        invocation.record.warnings.append(f"could not tell what the stack is doing: {told}")
-        return None
-    return stacks[0] if stacks else None
-
-
-def _for_a_while(seconds: float) -> Callable[[], bool]:
-    """Whether an event's time is not over, nor what a question may take of it without whose answer the event goes on."""
-    end = time.monotonic() + seconds
-    return lambda: resource.may_act() and time.monotonic() < end
+    def log_record(self, status: str, reason: str) -> None:
+        """Log the event's one record, and a warning for everything kept, adopted, handed back or put back."""
+        names: dict[str, Any] = {
+            "stack": self.StackId,
+            "logical_id": self.LogicalResourceId,
+            "request_id": self.RequestId,
+            "template": self.PhysicalResourceId or self._event.get("PhysicalResourceId"),
+        }
+        for warning in self.record.warnings:
+            logger.warning(printable(warning), **names)
+        logger.info(
+            f"{self.RequestType} answered with {status}",
+            **names,
+            found=self.record.found,
+            budget_before=self.record.before,
+            budget_after=self.record.after,
+            done=self.record.done,
+            reason=printable(reason),
+            calls=self.requests.count,
+            version=__version__,
+            milliseconds=round((time.monotonic() - self._began) * 1000),
+        )

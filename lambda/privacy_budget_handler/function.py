@@ -1,6 +1,6 @@
-"""Entry point of the Lambda function. A function that cannot start still answers, so that no stack waits for an hour.
+"""Entry point of the Lambda function. A function that cannot start still sends a response, so that no stack waits for an hour.
 
-The garbage collector rests while the modules are loaded, which leaves it nothing to collect, and does not look at them again.
+Garbage collection is off while the modules are loaded, since nothing can be collected then; it skips them afterwards.
 """
 
 import gc
@@ -18,7 +18,7 @@ except Exception as error:
     _reason = f"The provider's function could not start: {type(error).__name__}: {error}"
 
     def handle(event: Mapping[str, Any], context: Any) -> None:
-        """Answer that the function is broken; nothing was done."""
+        """Respond that the function is broken; nothing was done."""
         cfn_response.deliver(
             event["ResponseURL"],
             cfn_response.body(event, cfn_response.FAILED, _reason),
@@ -31,5 +31,5 @@ gc.enable()
 
 
 def handler(event: Mapping[str, Any], context: Any) -> None:
-    """Handle one custom-resource event. Raises DeliveryError where CloudFormation did not take the answer."""
+    """Handle one custom-resource event. Raises DeliveryError where CloudFormation did not accept the response."""
     handle(event, context)

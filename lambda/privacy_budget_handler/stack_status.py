@@ -1,23 +1,23 @@
-"""What CloudFormation says of an event's stack (DescribeStacks): asked only where it decides something."""
+"""The status of an event's stack, by DescribeStacks; requested only where a decision depends on it."""
 
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 SECONDS_UNTIL_SUPERSEDED: Final = 10.0
-"""The age from which an event may be a late delivery, whose stack has gone on without it."""
+"""The age from which an event may be a late delivery: its stack may have finished without it."""
 SECONDS_BETWEEN_CLOCKS: Final = 5.0
 """How far the times of two services may differ: of an operation, of an event's response URL, of a template's creation."""
 SECONDS_VALID: Final = 30.0
-"""How long an answer of DescribeStacks is taken for the present at least; else until the event is twice as old."""
+"""How long a DescribeStacks response stays valid: at least this long, or until the event is twice as old."""
 
 _FORWARD_ONLY: Final = ("ROLLBACK", "DELETE", "CLEANUP")
 _NOT_IN: Final = {"Create": _FORWARD_ONLY, "Update": ("DELETE", "CLEANUP"), "Delete": ()}
-"""The statuses in which CloudFormation sends no such event, by a word of theirs."""
+"""For each request type, words of the stack statuses in which CloudFormation sends no such event."""
 
 
 class StackStatus:
-    """The stack of one event. ``describe`` gives its entry in DescribeStacks, or None where that cannot be told.
+    """The stack of one event. ``describe`` returns its entry in DescribeStacks, or None where that is unknown.
 
     ``sent_at`` is when CloudFormation sent the event, in seconds since the epoch; None where the event does not tell.
     """
@@ -30,12 +30,12 @@ class StackStatus:
         self._asked_at: float | None = None
 
     def is_rolling_back(self) -> bool | None:
-        """Whether the stack is on its way back; None where that cannot be told."""
+        """Whether the stack is rolling back; None where that is unknown."""
         entry = self._present()
         return None if entry is None else "ROLLBACK" in entry["StackStatus"]
 
     def began_after(self, moment: float | None) -> bool:
-        """Whether the stack's create or update began after a moment; False where that cannot be told, as once the stack is deleted."""
+        """Whether the stack's create or update began after a moment; False where that is unknown, or the stack is being deleted."""
         entry = self._present() or {"StackStatus": "DELETE"}
         began = entry.get("LastUpdatedTime") or entry.get("CreationTime")
         return (
@@ -50,7 +50,7 @@ class StackStatus:
         return self._sent_at is not None and time.time() - self._sent_at >= SECONDS_UNTIL_SUPERSEDED
 
     def expects_the_event(self) -> bool:
-        """Whether the stack still waits for the event; a fresh one is not asked about, and what cannot be told is taken for yes."""
+        """Whether the stack still waits for the event. True for a recent event, without a request, and where it is unknown."""
         if self._sent_at is None or not self.is_old():
             return True
         entry = self._present()

@@ -117,7 +117,7 @@ HANDLER_STARTS = """
 import privacy_budget_handler.function as function, privacy_budget_handler.events as events, boto3, botocore.session
 assert function.handle is events.handle, 'the function could not start'
 boto3.client('cloudformation', config=events.ONE_ATTEMPT)
-print(events.clean_rooms.client.meta.endpoint_url)
+print(events.client.meta.endpoint_url)
 """
 MONITOR_STARTS = """
 import privacy_budget_monitor.function as function, privacy_budget_monitor.readings as readings, sys

@@ -80,7 +80,7 @@ def test_the_handler_takes_what_the_construct_declares(budget: PrivacyBudget) ->
     stack = new_stack(tags={"team": "privacy"})
     add(stack, budget=budget, on_existing=OnExisting.ADOPT, on_budget_reset=OnBudgetReset.ALLOW)
     desired = properties.parse(as_strings(only(stack)["Properties"]))
-    assert desired.identity.kind == budget.kind
+    assert desired.identity.budget_type == budget.kind
     assert desired.tags == {"team": "privacy"}
     assert (desired.on_existing, desired.on_budget_reset) == (OnExisting.ADOPT, OnBudgetReset.ALLOW)
 

@@ -104,7 +104,7 @@ def test_it_deploys_and_goes_as_its_docstring_says(
 def test_a_template_made_by_hand_is_adopted_and_stays(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
-    """Its ARN, its foreign tags and what was spent of it stay as they are."""
+    """Its ARN, its foreign tags and what was consumed of it stay as they are."""
     rooms = bootstrapped.client("cleanrooms")
     arn = made_by_hand(rooms, values["membership"], team="legal")["arn"]
     bootstrapped.spend(values["membership"], None, 5)

@@ -36,7 +36,7 @@ def test_a_spent_budget_is_reset_only_where_that_was_allowed(cdk: Cdk, rooms: An
     assert refused.status != 0
     assert re.search(
         r"Changing the DIFFERENTIAL_PRIVACY template in membership \S+ from auto refresh NONE to"
-        r" auto refresh CALENDAR_MONTH needs a reset [^:]*: what was spent of it \(5 of 99 COUNT\) would be forgotten\."
+        r" auto refresh CALENDAR_MONTH needs a reset [^:]*: what was consumed of it \(5 of 99 COUNT\) would be forgotten\."
         r" To accept that, set on_budget_reset=OnBudgetReset\.ALLOW",
         refused.text,
     )
@@ -68,7 +68,7 @@ def test_an_edit_that_refills_a_spent_access_budget_is_made_only_where_that_was_
 
     refused = cdk.deploy(declared({**budget, "day": 20}))
     assert refused.status != 0
-    assert "what was spent of it (4 of 10 CALENDAR_DAY) would be forgotten" in refused.text
+    assert "what was consumed of it (4 of 10 CALENDAR_DAY) would be forgotten" in refused.text
     assert "set on_budget_reset=OnBudgetReset.ALLOW" in refused.text
     assert cdk.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
     assert held(rooms, membership) == [template]

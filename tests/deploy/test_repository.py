@@ -88,7 +88,7 @@ def test_the_readmes_commands(copy: Path) -> None:
     make(copy, "deploy", "EPSILON=8")
     assert "is out of date (OBSOLETE)" in make(copy, "apply", status=2) or "has changed since" in make(copy, "apply", status=2)
     refused = make(copy, "deploy", "EPSILON=8", "REFRESH=CALENDAR_MONTH", status=2)
-    for told in ("what was spent of it (7 of 264 COUNT) would be forgotten", "set on_budget_reset=OnBudgetReset.ALLOW"):
+    for told in ("what was consumed of it (7 of 264 COUNT) would be forgotten", "set on_budget_reset=OnBudgetReset.ALLOW"):
         assert told in refused
     assert "257 of 264 COUNT" in make(copy, "status")
     assert "make destroy" not in make(copy, "destroy")

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from aws_cdk import RemovalPolicy
 
 from cleanrooms_privacy_budget import AutoRefresh, OnBudgetReset, PrivacyBudget
 from cleanrooms_privacy_budget.template import _warnings
-from privacy_budget_handler import events
+from privacy_budget_handler.events import PrivacyBudgetEvent
 from synth import ACCESS_BUDGET
 
 ROOT = Path(__file__).parents[2]
@@ -96,9 +97,9 @@ def test_the_playbook_has_a_heading_for_each_warning_at_synth() -> None:
 
 
 def test_the_playbook_has_each_field_of_a_log_record() -> None:
-    (tell,) = ast.parse(inspect.getsource(events.tell)).body
+    (log_record,) = ast.parse(textwrap.dedent(inspect.getsource(PrivacyBudgetEvent.log_record))).body
     written = {"message"}
-    for node in ast.walk(tell):
+    for node in ast.walk(log_record):
         if isinstance(node, ast.Dict):
             written |= {ast.literal_eval(key) for key in node.keys if key}
         elif isinstance(node, ast.keyword) and node.arg:

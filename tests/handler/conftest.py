@@ -8,10 +8,10 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
-from privacy_budget_handler import cfn_response, events
+from privacy_budget_handler import events
 from stack import Rooms, Stack, serve
 
-serve(events.clean_rooms.client)
+serve(events.client)
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,6 @@ def settings() -> Iterator[Settings]:
     yield PrivacyBudgetBackend.settings
     cleanrooms_backends.clear()
     PrivacyBudgetBackend.settings = Settings()
-
-
-@pytest.fixture(autouse=True)
-def restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back what a stack replaces when it delivers an event."""
-    monkeypatch.setattr(cfn_response, "deliver", cfn_response.deliver)
-    monkeypatch.setattr(events, "describe_stack", events.describe_stack)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 
 from privacy_budget_core import retries
 from privacy_budget_core.errors import OutOfTimeError, SupersededError
-from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watch
+from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watched
 from stack import REGION, Response
 
 URL = "https://cleanrooms.us-east-1.amazonaws.com"
@@ -214,7 +214,7 @@ def test_what_is_told_of_the_requests() -> None:
     requests = Requests()
     assert (requests.count, requests.last) == (0, "nothing yet")
     requests.begin(CREATE)
-    assert (requests.count, requests.last) == (1, f"{CREATE} → no answer yet")
+    assert (requests.count, requests.last) == (1, f"{CREATE} → no response yet")
     pause(requests, 429, "ThrottlingException")
     assert requests.last == f"{CREATE} → ThrottlingException"
     requests.begin(GET)
@@ -266,8 +266,7 @@ def test_botocore_tries_once_and_again_as_the_hook_says(monkeypatch: pytest.Monk
     client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT, endpoint_url="https://127.0.0.1:1")
     left = iter([True] * 6)
     requests = Requests(may_send=lambda: next(left, False))
-    watch(client, lambda: requests)
-    with pytest.raises(OutOfTimeError):
+    with watched(client, requests), pytest.raises(OutOfTimeError):
         client.list_memberships()
     assert requests.count == 3
 
@@ -277,9 +276,8 @@ def test_botocore_tries_nothing_again_that_the_hook_does_not(monkeypatch: pytest
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)
     requests = Requests()
-    watch(client, lambda: requests)
     headers = HTTPHeaders.from_dict({"x-amzn-errortype": "RequestTimeoutException"})
     client.meta.events.register_last("before-send.cleanrooms", lambda request, **_: AWSResponse(request.url, 400, headers, Response(b"{}")))
-    with pytest.raises(ClientError):
+    with watched(client, requests), pytest.raises(ClientError):
         client.list_memberships()
     assert requests.count == 1

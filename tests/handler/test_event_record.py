@@ -6,8 +6,7 @@ from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core.reconciler import EventRecord
-from privacy_budget_handler import events
-from stack import Rooms, Stack, access_budget, differential_privacy, tags
+from stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy, tags
 
 ROLLBACK = "UPDATE_ROLLBACK_IN_PROGRESS"
 EPSILON_3 = "epsilon 3, noise 30, auto refresh NONE"
@@ -16,7 +15,7 @@ MONTHLY = "epsilon 3, noise 30, auto refresh CALENDAR_MONTH"
 
 
 def record() -> EventRecord:
-    return events.invocation.record
+    return HandledEvent.latest.record
 
 
 def told(found: str, before: str | None, after: str | None) -> bool:
@@ -155,7 +154,7 @@ def test_delete_of_what_was_never_created(stack: Stack, membership: str) -> None
 def test_delete_whose_properties_name_no_template(stack: Stack) -> None:
     """No create can have made one; the id is CloudFormation's where the answer to it was lost."""
     assert stack.delete("shop-Budget-1X2Y3Z", {"MembershipIdentifier": "m"})["Status"] == "SUCCESS"
-    assert events.invocation.requests.count == 0
+    assert HandledEvent.latest.requests.count == 0
 
 
 def test_delete_of_anothers(rooms: Rooms, membership: str, stack: Stack) -> None:
@@ -163,7 +162,7 @@ def test_delete_of_anothers(rooms: Rooms, membership: str, stack: Stack) -> None
     arn = Stack("other").create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
     assert record().warnings == [f"left {arn}, whose owner tag is {rooms.only(membership)['tags']['cleanrooms-privacy-budget:owner']}"]
-    assert events.invocation.requests.count == 3
+    assert HandledEvent.latest.requests.count == 3
 
 
 def test_delete_of_one_that_is_gone(rooms: Rooms, membership: str, stack: Stack) -> None:
@@ -221,7 +220,7 @@ def test_the_calls_of_a_move(rooms: Rooms, membership: str, stack: Stack) -> Non
     before, after = differential_privacy(membership), differential_privacy(rooms.membership())
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, after)
-    assert events.invocation.requests.count == 1
+    assert HandledEvent.latest.requests.count == 1
 
 
 def test_the_calls_of_a_delete_for_an_id_of_cloudformations(membership: str, stack: Stack) -> None:
@@ -229,7 +228,7 @@ def test_the_calls_of_a_delete_for_an_id_of_cloudformations(membership: str, sta
     properties = differential_privacy(membership)
     stack.create(properties)
     assert stack.delete("shop-Budget-1X2Y3Z", properties)["Status"] == "SUCCESS"
-    assert events.invocation.requests.count == 5
+    assert HandledEvent.latest.requests.count == 5
 
 
 def test_the_calls_of_a_hand_back(membership: str, stack: Stack) -> None:
@@ -239,10 +238,10 @@ def test_the_calls_of_a_hand_back(membership: str, stack: Stack) -> None:
     arn = other.create(properties)["PhysicalResourceId"]
     stack.create(properties)
     stack.delete(arn, properties)
-    assert events.invocation.requests.count == 3
+    assert HandledEvent.latest.requests.count == 3
     stack.delete(arn, properties)
     assert record().warnings == [f"left {arn}, whose owner tag is {other.id}/Budget"]
-    assert events.invocation.requests.count == 3
+    assert HandledEvent.latest.requests.count == 3
 
 
 def test_the_calls_of_a_refused_reset(rooms: Rooms, membership: str, stack: Stack) -> None:
@@ -255,4 +254,4 @@ def test_the_calls_of_a_refused_reset(rooms: Rooms, membership: str, stack: Stac
     assert answered["Status"] == "FAILED"
     assert answered["Reason"].startswith("Changing the ACCESS_BUDGET template")
     assert f"from {record().before} to 10 per CALENDAR_DAY, 10 per LIFETIME needs a reset" in answered["Reason"]
-    assert events.invocation.requests.count == 3
+    assert HandledEvent.latest.requests.count == 3

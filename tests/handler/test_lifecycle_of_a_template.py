@@ -4,15 +4,14 @@ from typing import Any
 
 import pytest
 
-from privacy_budget_handler import events
-from stack import Rooms, Stack, access_budget, differential_privacy, tags
+from stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy, tags
 
 DAY = {"Type": "CALENDAR_DAY", "Budget": 100, "AutoRefresh": "ENABLED"}
 LIFETIME = {"Type": "LIFETIME", "Budget": 1000}
 
 
 def calls() -> int:
-    return events.invocation.requests.count
+    return HandledEvent.latest.requests.count
 
 
 def epsilon(template: dict[str, Any]) -> int:

@@ -10,8 +10,7 @@ from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_handler import events
-from stack import Context, Rooms, Stack, access_budget, differential_privacy, tags
+from stack import Context, HandledEvent, Rooms, Stack, access_budget, differential_privacy, tags
 
 OWNER = "cleanrooms-privacy-budget:owner"
 ADOPTED_FROM = "cleanrooms-privacy-budget:adopted-from"
@@ -19,7 +18,7 @@ ROLLBACK = "UPDATE_ROLLBACK_IN_PROGRESS"
 
 
 def calls() -> int:
-    return events.invocation.requests.count
+    return HandledEvent.latest.requests.count
 
 
 def epsilon(template: dict[str, Any]) -> int:
@@ -354,7 +353,7 @@ def test_a_rollback_that_the_service_refuses_keeps_what_stands(
     answered = stack.update(arn, after, before)
     assert answered["Status"] == "SUCCESS"
     assert epsilon(rooms.only(membership)) == 9
-    (warning,) = events.invocation.record.warnings
+    (warning,) = HandledEvent.latest.record.warnings
     assert "epsilon 9" in warning
     assert "epsilon 3" in warning
 

@@ -17,7 +17,6 @@ from privacy_budget_core.clean_rooms import CleanRooms, Template
 from privacy_budget_core.errors import NotFoundError, ServiceError
 from privacy_budget_core.model import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
 from privacy_budget_core.properties import parse_identity
-from privacy_budget_handler import events
 from stack import REGION, Context, Stack, serve
 from tests.handler import test_lifecycle_table
 from tests.handler.test_lifecycle_table import *  # noqa: F403 - the rows, which are collected here as well
@@ -43,7 +42,7 @@ class PlannedStack(Stack):
         planned, asked = DryRun(CLIENT), planned_event(event)
         prediction = predict(planned, ownership.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
         expected = Held.by(planned, event)
-        with recorded(events.clean_rooms) as written:
+        with recorded() as written:
             answered = super().deliver(event, context)
         after = Held.by(CleanRooms(CLIENT), event)
         assert [same_everywhere(write) for write in prediction.writes] == [same_everywhere(write) for write in written]
@@ -115,20 +114,20 @@ def as_answered(budget: Budget) -> Budget:
 
 
 @contextmanager
-def recorded(rooms: CleanRooms) -> Iterator[list[Write]]:
+def recorded() -> Iterator[list[Write]]:
     """What the handler changes by its client, in the plan's terms."""
     written: list[Write] = []
 
     def recording(name: str, write: Callable[..., Write]) -> None:
-        method = getattr(rooms, name)
+        method = getattr(CleanRooms, name)
 
-        def call(*arguments: Any) -> Any:
-            answer = method(*arguments)
+        def call(clean_rooms: CleanRooms, *arguments: Any) -> Any:
+            answer = method(clean_rooms, *arguments)
             if arguments[-1]:
                 written.append(write(answer, *arguments))
             return answer
 
-        patched.setattr(rooms, name, call)
+        patched.setattr(CleanRooms, name, call)
 
     def created(answer: Template, desired: DesiredTemplate, tags: Mapping[str, str]) -> Write:
         return Write(Operation.CREATE, answer.arn, desired.budget, tags)

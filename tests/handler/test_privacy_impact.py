@@ -8,8 +8,7 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_handler import events
-from stack import Rooms, Stack, differential_privacy
+from stack import HandledEvent, Rooms, Stack, differential_privacy
 
 NAMES = {f"MaxAggregations.{type_}" for type_ in ("AVG", "COUNT", "COUNT_DISTINCT", "SUM", "STDDEV")}
 
@@ -32,7 +31,7 @@ def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(r
     created = stack.create(before)
     assert impact(created) == seen(rooms, membership, epsilon=3)
     assert impact(created).keys() == NAMES
-    assert events.invocation.requests.count == 2
+    assert HandledEvent.latest.requests.count == 2
     after = differential_privacy(membership, PreviewImpact=True, epsilon=5)
     updated = stack.update(created["PhysicalResourceId"], before, after)
     assert impact(updated) == seen(rooms, membership, epsilon=5) != impact(created)
@@ -41,7 +40,7 @@ def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(r
 def test_nothing_is_asked_unless_it_is_wanted(membership: str, stack: Stack) -> None:
     answered = stack.create(differential_privacy(membership, PreviewImpact=False))
     assert impact(answered) == {}
-    assert events.invocation.requests.count == 1
+    assert HandledEvent.latest.requests.count == 1
 
 
 @pytest.mark.parametrize("error", [exceptions.AccessDeniedException, exceptions.ValidationException], ids=["denied", "refused"])
@@ -56,6 +55,6 @@ def test_a_refusal_is_a_warning_and_fails_nothing(membership: str, stack: Stack,
     answered = stack.create(differential_privacy(membership, PreviewImpact=True))
     assert answered["Status"] == "SUCCESS"
     assert impact(answered) == dict.fromkeys(NAMES, "unknown")
-    (warning,) = events.invocation.record.warnings
+    (warning,) = HandledEvent.latest.record.warnings
     assert warning.startswith("could not tell how many aggregations the budget allows: ")
     assert "from PreviewPrivacyImpact: not for you" in warning

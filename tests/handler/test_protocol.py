@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import privacy_budget_handler
 from privacy_budget_core import properties
 from privacy_budget_handler import cfn_response, events, protocol
 from privacy_budget_handler.errors import DeliveryError
-from privacy_budget_handler.protocol import Resource
+from privacy_budget_handler.protocol import CustomResource
 from response_url import ResponseUrl, serving
 from stack import Clock, Context, Rooms, Stack, differential_privacy
 
@@ -46,19 +46,41 @@ def event(url: ResponseUrl, request_type: str = "Create", **more: Any) -> dict[s
     return {**Stack().event(request_type, differential_privacy(MEMBERSHIP), **more), "ResponseURL": url.url}
 
 
-def resource(handle: Callable[[Any, Any], Any]) -> Resource:
-    made = Resource(lambda error: f"{type(error).__name__}: {error}", lambda: "the time ran out while testing", lambda *_: None)
-    made.create(handle)
-    made.update(handle)
-    made.delete(handle)
-    return made
+Handle = Callable[["Handled"], str]
+
+
+class Handled(CustomResource):
+    """An event that is handled by a function, which is given this object."""
+
+    def __init__(self, event: Mapping[str, Any], context: Any, handle: Handle) -> None:
+        super().__init__(event, context)
+        for register in (self.create, self.update, self.delete):
+            register(lambda *_: handle(self))
+
+    def failure_reason(self, error: Exception) -> str:
+        return f"{type(error).__name__}: {error}"
+
+    def timeout_reason(self) -> str:
+        return "the time ran out while testing"
+
+    def may_have_written(self) -> bool:
+        return False
+
+    def log_record(self, status: str, reason: str) -> None:
+        pass
+
+
+def respond(event: Mapping[str, Any], handle: Handle = lambda _: "arn", context: Any = None) -> Handled:
+    handled = Handled(event, context or Context(), handle)
+    handled.respond()
+    return handled
 
 
 def bodies(url: ResponseUrl) -> list[dict[str, Any]]:
     return [json.loads(body) for _, _, body in url.received]
 
 
-def raises(message: str) -> Callable[[Any, Any], Any]:
+def raises(message: str) -> Callable[..., Any]:
     def handle(*_: Any) -> str:
         raise RuntimeError(message)
 
@@ -67,7 +89,7 @@ def raises(message: str) -> Callable[[Any, Any], Any]:
 
 def test_the_answer_goes_to_the_url_exactly_as_given_with_an_empty_content_type(url: ResponseUrl) -> None:
     sent = event(url)
-    resource(lambda *_: "arn")(sent, Context())
+    respond(sent)
     ((path, headers, body),) = url.received
     assert url.url.endswith(path)
     assert headers["content-type"] == ""
@@ -85,23 +107,21 @@ def test_the_answer_goes_to_the_url_exactly_as_given_with_an_empty_content_type(
 def test_no_boto3_client_is_made_for_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boto3, "client", lambda *_args, **_more: pytest.fail("a client was made"))
     monkeypatch.delenv("AWS_SAM_LOCAL", raising=False)
-    resource(lambda *_: "arn")
+    Handled({}, Context(), lambda _: "arn")
     assert "AWS_SAM_LOCAL" not in os.environ
 
 
 def test_a_delete_is_answered_at_once(url: ResponseUrl) -> None:
     began = time.monotonic()
-    resource(lambda *_: "arn")(event(url, "Delete", PhysicalResourceId="arn"), Context())
+    respond(event(url, "Delete", PhysicalResourceId="arn"))
     assert time.monotonic() - began < 5
     assert len(url.received) == 1
 
 
 def test_a_failed_create_answers_with_an_id_that_is_the_same_for_every_delivery(url: ResponseUrl) -> None:
     sent = event(url)
-    failing = resource(raises("no"))
-    failing(sent, Context())
-    failing(sent, Context())
-    failing({**sent, "RequestId": "another"}, Context())
+    for delivered in (sent, sent, {**sent, "RequestId": "another"}):
+        respond(delivered, raises("no"))
     first, second, other = (body["PhysicalResourceId"] for body in bodies(url))
     assert first == second != other
     assert first
@@ -109,19 +129,18 @@ def test_a_failed_create_answers_with_an_id_that_is_the_same_for_every_delivery(
 
 @pytest.mark.parametrize("request_type", ["Update", "Delete"])
 def test_a_failure_keeps_the_physical_id_and_has_no_attributes(url: ResponseUrl, request_type: str) -> None:
-    def handle(*_: Any) -> str:
-        made.Data = {"Arn": "new"}
+    def handle(handled: Handled) -> str:
+        handled.Data = {"Arn": "new"}
         raise RuntimeError("no")
 
-    made = resource(handle)
-    made(event(url, request_type, PhysicalResourceId="arn"), Context())
+    respond(event(url, request_type, PhysicalResourceId="arn"), handle)
     (body,) = bodies(url)
     assert (body["Status"], body["PhysicalResourceId"], body["Data"]) == ("FAILED", "arn", {})
 
 
 @pytest.mark.parametrize("text", ["x" * 20_000, '€\u0000"' * 3_000, "🔒" * 4_000])
 def test_a_long_reason_keeps_its_beginning_and_fits(url: ResponseUrl, text: str) -> None:
-    resource(raises(text))(event(url), Context())
+    respond(event(url), raises(text))
     ((_, _, body),) = url.received
     assert len(body) <= cfn_response.MAX_BYTES
     assert len(body) > cfn_response.MAX_BYTES - 100
@@ -131,28 +150,30 @@ def test_a_long_reason_keeps_its_beginning_and_fits(url: ResponseUrl, text: str)
 
 
 def test_attributes_that_are_too_long_fail_instead_of_being_cut(url: ResponseUrl) -> None:
-    def handle(*_: Any) -> str:
-        made.Data = {"Arn": "x" * 9_000}
+    def handle(handled: Handled) -> str:
+        handled.Data = {"Arn": "x" * 9_000}
         return "arn"
 
-    made = resource(handle)
-    made(event(url), Context())
+    respond(event(url), handle)
     (body,) = bodies(url)
     assert body["Status"] == "FAILED"
     assert "4096" in body["Reason"]
 
 
-def test_no_echo_is_never_carried_over(url: ResponseUrl) -> None:
-    made = resource(lambda *_: "arn")
-    made.NoEcho = True
-    made(event(url), Context())
-    assert bodies(url)[0]["NoEcho"] is False
+def test_nothing_is_carried_over_to_the_next_event(url: ResponseUrl) -> None:
+    def handle(handled: Handled) -> str:
+        handled.NoEcho, handled.Data = True, {"Arn": "arn"}
+        return "arn"
+
+    respond(event(url), handle)
+    respond(event(url))
+    assert [(body["NoEcho"], body["Data"]) for body in bodies(url)] == [(False, {"Arn": "arn"}), (False, {})]
 
 
 @pytest.mark.parametrize("statuses", [[403, 200], [503, 500, 200]])
 def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: list[int]) -> None:
     url.statuses = list(statuses)
-    resource(lambda *_: "arn")(event(url), Context())
+    respond(event(url))
     assert len(url.received) == len(statuses)
     assert len({body for _, _, body in url.received}) == 1
 
@@ -161,7 +182,7 @@ def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: 
 def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_url(url: ResponseUrl, status: int) -> None:
     url.statuses = [status]
     with pytest.raises(DeliveryError, match=f"HTTP status {status}") as raised:
-        resource(lambda *_: "arn")(event(url), Context())
+        respond(event(url))
     assert len(url.received) == cfn_response.ATTEMPTS
     assert "Signature" not in str(raised.value)
 
@@ -170,21 +191,20 @@ def test_a_response_url_that_hangs_is_given_up_within_the_time_left(url: Respons
     url.hang = 30
     began = time.monotonic()
     with pytest.raises(DeliveryError, match="TimeoutError"):
-        resource(lambda *_: "arn")(event(url), Clock(2))
+        respond(event(url), context=Clock(2))
     assert time.monotonic() - began < 3
 
 
 def test_an_event_that_takes_too_long_is_answered_in_time_and_once(url: ResponseUrl) -> None:
     release = threading.Event()
 
-    def handle(*_: Any) -> str:
+    def handle(handled: Handled) -> str:
         release.wait(4)
-        assert not made.may_act()
+        assert not handled.may_act()
         return "late"
 
-    made = resource(handle)
     threading.Timer(2.5, release.set).start()
-    made(event(url, PhysicalResourceId="", request_type="Create"), Clock(3))
+    respond(event(url, PhysicalResourceId="", request_type="Create"), handle, Clock(3))
     (body,) = bodies(url)
     assert body["Status"] == "FAILED"
     assert body["Reason"] == "the time ran out while testing"
@@ -194,25 +214,21 @@ def test_an_event_that_takes_too_long_is_answered_in_time_and_once(url: Response
 def test_a_handler_that_ends_while_the_timer_answers_adds_no_second_answer(url: ResponseUrl) -> None:
     url.hang = 0.5
 
-    def handle(*_: Any) -> str:
-        while made.may_act():
+    def handle(handled: Handled) -> str:
+        while handled.may_act():
             time.sleep(0.01)
         return "late"
 
-    made = resource(handle)
-    made(event(url), Clock(3))
+    handled = respond(event(url), handle, Clock(3))
     assert [body["Status"] for body in bodies(url)] == ["FAILED"]
-    assert not made._timer or not made._timer.is_alive()
+    assert not handled._timer or not handled._timer.is_alive()
 
 
-def test_the_timer_of_one_event_never_answers_the_next(url: ResponseUrl) -> None:
-    made = resource(lambda *_: "arn")
-    made(event(url), Clock(1.0))
-    timer = made._timer
+def test_a_timer_that_fires_late_adds_no_response(url: ResponseUrl) -> None:
+    timer = respond(event(url), context=Clock(1.0))._timer
     assert timer is not None
-    made(event(url), Context())
     timer.function(*timer.args)
-    assert [body["Status"] for body in bodies(url)] == ["SUCCESS", "SUCCESS"]
+    assert [body["Status"] for body in bodies(url)] == ["SUCCESS"]
 
 
 @pytest.mark.parametrize(("minutes", "acts"), [(15, True), (17, False)])
@@ -221,8 +237,7 @@ def test_an_event_that_cloudformation_gave_up_on_is_not_acted_on(url: ResponseUr
     sent = event(url)
     sent["ResponseURL"] = f"{url.url}&X-Amz-Date={signed:%Y%m%dT%H%M%SZ}"
     acted: list[Any] = []
-    made = resource(lambda *_: acted.append(1) or "arn")  # type: ignore[func-returns-value]
-    made(sent, Context())
+    respond(sent, lambda _: acted.append(1) or "arn")  # type: ignore[func-returns-value]
     assert bool(acted) is acts
     (body,) = bodies(url)
     assert (body["Status"] == "SUCCESS") is acts
@@ -233,7 +248,7 @@ def test_an_event_that_cloudformation_gave_up_on_is_not_acted_on(url: ResponseUr
 def test_a_url_that_does_not_tell_when_it_was_signed_sets_no_end(url: ResponseUrl, date: str) -> None:
     sent = event(url)
     sent["ResponseURL"] = f"{url.url}&X-Amz-Date={date}"
-    resource(lambda *_: "arn")(sent, Context())
+    respond(sent)
     assert bodies(url)[0]["Status"] == "SUCCESS"
 
 
@@ -299,12 +314,10 @@ def test_an_event_that_ran_out_of_time_is_recorded_as_it_was_answered(url: Respo
     assert record["reason"].startswith("The function's time ran out after 0 requests")
 
 
-def test_an_event_without_its_members_never_answers_the_one_before(url: ResponseUrl) -> None:
-    made = resource(lambda *_: "arn")
-    made(event(url), Context())
+def test_an_event_without_its_members_is_answered_to_nobody(url: ResponseUrl) -> None:
     with pytest.raises(KeyError):
-        made({"RequestType": "Create"}, Context())
-    assert len(url.received) == 1
+        respond({"RequestType": "Create"})
+    assert not url.received
 
 
 def test_loggers_that_know_secrets_stay_silent_below_warnings() -> None:
@@ -350,7 +363,7 @@ def test_a_function_that_cannot_start_answers_all_the_same(url: ResponseUrl, tmp
 
 def test_control_characters_never_reach_the_reason_nor_the_log(url: ResponseUrl) -> None:
     """They make a stack's events unreadable in some tools."""
-    resource(raises("first\x1b[31m line\r\nsecond\x00 line\u2028third"))(event(url), Context())
+    respond(event(url), raises("first\x1b[31m line\r\nsecond\x00 line\u2028third"))
     (body,) = bodies(url)
     assert body["Reason"] == "RuntimeError: first [31m line second line third"
     assert cfn_response.printable("epsilon → 3, 7 of 99 COUNT") == "epsilon → 3, 7 of 99 COUNT"

@@ -14,39 +14,26 @@ import pytest
 from cleanrooms_local_aws.clean_rooms.exceptions import ThrottlingException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from privacy_budget_cli.plan.dry_run import GoingForward
-from privacy_budget_core import ownership, properties
-from privacy_budget_core.clean_rooms import CleanRooms
-from privacy_budget_core.reconciler import Reconciler
-from privacy_budget_core.retries import LONGEST_PAUSE, ONE_ATTEMPT, Requests, watch
-from privacy_budget_handler import cfn_response, events, protocol
-from privacy_budget_handler.protocol import Resource
-from stack import REGION, Clock, Rooms, Stack, differential_privacy, serve
+from privacy_budget_core.retries import LONGEST_PAUSE, ONE_ATTEMPT
+from privacy_budget_handler import protocol
+from privacy_budget_handler.events import PrivacyBudgetEvent
+from stack import REGION, Clock, HandledEvent, Rooms, Stack, differential_privacy, serve
 
 FASTER = 4
 """How much faster than in earnest the time of the many creates at once runs: the service's clock and the pauses of every client."""
 
 
 class Environment:
-    """An execution environment of its own, with a client and a protocol that no other one shares."""
+    """An execution environment of its own, with a client that no other one shares."""
 
     def __init__(self) -> None:
-        client = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)
-        serve(client)
-        self.clean_rooms = CleanRooms(client)
-        self.requests = Requests()
-        watch(client, lambda: self.requests)
-        self.resource = Resource(str, lambda: "the time ran out", lambda *_: None)
-        self.resource.create(self._create)
+        self.client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)
+        serve(self.client)
 
-    def handle(self, event: dict[str, Any]) -> None:
-        self.requests = Requests(may_send=self.resource.may_act)
-        self.resource(event, Clock(300 / FASTER))
-
-    def _create(self, event: dict[str, Any], _: Any) -> str:
-        owner = ownership.owner(event["StackId"], event["LogicalResourceId"])
-        reconciler = Reconciler(self.clean_rooms, owner, event["RequestId"], GoingForward(), self.requests)
-        return reconciler.create(properties.parse(event["ResourceProperties"])).physical_id
+    def handle(self, event: dict[str, Any]) -> HandledEvent:
+        handled = HandledEvent(event, Clock(300 / FASTER), {"StackStatus": "CREATE_IN_PROGRESS"}, self.client)
+        handled.respond()
+        return handled
 
 
 class TestQuota:
@@ -57,17 +44,16 @@ class TestQuota:
         PrivacyBudgetBackend.settings = Settings(requests_per_second=5, clock=lambda: time.time() * FASTER)
         monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / FASTER)))
 
-    def test_fifty_creates_at_once_in_as_many_environments_all_succeed(self, rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fifty_creates_at_once_in_as_many_environments_all_succeed(self, rooms: Rooms) -> None:
         memberships = [rooms.membership() for _ in range(50)]
         environments = [Environment() for _ in memberships]
-        answers: list[dict[str, Any]] = []
-        monkeypatch.setattr(cfn_response, "deliver", lambda url, body, seconds_left: answers.append(json.loads(body)))
+        handled: list[HandledEvent] = []
         stack, start = Stack(), threading.Barrier(len(memberships))
 
         def create(environment: Environment, number: int, membership: str) -> None:
             event = stack.event("Create", differential_privacy(membership), f"Budget{number}")
             start.wait()
-            environment.handle(event)
+            handled.append(environment.handle(event))
 
         threads = [
             threading.Thread(target=create, args=(environment, number, membership))
@@ -77,10 +63,11 @@ class TestQuota:
             thread.start()
         for thread in threads:
             thread.join()
+        answers = [json.loads(body) for one in handled for body in one.bodies]
         assert [answered["Status"] for answered in answers] == ["SUCCESS"] * 50
         assert {answered["LogicalResourceId"] for answered in answers} == {f"Budget{number}" for number in range(50)}
         assert len({answered["PhysicalResourceId"] for answered in answers}) == 50
-        assert sum(environment.requests.count for environment in environments) > 50
+        assert sum(one.requests.count for one in handled) > 50
 
 
 class TestOneEnvironment:
@@ -101,7 +88,7 @@ class TestOneEnvironment:
         PrivacyBudgetBackend.settings = Settings(faults=throttle)
         for number, membership in enumerate(memberships):
             assert stack.create(differential_privacy(membership), f"Budget{number}")["Status"] == "SUCCESS"
-            assert events.invocation.requests.count == 4
+            assert HandledEvent.latest.requests.count == 4
 
 
 class Trouble:
@@ -148,7 +135,7 @@ class TestUntilTheEnd:
         self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         context, left = Clock(1.5), []
-        monkeypatch.setattr(events.resource, "_tell", lambda *_: left.append(context.get_remaining_time_in_millis()))
+        monkeypatch.setattr(PrivacyBudgetEvent, "log_record", lambda *_: left.append(context.get_remaining_time_in_millis()))
         trouble.seconds = 1.8
         answered = stack.deliver(event, context)
         assert left[0] > 0

@@ -295,9 +295,9 @@ def test_lowers_epsilon(before: int, after: int, lowers: bool) -> None:
     ("balances", "words"),
     [
         ([Balance("COUNT", 99, 99)], None),
-        ([Balance("COUNT", 99, 99), Balance("SUM", 92, 99)], "what was spent of it (7 of 99 SUM)"),
-        ([Balance("COUNT", 0, 1), Balance("SUM", 92, 99)], "what was spent of it (1 of 1 COUNT, 7 of 99 SUM)"),
-        ([], "what was spent of it (Clean Rooms lists no balance for it)"),
+        ([Balance("COUNT", 99, 99), Balance("SUM", 92, 99)], "what was consumed of it (7 of 99 SUM)"),
+        ([Balance("COUNT", 0, 1), Balance("SUM", 92, 99)], "what was consumed of it (1 of 1 COUNT, 7 of 99 SUM)"),
+        ([], "what was consumed of it (Clean Rooms lists no balance for it)"),
     ],
 )
 def test_consumed(balances: list[Balance], words: str | None) -> None:

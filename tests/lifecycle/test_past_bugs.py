@@ -181,7 +181,7 @@ def test_the_cleanup_of_one_that_is_gone_keeps_what_the_resource_had_elsewhere_b
 
 
 def test_an_adopter_of_a_swapped_template_keeps_its_physical_id_where_it_fails_to_move(world: World) -> None:
-    """With another physical id, the cleanup of the rollback would delete the template, and what was spent of it."""
+    """With another physical id, the cleanup of the rollback would delete the template, and what was consumed of it."""
     stack = world.stack("shop")
     stack.deploy({"Old": Declared(HERE)})
     stack.go_on()

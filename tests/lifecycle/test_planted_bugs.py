@@ -18,7 +18,8 @@ from privacy_budget_core.lifecycle import DeleteAction
 from privacy_budget_core.reconciler import FoundTemplate, Reconciler
 from privacy_budget_core.retries import Requests
 from privacy_budget_handler import cfn_response, events, protocol
-from privacy_budget_handler.protocol import Resource
+from privacy_budget_handler.events import PrivacyBudgetEvent
+from privacy_budget_handler.protocol import CustomResource
 from privacy_budget_handler.stack_status import StackStatus
 from quick_rooms import Failure, Trouble
 from stack import differential_privacy
@@ -102,16 +103,16 @@ def waits_for_no_permission(patch: pytest.MonkeyPatch) -> None:
 
 def answers_at_any_length(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cfn_response, "MAX_BYTES", 1_000_000)
-    patch.setattr(events.resource, "_explain", lambda error: f"{error}{'.' * 5000}")
+    patch.setattr(PrivacyBudgetEvent, "failure_reason", lambda _, error: f"{error}{'.' * 5000}")
 
 
 def answers_twice(patch: pytest.MonkeyPatch) -> None:
-    def send_twice(self: Resource, _: object) -> None:
+    def send_twice(self: CustomResource, _: object) -> None:
         self._send()
-        self._answered = False
+        self._is_answered = False
         self._send()
 
-    patch.setattr(Resource, "_cfn_response", send_twice)
+    patch.setattr(CustomResource, "_cfn_response", send_twice)
 
 
 def answers_a_failure_with_another_id(patch: pytest.MonkeyPatch) -> None:
@@ -123,13 +124,13 @@ def makes_a_second_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def logs_the_event(patch: pytest.MonkeyPatch) -> None:
-    told = events.resource._tell
+    log_record = PrivacyBudgetEvent.log_record
 
-    def tell(status: str, reason: str) -> None:
-        events.logger.info(str(events.invocation.event))
-        told(status, reason)
+    def log_everything(self: PrivacyBudgetEvent, status: str, reason: str) -> None:
+        events.logger.info(str(self._event))
+        log_record(self, status, reason)
 
-    patch.setattr(events.resource, "_tell", tell)
+    patch.setattr(PrivacyBudgetEvent, "log_record", log_everything)
 
 
 def gives_up_where_the_template_is_gone(patch: pytest.MonkeyPatch) -> None:
@@ -149,14 +150,14 @@ def acts_on_events_that_were_given_up(patch: pytest.MonkeyPatch) -> None:
 
 CAUGHT: Final[dict[Plant, str]] = {
     deletes_whatever_it_finds: "which did not make it|by a rollback|by now|of another request|which does not stand for it",
-    resets_without_asking: "with what was spent of it|was filled up",
-    recreates_in_a_rollback: "with what was spent of it|was deleted by|sticks",
+    resets_without_asking: "with what was consumed of it|was filled up",
+    recreates_in_a_rollback: "with what was consumed of it|was deleted by|sticks",
     never_finds_behind_an_id: "is left of|a clean deploy of",
     tags_nothing: "is left of|a clean deploy of|is stuck",
-    makes_every_adoption_final: "which did not make it|by a rollback|with what was spent of it",
+    makes_every_adoption_final: "which did not make it|by a rollback|with what was consumed of it",
     edits_what_is_anothers: "by now|which did not make it|by a rollback",
     tags_before_it_looks: "a refusal that changed something|by now",
-    never_asks_whether_the_stack_rolls_back: "is stuck|with what was spent of it|sticks",
+    never_asks_whether_the_stack_rolls_back: "is stuck|with what was consumed of it|sticks",
     takes_every_event_for_expected: "a late event changed something",
     gives_up_at_the_first_throttle: "trouble that passes",
     waits_for_no_permission: "trouble that passes",

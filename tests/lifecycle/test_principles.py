@@ -12,7 +12,6 @@ from cloudformation import Answer, Back, Course, Declared, Policy, Stack
 from histories import DAY, LIFETIME, MEMBERSHIPS, table
 from privacy_budget_core import clean_rooms as clean_rooms_client
 from privacy_budget_core import ownership
-from privacy_budget_handler import events
 from quick_rooms import Failure, QuickClient, Trouble
 from stack import access_budget, differential_privacy, tags
 from witness import Identity, identity_of, spent
@@ -491,7 +490,7 @@ def test_a_rollback_adopts_nothing(world: World) -> None:
     shop.go_on()
     assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
     assert owner(world) == f"{lab.id}/A"
-    assert f"belongs to {lab.id}/A by now" in events.invocation.record.warnings[-1]
+    assert f"belongs to {lab.id}/A by now" in world.latest.record.warnings[-1]
 
 
 def test_a_rollback_adopts_nothing_of_nobodys(world: World) -> None:
@@ -505,7 +504,7 @@ def test_a_rollback_adopts_nothing_of_nobodys(world: World) -> None:
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert world.ledger.standing == [made]
     assert owner(world) is None
-    assert "belongs to nobody by now" in events.invocation.record.warnings[-1]
+    assert "belongs to nobody by now" in world.latest.record.warnings[-1]
 
 
 def test_a_rollback_that_keeps_a_template_answers_its_attributes(world: World) -> None:
@@ -553,7 +552,7 @@ def test_rollback_of_a_move_that_was_refused(world: World, operation: str | None
     stack.go_on()
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert world.ledger.standing == [kept]
-    assert any("could not tell whether the replacement" in one for one in events.invocation.record.warnings) is (operation is None)
+    assert any("could not tell whether the replacement" in one for one in world.latest.record.warnings) is (operation is None)
 
 
 def test_a_rollback_that_stays_where_it_moved_to_keeps_that_template(world: World) -> None:
@@ -904,7 +903,7 @@ def test_throttling_of_earlier_events_counts_for_none(world: World) -> None:
 
 def test_the_stack_is_not_asked_where_it_decides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(events, "describe_stack", asked.append)
+    monkeypatch.setattr(world, "describe_stack", asked.append)
     stack = world.stack("shop")
     deploy(stack, A=HERE)
     deploy(stack, A={**tagged(team="a"), "Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}})

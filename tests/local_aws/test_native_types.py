@@ -298,7 +298,7 @@ def test_a_change_set_says_what_is_replaced(stack: Stack) -> None:
 
 
 def test_a_template_made_by_hand_is_imported(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
-    """The stack takes it as it is, with what was spent of it."""
+    """The stack takes it as it is, with what was consumed of it."""
     made = template()
     assert stack.deploy(made) == "CREATE_COMPLETE"
     membership = stack.physical_id("Membership")

@@ -106,16 +106,21 @@ class _Hooks:
     """The two hooks that the handler registers."""
 
     def __init__(self) -> None:
-        self.before_send: Callable[..., None] = lambda **_: None
-        self.needs_retry: Callable[..., float | None] = lambda **_: None
+        self._registered: dict[str, list[Callable[..., Any]]] = {"before-send.cleanrooms": [], "needs-retry.cleanrooms": []}
 
-    def register(self, name: str, hook: Callable[..., None]) -> None:
-        assert name == "before-send.cleanrooms"
-        self.before_send = hook
+    def register(self, name: str, hook: Callable[..., Any]) -> None:
+        self._registered[name].append(hook)
 
-    def register_first(self, name: str, hook: Callable[..., float | None]) -> None:
-        assert name == "needs-retry.cleanrooms"
-        self.needs_retry = hook
+    register_first = register
+
+    def unregister(self, name: str, hook: Callable[..., Any]) -> None:
+        self._registered[name].remove(hook)
+
+    def call(self, name: str, **arguments: Any) -> float | None:
+        """Call the hook of the event that began last: one within another has a client of its own."""
+        hooks = self._registered[name]
+        wait: float | None = hooks[-1](**arguments) if hooks else None
+        return wait
 
 
 class QuickClient:
@@ -165,7 +170,8 @@ class QuickClient:
             answer, error = self._attempt(operation, request, self.weather.strike(operation))
             response = error.response if isinstance(error, ClientError) else {}
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
-            pause = self._hooks.needs_retry(
+            pause = self._hooks.call(
+                "needs-retry.cleanrooms",
                 operation=SimpleNamespace(name=operation),
                 attempts=attempts,
                 response=(SimpleNamespace(status_code=status), response) if error is None or response else None,
@@ -184,7 +190,7 @@ class QuickClient:
         failure, moment = (trouble.failure, trouble.moment) if trouble else (None, None)
         if moment is Moment.BEFORE_EFFECT:
             self._stop(failure)
-        self._hooks.before_send(event_name=f"before-send.cleanrooms.{operation}")
+        self._hooks.call("before-send.cleanrooms", event_name=f"before-send.cleanrooms.{operation}")
         self.requests.append((operation, request))
         if failure and moment is Moment.BEFORE_EFFECT:
             return None, failure.error(operation)

@@ -27,7 +27,7 @@ from privacy_budget_core.lifecycle import Change
 from privacy_budget_core.model import AccessBudget, AccessLimit, Balance, DesiredTemplate, DifferentialPrivacy, Identity
 from privacy_budget_core.properties import PreviousTemplate
 from privacy_budget_core.reconciler import Reconciler
-from privacy_budget_core.retries import Requests, watch
+from privacy_budget_core.retries import Requests, watched
 
 PATIENT: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=5, read_timeout=20)
 HASTY: Final = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20, max_pool_connections=20)
@@ -538,10 +538,14 @@ class _Spent(CleanRooms):
 
 def handler_lifecycle(bench: Bench) -> None:
     """A resource's whole life through the handler: create, its repetition, edit, tags, a refused and an allowed reset, delete."""
-    rooms, requests = CleanRooms(bench.client), Requests()
-    watch(bench.client, lambda: requests)
+    requests = Requests()
+    with watched(bench.client, requests):
+        _handle_a_life(bench, CleanRooms(bench.client), requests)
+
+
+def _handle_a_life(bench: Bench, rooms: CleanRooms, requests: Requests) -> None:
     owner = ownership.owner(f"arn:aws:cloudformation:us-east-1:111122223333:stack/live/{bench.run}", "Budget")
-    handler = Reconciler(rooms, owner, "first-request", GoingForward(), requests)
+    handler = Reconciler(rooms, owner, "first-request", GoingForward(), requests=requests)
     declared = DesiredTemplate(bench.membership, BUDGET, tags={RUN: bench.run})
 
     made = handler.create(declared)

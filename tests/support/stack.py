@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 from botocore.awsrequest import AWSResponse
@@ -13,7 +13,9 @@ from botocore.compat import HTTPHeaders
 
 from cleanrooms_local_aws.clean_rooms import dispatch
 from deployed_rooms import new_membership
-from privacy_budget_handler import cfn_response, events
+from privacy_budget_core.guardrails import Guardrails
+from privacy_budget_handler import events
+from privacy_budget_handler.events import PrivacyBudgetEvent
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
@@ -111,14 +113,32 @@ class Clock(Context):
         return int((self.end - time.monotonic()) * 1000)
 
 
+class HandledEvent(PrivacyBudgetEvent):
+    """An event in this process. Its responses are kept, and DescribeStacks returns a given entry."""
+
+    latest: ClassVar["HandledEvent"]
+
+    def __init__(self, event: Mapping[str, Any], context: Context, stack: Mapping[str, Any], client: Any = events.client) -> None:
+        super().__init__(event, context, client)
+        self.bodies: list[bytes] = []
+        self._stack = stack
+        HandledEvent.latest = self
+
+    def describe_stack(self) -> Mapping[str, Any]:
+        return self._stack
+
+    def deliver(self, body: bytes) -> None:
+        self.bodies.append(body)
+
+
 @dataclass
 class Stack:
     """A stack that sends the events of its resources to the handler and keeps the answers."""
 
     name: str = "shop"
     id: str = ""
-    answers: list[dict[str, Any]] = field(default_factory=list)
     status: str = "UPDATE_IN_PROGRESS"
+    guardrails: Guardrails = field(default_factory=Guardrails)
 
     def __post_init__(self) -> None:
         self.id = self.id or f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{self.name}/{uuid.uuid4()}"
@@ -148,20 +168,16 @@ class Stack:
 
     def deliver(self, event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:
         """Send one event and give its one answer, which keeps the protocol's rules."""
-        before = len(self.answers)
-        delivered: list[bytes] = []
-        cfn_response.deliver = lambda url, answer, seconds_left: delivered.append(answer)
-        events.describe_stack = lambda stack_id: {"StackStatus": self.status}
-        events.handle(event, context or Context())
-        assert len(delivered) == 1, "one answer an event"
-        answered: dict[str, Any] = json.loads(delivered[0])
-        assert len(delivered[0]) <= 4096
+        handled = HandledEvent(event, context or Context(), {"StackStatus": self.status})
+        handled.guardrails = self.guardrails
+        handled.respond()
+        (body,) = handled.bodies
+        answered: dict[str, Any] = json.loads(body)
+        assert len(body) <= 4096
         assert answered["Status"] in ("SUCCESS", "FAILED")
         assert answered["PhysicalResourceId"]
         for name in ("StackId", "RequestId", "LogicalResourceId"):
             assert answered[name] == event[name]
-        self.answers.append(answered)
-        assert len(self.answers) == before + 1
         return answered
 
 

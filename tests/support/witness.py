@@ -1,6 +1,6 @@
 """What must hold whatever happens, watched at the ledger and at CloudFormation's end, without a look at what the handler thinks.
 
-Who made a template, in which operation, and what was spent of it is seen at the ledger. Of the handler's tags only the owner's mark
+Who made a template, in which operation, and what was consumed of it is seen at the ledger. Of the handler's tags only the owner's mark
 counts, for whose a template is once an adoption is in play.
 """
 
@@ -223,7 +223,7 @@ class Witness:
         if self.owner_of(template) not in (None, owner) and not takes_over:
             self.fault(f"{template.id} was deleted by {owner}, though it is {self.owner_of(template)}'s by now")
         if spent(template) and not was_let_go and not self._may_lose(made):
-            self.fault(f"{template.id} was deleted with what was spent of it")
+            self.fault(f"{template.id} was deleted with what was consumed of it")
 
     def updating(self, template: Template) -> None:
         if self.delivery is None:

@@ -18,9 +18,9 @@ from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
 from cloudformation import Answer, Stack
 from privacy_budget_core import clean_rooms, ownership, retries
-from privacy_budget_core.clean_rooms import CleanRooms
-from privacy_budget_handler import cfn_response, events, protocol, stack_status
+from privacy_budget_handler import events, protocol, stack_status
 from privacy_budget_handler.errors import DeliveryError
+from privacy_budget_handler.events import PrivacyBudgetEvent
 from quick_rooms import DiedError, QuickClient, Weather
 from stack import ACCOUNT, REGION, Context
 from witness import Delivery, Identity, WatchedLedger, Witness, identity_of, spent
@@ -43,6 +43,23 @@ class Counts:
     operations: int = 0
     events: int = 0
     requests: int = 0
+
+
+class _HandledEvent(PrivacyBudgetEvent):
+    """An event in a world: the world's clock ends it, its stacks describe themselves, and CloudFormation takes what it delivers."""
+
+    def __init__(self, event: Mapping[str, Any], world: "World") -> None:
+        super().__init__(event, Context(), world.client)  # type: ignore[arg-type] # as much of a client as the handler uses
+        self._world = world
+
+    def _set_timeout(self) -> None:
+        pass
+
+    def describe_stack(self) -> Mapping[str, Any] | None:
+        return self._world.describe_stack(self.StackId)
+
+    def deliver(self, body: bytes) -> None:
+        self._world.take(body)
 
 
 @dataclass
@@ -83,15 +100,10 @@ class World:
         self._bodies: list[bytes] = []
         self._taken: list[bytes] = []
         self._patches = pytest.MonkeyPatch()
-        self._patches.setattr(events, "clean_rooms", CleanRooms(self.client))  # type: ignore[arg-type]
-        retries.watch(self.client, lambda: events.invocation.requests)  # type: ignore[arg-type]
-        self._patches.setattr(events, "describe_stack", self._describe_stack)
         clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep)
         for module in (retries, clean_rooms, protocol, stack_status):
             self._patches.setattr(module, "time", clock)
         self._patches.setattr(retries, "random", random.Random(1))
-        self._patches.setattr(events.resource, "_set_timeout", lambda: None)
-        self._patches.setattr(cfn_response, "deliver", self._take)
         self._patches.setattr(events.logger.registered_handler, "stream", self._log)
         self._root = logging.StreamHandler(self._log)
         logging.root.addHandler(self._root)
@@ -206,7 +218,8 @@ class World:
         self.witness.begin(replace(delivery, is_late=self._is_late(delivery), is_answerable=not self.dark))
         began, self._ends_at = self.now, self.now + SECONDS_TO_FINISH
         try:
-            events.handle(delivery.event, Context())
+            self.latest = _HandledEvent(delivery.event, self)
+            self.latest.respond()
             failed = False
         except (DeliveryError, DiedError):
             failed = True
@@ -233,25 +246,25 @@ class World:
             f"\n    {' '.join(operations)}{' DIED' if self.client.dead else ''} -> {told}"
         )
 
-    def _take(self, url: str, body: bytes, seconds_left: object) -> None:
+    def take(self, body: bytes) -> None:
         """CloudFormation's end of the response URL."""
         if self.client.dead:
             return
         self._bodies.append(body)
         if self.lost:
             self.lost -= 1
-            raise DeliveryError("CloudFormation did not take the answer: HTTP status 503")
+            raise DeliveryError("CloudFormation did not accept the response: HTTP status 503")
         self._taken.append(body)
         if self.repeated:
             self.repeated -= 1
-            raise DeliveryError("CloudFormation did not take the answer: TimeoutError")
+            raise DeliveryError("CloudFormation did not accept the response: TimeoutError")
 
     def _named(self) -> Template | None:
         if not self._bodies:
             return None
         return self.ledger.by_id(json.loads(self._bodies[-1])["Data"].get("PrivacyBudgetTemplateIdentifier"))
 
-    def _describe_stack(self, stack_id: str) -> Mapping[str, Any] | None:
+    def describe_stack(self, stack_id: str) -> Mapping[str, Any] | None:
         if self.dark:
             return None
         for stack in self.stacks:
@@ -269,7 +282,7 @@ class World:
         return is_late and not self.dark
 
     def _end_time(self) -> None:
-        events.resource._out_of_time(events.resource._invocation)
+        self.latest._time_out()
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -296,10 +309,8 @@ class World:
     @contextmanager
     def _another_environment(self) -> Iterator[None]:
         """Handle events in the middle of another one, as a second execution environment does."""
-        resource = events.resource
-        kept = {name: getattr(resource, name) for name in vars(resource) if name not in ("_lock",)}
         here = (
-            events.invocation,
+            self.latest,
             self._bodies,
             self._taken,
             self._ends_at,
@@ -309,10 +320,7 @@ class World:
         )
         dead, failures = self.client.dead, list(self.client.failures)
         yield
-        vars(resource).update(kept)
-        events.invocation, self._bodies, self._taken, self._ends_at, self.witness.delivery, self.witness.swapped, self.witness.changes = (
-            here
-        )
+        self.latest, self._bodies, self._taken, self._ends_at, self.witness.delivery, self.witness.swapped, self.witness.changes = here
         self.client.dead, self.client.failures = dead, failures
 
     def _excuse_earlier(self, delivery: Delivery) -> None:

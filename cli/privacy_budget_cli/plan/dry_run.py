@@ -88,13 +88,13 @@ class DryRun(CleanRooms):
         """Make a template in memory. Raises ConflictError for a second one of its identity, and ServiceError."""
         membership_id, identity = desired.membership_id, desired.identity
         try:
-            existing = self.templates(membership_id, identity.kind)
+            existing = self.templates(membership_id, identity.budget_type)
         except NotFoundError as error:
             unknown = f"there is no membership {membership_id} in this account and region"
             raise NotFoundError(Operation.CREATE, error.code, unknown) from None
         if any(template.identity == identity for template in existing):
             raise ConflictError(Operation.CREATE, "ConflictException", f"{identity} exists already")
-        if identity.kind == PrivacyBudgetType.ACCESS_BUDGET:
+        if identity.budget_type == PrivacyBudgetType.ACCESS_BUDGET:
             self._keep_within_quota(membership_id)
         id_ = str(uuid.uuid4())
         membership_arn = f"arn:aws:cleanrooms:::membership/{membership_id}"
@@ -118,7 +118,7 @@ class DryRun(CleanRooms):
         found = super().templates(membership_id, kind)
         listed = {template.id for template in found}
         made = [template for template in self._templates.values() if template and template.id not in listed]
-        return found + [one for one in made if one.membership_id == membership_id and kind in (None, one.identity.kind)]
+        return found + [one for one in made if one.membership_id == membership_id and kind in (None, one.identity.budget_type)]
 
     def search(self, physical_id: str) -> Template | None:
         """The template that a physical id stands for, whoever owns it, in whichever active membership holds it."""

@@ -133,7 +133,7 @@ def _existing(resource: Resource, owner: str, clean_rooms: DryRun) -> Template |
 def _declaring(identity: Identity) -> dict[str, Any]:
     """Properties that declare an identity."""
     table: dict[str, Any] = {Property.PARAMETERS: {"ResourceArn": identity.resource_arn}} if identity.resource_arn else {}
-    return {Property.MEMBERSHIP_IDENTIFIER: identity.membership_id, Property.PRIVACY_BUDGET_TYPE: identity.kind, **table}
+    return {Property.MEMBERSHIP_IDENTIFIER: identity.membership_id, Property.PRIVACY_BUDGET_TYPE: identity.budget_type, **table}
 
 
 def _without_unknown_tags(event: Event) -> Event:

@@ -115,7 +115,7 @@ class Ledger:
         return template
 
     def delete(self, membership_id: str, template_id: str) -> None:
-        """Delete a template, its tags and what was spent of its budget."""
+        """Delete a template, its tags and what was consumed of its budget."""
         del self._templates[self.get(membership_id, template_id).id]
 
     def of_membership(self, membership_id: str) -> list[Template]:

@@ -1,4 +1,4 @@
-"""A privacy budget template and what was spent of its budget: the ledger's entries, which can be written as JSON."""
+"""A privacy budget template and what was consumed of its budget: the ledger's entries, which can be written as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
