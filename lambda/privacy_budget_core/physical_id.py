@@ -26,7 +26,10 @@ def of_failed_create(logical_id: str, request_id: str, outcome: str) -> str:
 
 @dataclass(frozen=True)
 class TemplateArn:
-    """The ARN of a privacy budget template, which AWS documents in two forms. Source: IAM's service reference, Clean Rooms' service model."""
+    """The ARN of a privacy budget template, in either form.
+
+    Source: IAM's service reference has the one with a membership, Clean Rooms' service model the other one.
+    """
 
     template_id: str
     membership_id: str | None

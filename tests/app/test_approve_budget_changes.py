@@ -11,8 +11,9 @@ from botocore.stub import Stubber
 
 from privacy_budget_cli.errors import CommandError
 from privacy_budget_cli.plan.account import Accounts
-from privacy_budget_cli.plan.assembly import Declared
-from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_cli.plan.assembly import DeclaredStack
+from privacy_budget_cli.plan.prediction import Effect
+from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core.model import Balance
 from tools import approve_budget_changes
 
@@ -53,7 +54,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
     (tmp_path / "manifest.json").write_text("{}")
 
     def run(*steps: Step) -> int:
-        def plan(declared: Iterable[Declared], accounts: Accounts, change_set: str) -> list[Step]:
+        def plan(declared: Iterable[DeclaredStack], accounts: Accounts, change_set: str) -> list[Step]:
             assert (list(declared), change_set) == ([], "PipelineChange")
             return list(steps)
 

@@ -14,7 +14,7 @@ from deployed_rooms import held
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.command import plan
-from privacy_budget_cli.plan.effect import Effect
+from privacy_budget_cli.plan.prediction import Effect
 from stacks.pipeline_stack import CHANGE_SET
 
 DP = {"epsilon": 3, "usersNoisePerQuery": 30}

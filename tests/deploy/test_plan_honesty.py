@@ -21,7 +21,7 @@ from deployed_rooms import held, new_membership, spent, table
 from plain_template import write_plain_template
 from privacy_budget_cli.arguments import add_account_arguments
 from privacy_budget_cli.plan import command
-from privacy_budget_cli.plan.effect import Effect
+from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.session import session
 
 BUCKET = "code-of-pairs"
