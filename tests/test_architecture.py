@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     CORE: set(),
     HANDLER: {CORE},
     MONITOR: {CORE},
-    CONSTRUCTS: {CORE, "tools"},
+    CONSTRUCTS: {CORE, MONITOR},  # of the monitor its contract alone, below
     COMMAND: {CORE},
     LOCAL_AWS: set(),
     "stacks": {CONSTRUCTS},
@@ -73,6 +73,12 @@ def test_a_part_imports_what_it_may(part: str) -> None:
     assert imported - {part} <= MAY_IMPORT[part]
 
 
+def test_of_the_monitor_the_constructs_import_its_contract_alone() -> None:
+    """The names of its metrics."""
+    of_constructs = {name for module in modules() if part_of(module) == CONSTRUCTS for name in imports(module)}
+    assert {name for name in of_constructs if part_of(name) == MONITOR} <= {f"{MONITOR}.contract"}
+
+
 def test_core_needs_no_framework() -> None:
     """Neither the CDK nor what answers CloudFormation."""
     imported = {part_of(name) for module in modules() if part_of(module) == CORE for name in imports(module)}
@@ -80,12 +86,10 @@ def test_core_needs_no_framework() -> None:
 
 
 def test_what_assembles_the_zip_needs_nothing() -> None:
-    """A build has the standard library alone, and the construct imports it where it runs from a checkout."""
+    """A build has the standard library alone."""
     assembling = [module for module in modules() if module.startswith("tools.function_bundle")] + ["tools.release.sbom"]
     imported = {name for module in assembling for name in imports(module)}
     assert {name for name in imported if part_of(name) not in sys.stdlib_module_names} <= set(assembling)
-    of_constructs = {name for module in modules() if part_of(module) == CONSTRUCTS for name in imports(module) if part_of(name) == "tools"}
-    assert of_constructs == {"tools.function_bundle"}
 
 
 def test_there_is_no_circle() -> None:

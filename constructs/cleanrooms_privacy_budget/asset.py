@@ -1,6 +1,8 @@
 """The functions' deployment package: the zip that the wheel ships or, in a checkout, one assembled from the sources."""
 
 import functools
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,17 +21,20 @@ class Asset:
 
 @functools.cache
 def handler_asset() -> Asset:
-    """The zip that this installation ships; an editable install assembles it anew, so that edits show."""
+    """The zip that this installation ships; an editable install assembles it anew, so that edits show.
+
+    Raises FileNotFoundError where the installation is incomplete, and subprocess.CalledProcessError.
+    """
     package = Path(__file__).resolve().parent
     path = next(package.glob(f"{HANDLER}-*.zip"), None) or _assembled(package.parents[1])
     return Asset(path, path.stem.removeprefix(f"{HANDLER}-"))
 
 
 def _assembled(checkout: Path) -> Path:
-    try:
-        from tools.function_bundle import assemble  # noqa: PLC0415 - the wheel ships the zip, not what assembles it
-    except ModuleNotFoundError:
+    if not (checkout / "tools" / "function_bundle").is_dir():
         raise FileNotFoundError(
             f"cleanrooms-privacy-budget has neither its function's zip nor the sources to make it from ({checkout}): reinstall the package"
-        ) from None
-    return assemble(checkout, checkout / "build")
+        )
+    # A process of its own, as the checkout's root is not on this one's path: the app may have a package of the same name.
+    command = [sys.executable, "-m", "tools.function_bundle", str(checkout / "build")]
+    return Path(subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())  # noqa: S603

@@ -157,3 +157,12 @@ def test_each_distributions_licence_and_notice_are_in_the_zip(asset: Asset, name
 def test_this_projects_licence_is_in_the_zip(asset: Asset) -> None:
     with zipfile.ZipFile(asset.path) as archive:
         assert archive.read(f"{HANDLER}/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+def test_an_app_may_have_tools_of_its_own(asset: Asset, tmp_path: Path) -> None:
+    """An editable install assembles by the checkout's package ``tools``, not by the app's."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "__init__.py").touch()
+    app = "import tools; from cleanrooms_privacy_budget.asset import handler_asset; print(tools.__file__, handler_asset().path)"
+    finished = subprocess.run([sys.executable, "-c", app], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == [str(tmp_path / "tools" / "__init__.py"), str(asset.path)]

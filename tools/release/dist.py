@@ -127,7 +127,7 @@ def write_sums(folder: Path) -> None:
 def _run(what: str, *command: str | Path, environment: dict[str, str] | None = None) -> None:
     """Run a command, without the date that would otherwise get into what is built."""
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    if subprocess.run(command, env={**inherited, **(environment or {})}, check=False).returncode != 0:
+    if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
         raise ReleaseError(f"{what} failed, see above")
 
 
