@@ -1,4 +1,4 @@
-"""The command's subcommands, and the sentence that each failure ends with."""
+"""The command: its subcommands, and one sentence for each failure."""
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _SUBCOMMANDS = {"status": status, "preview": preview, "plan": plan_command}
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the arguments say, and give the exit status: 0, 1 where it failed, or the subcommand's own."""
+    """Run a subcommand. Returns its exit status, or 1 where it failed."""
     options = _parser().parse_args(arguments)
     region = None
     try:

@@ -7,8 +7,9 @@ import pytest
 
 from privacy_budget_cli.plan.change_set import Change, ChangeSet
 from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, UnreadableError
-from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.plan.resources import NATIVE_TYPE
+from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core import ownership
 from privacy_budget_core.contract import AutoRefresh
 from privacy_budget_core.model import Balance, DifferentialPrivacy
@@ -78,6 +79,7 @@ CASES: dict[str, tuple[Declared | None, Declared | None, Effect]] = {
     "a value that is not shown": (dp(), dp("****"), Effect.UNKNOWN),
     "a new one of a membership that is not known": (None, dp(UNKNOWN), Effect.UNKNOWN),
     "a tag that is not known": (dp(), dp(Tags=[{"Key": "arn", "Value": UNKNOWN}]), Effect.TAGGED),
+    "tags that are not known": (dp(), dp(Tags=UNKNOWN), Effect.TAGGED),
     "native, new": (None, native(dp()), Effect.CREATED),
     "native, epsilon": (native(dp()), native(dp(epsilon=5)), Effect.EDITED),
     "native, refresh": (native(dp(keep=False)), native(dp(keep=False, **MONTHLY)), Effect.RECREATED),

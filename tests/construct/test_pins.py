@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS
+from tools.function_bundle import DISTRIBUTIONS
 
 ROOT = Path(__file__).parents[2]
 

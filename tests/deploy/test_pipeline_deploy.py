@@ -12,7 +12,7 @@ from cleanrooms_local_aws import LocalAws
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.command import plan
-from privacy_budget_cli.plan.effect import Effect
+from privacy_budget_cli.plan.prediction import Effect
 from stacks.pipeline_stack import CHANGE_SET
 from tests.support.cdk import ROOT, run_cli
 from tests.support.deployed_clean_rooms import held

@@ -10,10 +10,9 @@ from cleanrooms_local_aws.clean_rooms.spending import Aggregations, Amount, Tabl
 from cleanrooms_local_aws.clean_rooms.templates import Membership
 from privacy_budget_cli.plan.account import DeployedStack
 from privacy_budget_cli.plan.change_set import Change, ChangeSet
-from privacy_budget_cli.plan.dry_run import DryRun
-from privacy_budget_cli.plan.effect import Step
+from privacy_budget_cli.plan.dry_run import DryRunCleanRooms
 from privacy_budget_cli.plan.resources import NATIVE_TYPE, resources
-from privacy_budget_cli.plan.steps import steps, with_conflicts
+from privacy_budget_cli.plan.steps import Step, steps, with_conflicts
 from privacy_budget_core import contract, ownership
 from privacy_budget_core.clean_rooms import CleanRooms, Template
 from privacy_budget_core.properties import parse
@@ -58,7 +57,7 @@ class PlannedAccount:
         self.held = CleanRooms(self.client)  # type: ignore[arg-type]
         self.stack: dict[str, Declared] = {}
         self.physical_ids: dict[str, str] = {}
-        self.clean_rooms = DryRun(self.client)
+        self.clean_rooms = DryRunCleanRooms(self.client)
 
     def answer(self, operation: str, method: str, answered: Mapping[str, Any]) -> None:
         """Have the client answer an operation that the ledger does not know."""
@@ -116,7 +115,7 @@ class PlannedAccount:
 
     def plan_of(self, change_set: ChangeSet) -> list[Step]:
         """The plan of a change set, which only reads."""
-        self.clean_rooms = DryRun(self.client)
+        self.clean_rooms = DryRunCleanRooms(self.client)
         asked = len(self.client.requests)
         read = resources(change_set, self.deployed(""), self)  # type: ignore[arg-type]
         planned = with_conflicts(steps(read, self))  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ import boto3
 import pytest
 
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
-from privacy_budget_cli.plan.dry_run import DryRun, Operation, Prediction, Write, predict
-from privacy_budget_cli.plan.effect import Effect, effect
-from privacy_budget_cli.plan.events import Create, Delete, Event, Update
+from privacy_budget_cli.plan.dry_run import DryRunCleanRooms, Operation, Write
+from privacy_budget_cli.plan.prediction import Effect, Prediction, predict
+from privacy_budget_cli.plan.resources import Create, Delete, Event, Resource, Update
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import CleanRooms, Template
 from privacy_budget_core.errors import ServiceError
@@ -42,8 +42,8 @@ class PlannedStack(Stack):
         if "ROLLBACK" in self.status or is_of_a_failed_create or any(arranged.values()):
             return super().deliver(event, context)
         before = Held.by(CleanRooms(CLIENT), event)
-        planned, asked = DryRun(CLIENT), planned_event(event)
-        prediction = predict(planned, ownership.owner(event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
+        planned, asked = DryRunCleanRooms(CLIENT), planned_event(event)
+        prediction = predict(planned, Resource("Shop", event["StackId"], event["LogicalResourceId"]), asked, event["RequestId"])
         expected = Held.by(planned, event)
         with recorded() as written:
             answered = super().deliver(event, context)
@@ -51,7 +51,7 @@ class PlannedStack(Stack):
         assert [same_everywhere(write) for write in prediction.writes] == [same_everywhere(write) for write in written]
         assert_same_answer(prediction, written, answered)
         assert after == expected
-        assert effect(asked, prediction) is seen(asked, answered, before, after)
+        assert prediction.effect is seen(asked, answered, before, after)
         return answered
 
 

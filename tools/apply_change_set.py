@@ -15,7 +15,7 @@ from privacy_budget_cli.plan.change_set import read
 
 def main(arguments: list[str]) -> int:
     """Execute a stack's change set by a command, whose exit status this gives; 0 where there is nothing to deploy, 1 where it cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m stacks.apply", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.apply_change_set", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the synthesized app that the change set was prepared from")
     parser.add_argument("--stack", required=True)
     parser.add_argument("--change-set", required=True)
@@ -34,11 +34,11 @@ def main(arguments: list[str]) -> int:
     if not change_set.is_executable:
         _say(f"There is nothing to deploy: change set {options.change_set} of stack {options.stack} has no changes.")
         return 0
-    return subprocess.run(options.execute, check=False).returncode  # noqa: S603 - the Makefile's own command
+    return subprocess.run(options.execute, check=False).returncode
 
 
 def _say(message: str) -> None:
-    print(message, flush=True)  # noqa: T201
+    print(message, flush=True)
 
 
 if __name__ == "__main__":

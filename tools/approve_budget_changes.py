@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
     Raises ApprovalNotFoundError and what ``plan`` raises.
     """
-    parser = argparse.ArgumentParser(prog="python -m stacks.gate", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.approve_budget_changes", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the stage's folder in the synthesized app")
     for name in ("change-set", "pipeline", "stage", "action", "execution"):
         parser.add_argument(f"--{name}", required=True)
@@ -97,7 +97,7 @@ class Approval:
 
 
 def _say(message: str) -> None:
-    print(message, flush=True)  # noqa: T201
+    print(message, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Take the documentation's pictures of the command privacy-budget: real runs against an embedded local AWS, as a terminal shows them.
 
-``python release/screenshots.py`` writes them to docs/assets/command. It deploys this repository's app, spends some of its budget, adds an
-access budget beside it, and lets the command look.
+``python -m tools.release.screenshots`` writes them to docs/assets/command. It deploys this repository's app, consumes some of its budget,
+adds an access budget, and runs the command.
 """
 
 import os
@@ -22,7 +22,7 @@ from rich.text import Text
 
 from cleanrooms_local_aws import LocalAws
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 PICTURES: Final = ROOT / "docs" / "assets" / "command"
 CDK: Final = (str(ROOT / "node_modules" / ".bin" / "cdk"), "--no-notices", "-c", "environment=local")
 COMMAND: Final = (sys.executable, "-m", "privacy_budget_cli")

@@ -1,7 +1,7 @@
 """The bill of materials of the function's zip: which packages it carries, in which versions, under which licences.
 
-CycloneDX 1.6 as JSON (https://cyclonedx.org/docs/1.6/json/), the same for every build of the same zip, so without a time. Nothing here
-imports anything outside the standard library, since the build hook of the wheel loads it by its path.
+CycloneDX 1.6 as JSON (https://cyclonedx.org/docs/1.6/json/), the same for every build of the same zip, so without a time. By the standard
+library alone, as the build of the wheel has nothing else.
 """
 
 import hashlib

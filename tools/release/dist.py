@@ -1,10 +1,11 @@
 """Make a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all; nothing unchecked.
 
-``python release/dist.py`` tests the wheel with every Python at hand. With ``--tag v1.2.3`` it is a release proper: the tag must be the
-version's, the changelog must date it, and every Python that pyproject.toml names must be at hand.
+``python -m tools.release.dist`` tests the wheel with every supported Python that this machine has. With ``--tag v1.2.3`` it is a release
+proper: the tag must be the version's, the changelog must date it, and this machine must have every Python that pyproject.toml names.
 """
 
 import argparse
+import functools
 import hashlib
 import os
 import re
@@ -19,15 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from cleanrooms_local_aws.installation import REQUIREMENTS
-from cleanrooms_privacy_budget.asset import HANDLER, released_asset
 from privacy_budget_core import __version__
+from tools.function_bundle import HANDLER, assemble_for_release
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 DIST: Final = ROOT / "dist"
 NAME: Final = f"cleanrooms_privacy_budget-{__version__}"
 BILL: Final = f"{NAME}.dist-info/sboms/{HANDLER}.cdx.json"
-ASSET: Final = released_asset(ROOT, ROOT / "build" / "release").path
-ARCHIVE: Final = f"cleanrooms_privacy_budget/{ASSET.name}"
+PACKAGE_OF_THE_ZIP: Final = "cleanrooms_privacy_budget"
 EMULATOR: Final = f"{REQUIREMENTS.parent.name}/{REQUIREMENTS.name}"
 SUMS: Final = "SHA256SUMS"
 UV: Final = (sys.executable, "-m", "uv", "--quiet")
@@ -54,9 +54,10 @@ def main() -> None:
     check_contents(wheel)
     with zipfile.ZipFile(wheel) as opened:
         (DIST / f"{NAME}.cdx.json").write_bytes(opened.read(BILL))
-        _run("writing the plain template", sys.executable, ROOT / "release" / "template.py", DIST)
-        if (DIST / ASSET.name).read_bytes() != opened.read(ARCHIVE):
-            raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {ASSET}, which is older")
+        _run("writing the plain template", sys.executable, "-m", "tools.release.plain_template", DIST)
+        archive = function_bundle()
+        if (DIST / archive.name).read_bytes() != opened.read(f"{PACKAGE_OF_THE_ZIP}/{archive.name}"):
+            raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {archive}, which is older")
     _run(
         "the wheel's test",
         *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
@@ -102,13 +103,19 @@ def check_contents(wheel: Path) -> None:
     expected = {path.relative_to(package.parent).as_posix() for package in packages for path in package.rglob("*.py")}
     expected |= {f"{package.name}/py.typed" for package in packages} | {EMULATOR}
     metadata = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
-    expected |= {f"{NAME}.dist-info/{name}" for name in metadata} | {BILL, ARCHIVE}
+    expected |= {f"{NAME}.dist-info/{name}" for name in metadata} | {BILL, f"{PACKAGE_OF_THE_ZIP}/{function_bundle().name}"}
     with zipfile.ZipFile(wheel) as opened:
         held = set(opened.namelist())
     if expected - held:
         raise ReleaseError(f"the wheel lacks {', '.join(sorted(expected - held))}")
     if held - expected:
         raise ReleaseError(f"the wheel must not hold {', '.join(sorted(held - expected))}")
+
+
+@functools.cache
+def function_bundle() -> Path:
+    """The functions' zip as this checkout's release carries it."""
+    return assemble_for_release(ROOT, ROOT / "build" / "release")
 
 
 def write_sums(folder: Path) -> None:
@@ -120,7 +127,7 @@ def write_sums(folder: Path) -> None:
 def _run(what: str, *command: str | Path, environment: dict[str, str] | None = None) -> None:
     """Run a command, without the date that would otherwise get into what is built."""
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    if subprocess.run(command, env={**inherited, **(environment or {})}, check=False).returncode != 0:
+    if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
         raise ReleaseError(f"{what} failed, see above")
 
 

@@ -11,10 +11,11 @@ from botocore.stub import Stubber
 
 from privacy_budget_cli.errors import CommandError
 from privacy_budget_cli.plan.account import Accounts
-from privacy_budget_cli.plan.assembly import Declared
-from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_cli.plan.assembly import DeclaredStack
+from privacy_budget_cli.plan.prediction import Effect
+from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core.model import Balance
-from stacks import gate
+from tools import approve_budget_changes
 
 Gate = Callable[..., int]
 
@@ -40,8 +41,8 @@ def state(execution: str = EXECUTION, **latest: str) -> dict[str, Any]:
 def codepipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     """CodePipeline as the service model has it: each request and response is checked by its shapes."""
     client = boto3.client("codepipeline", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
-    monkeypatch.setattr("stacks.gate.boto3.client", lambda _: client)
-    monkeypatch.setattr(gate, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr("tools.approve_budget_changes.boto3.client", lambda _: client)
+    monkeypatch.setattr(approve_budget_changes, "SECONDS_BETWEEN", 0)
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -53,12 +54,12 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
     (tmp_path / "manifest.json").write_text("{}")
 
     def run(*steps: Step) -> int:
-        def plan(declared: Iterable[Declared], accounts: Accounts, change_set: str) -> list[Step]:
+        def plan(declared: Iterable[DeclaredStack], accounts: Accounts, change_set: str) -> list[Step]:
             assert (list(declared), change_set) == ([], "PipelineChange")
             return list(steps)
 
-        monkeypatch.setattr(gate, "plan", plan)
-        return gate.main([*ASKED, str(tmp_path)])
+        monkeypatch.setattr(approve_budget_changes, "plan", plan)
+        return approve_budget_changes.main([*ASKED, str(tmp_path)])
 
     return run
 
@@ -98,10 +99,11 @@ def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, 
 
 
 def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "SECONDS_TO_WAIT", 0)
+    monkeypatch.setattr(approve_budget_changes, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state())
     with pytest.raises(
-        gate.ApprovalNotFoundError, match=r"Accept does not wait in stage prod of main.*retry the stage, or approve it by hand"
+        approve_budget_changes.ApprovalNotFoundError,
+        match=r"Accept does not wait in stage prod of main.*retry the stage, or approve it by hand",
     ):
         planned(EDITED)
 
@@ -109,7 +111,7 @@ def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, pl
 def test_a_person_who_was_faster_is_no_failure(
     codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gate, "SECONDS_TO_WAIT", 0)
+    monkeypatch.setattr(approve_budget_changes, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state(status="Succeeded", token="theirs"))
     assert planned(EDITED) == 0
     assert "Accept has been accepted already" in capsys.readouterr().out
@@ -122,6 +124,6 @@ def test_a_change_set_that_cannot_be_read_fails_the_check(
         raise CommandError("stack Shop has no change set PipelineChange")
 
     (tmp_path / "manifest.json").write_text("{}")
-    monkeypatch.setattr(gate, "plan", plan)
-    assert gate.main([*ASKED, str(tmp_path)]) == 1
+    monkeypatch.setattr(approve_budget_changes, "plan", plan)
+    assert approve_budget_changes.main([*ASKED, str(tmp_path)]) == 1
     assert capsys.readouterr().out == "stack Shop has no change set PipelineChange\n"

@@ -1,6 +1,6 @@
 """The provider for those who deploy without Python: a plain CloudFormation template, and the function's zip beside it.
 
-``python release/template.py FOLDER`` writes both. The template is what PrivacyBudgetProvider synthesizes, so nothing stands twice.
+``python -m tools.release.plain_template FOLDER`` writes both. The template is what PrivacyBudgetProvider synthesizes.
 """
 
 import json
@@ -16,10 +16,10 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import IConstruct
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
-from cleanrooms_privacy_budget.asset import HANDLER, released_asset
 from privacy_budget_core import __version__
+from tools.function_bundle import HANDLER, assemble_for_release
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATE: Final = "provider.yaml"
 PARAMETER_NAME: Final = "/cleanrooms-privacy-budget/provider"
 
@@ -123,12 +123,12 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for outdated in folder.glob(f"{HANDLER}-*.zip"):
         outdated.unlink()
-    code = released_asset(ROOT, ROOT / "build" / "release").path
+    code = assemble_for_release(ROOT, ROOT / "build" / "release")
     shutil.copyfile(code, folder / code.name)
     (folder / TEMPLATE).write_text(yaml.dump(template(code.name), Dumper=_Yaml, sort_keys=False, width=130))
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: python release/template.py FOLDER")
+        raise SystemExit("usage: python -m tools.release.plain_template FOLDER")
     write(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Change sets that a plan makes for itself and deletes again: nothing but templates is published, and nothing is deployed."""
+"""A change set that a plan makes for itself and deletes again: nothing but templates is uploaded, and nothing is deployed."""
 
 import hashlib
 import signal
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from ..errors import CommandError
 from ..messages import say
 from .account import Account, Accounts
-from .assembly import Declared, TemplateAsset, read_text
+from .assembly import DeclaredStack, TemplateAsset, read_text
 from .change_set import ChangeSet, read
 
 _LARGEST_BODY: Final = 51_200
@@ -25,7 +25,7 @@ _SECONDS_TO_SETTLE: Final = 60
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Have a termination, too, delete what was made: it ends the block by SystemExit."""
+    """End the block by SystemExit on SIGTERM, so that a plan that is terminated deletes what it made, too."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -37,17 +37,17 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def prepared(declared: Declared, account: Account, accounts: Accounts, given: Mapping[str, str]) -> ChangeSet:
-    """The change set of a stack's template, which is deleted again before this returns. Raises CommandError, ClientError and BotoCoreError.
+def read_temporary(declared: DeclaredStack, account: Account, accounts: Accounts, given: Mapping[str, str]) -> ChangeSet:
+    """Make, read and delete a change set of a stack's template. Raises CommandError, ClientError and BotoCoreError.
 
-    :param given: Values of parameters; those that are not given keep their values, or have their defaults.
+    :param given: Values of parameters; others keep their values, or have their defaults.
     """
     with ExitStack() as made:
-        return _Preparation(declared, account, accounts, made).change_set(given)
+        return _TemporaryChangeSet(declared, account, accounts, made).read(given)
 
 
-class _Preparation:
-    def __init__(self, declared: Declared, account: Account, accounts: Accounts, made: ExitStack) -> None:
+class _TemporaryChangeSet:
+    def __init__(self, declared: DeclaredStack, account: Account, accounts: Accounts, made: ExitStack) -> None:
         self._declared = declared
         self._account = account
         self._accounts = accounts
@@ -56,7 +56,7 @@ class _Preparation:
         self._client = accounts.client("cloudformation", declared, declared.deploy_role)
         self._deployed = account.deployed(declared.name)
 
-    def change_set(self, given: Mapping[str, str]) -> ChangeSet:
+    def read(self, given: Mapping[str, str]) -> ChangeSet:
         name, status = self._declared.name, self._deployed.status
         if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
             raise CommandError(f"stack {name} is {status}: plan again once it has settled")
@@ -84,7 +84,7 @@ class _Preparation:
     def _options(self) -> dict[str, Any]:
         """The role and the tags that the CDK CLI deploys with."""
         role = self._declared.execution_role
-        options: dict[str, Any] = {"RoleARN": self._accounts.filled(role, self._declared)} if role else {}
+        options: dict[str, Any] = {"RoleARN": self._accounts.resolve(role, self._declared)} if role else {}
         if self._declared.tags:
             options["Tags"] = [{"Key": key, "Value": value} for key, value in self._declared.tags.items()]
         return options
@@ -106,7 +106,9 @@ class _Preparation:
         code, told = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code in _DENIED:
             role = self._declared.deploy_role
-            may = f"the deploy role of the CDK's bootstrap may, {self._accounts.filled(role.arn, self._declared)}" if role else "others may"
+            may = (
+                f"the deploy role of the CDK's bootstrap may, {self._accounts.resolve(role.arn, self._declared)}" if role else "others may"
+            )
             raise CommandError(
                 f"these credentials may not make a change set for stack {self._declared.name} (AWS says: {told}); {may}: let them assume it"
                 " (the lookup role only reads, which is not enough). Or plan a change set that stands: cdk deploy"
@@ -173,7 +175,7 @@ class _Preparation:
                 s3.put_object(Bucket=bucket, Key=asset.key, Body=asset.file.read_bytes())
 
     def _store(self, asset: TemplateAsset) -> tuple[str, Any]:
-        return self._accounts.filled(asset.bucket, self._declared), self._accounts.client("s3", self._declared, asset.role)
+        return self._accounts.resolve(asset.bucket, self._declared), self._accounts.client("s3", self._declared, asset.role)
 
     def _bootstrap_bucket(self, size: int) -> str:
         """The bucket of the CDK's bootstrap, for a template that belongs to no app."""
