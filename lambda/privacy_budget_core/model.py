@@ -103,6 +103,13 @@ class Balance:
     name: str
     remaining: int
     maximum: int
+    ends_at: float | None = None
+    """When the period of an access limit ends, in seconds since the epoch; None for a lifetime and for an aggregation."""
+
+    @property
+    def remaining_fraction(self) -> float:
+        """The part that remains, from 0 to 1; 0 for a limit of 0, which allows no use."""
+        return self.remaining / self.maximum if self.maximum else 0.0
 
     def __str__(self) -> str:
         return f"{self.maximum - self.remaining} of {self.maximum} {self.name}"
