@@ -12,6 +12,13 @@ def membership(text: str) -> str:
     return text
 
 
+def collaboration(text: str) -> str:
+    """A collaboration's id, which has the form of a membership's."""
+    if not is_membership_id(text):
+        raise ArgumentTypeError(f"a collaboration's id must be {MEMBERSHIP_ID_RULE}, got {text!r}")
+    return text
+
+
 def add_account_arguments(parser: ArgumentParser) -> None:
     """Declare where and as whom to ask, each by default as every AWS tool has it."""
     account = parser.add_argument_group("AWS account (by default as every AWS tool: environment, then configuration files)")

@@ -89,11 +89,14 @@ class DesiredTemplate:
 
 def identity_of(membership_id: str, budget: Budget) -> Identity:
     """The identity of a template with this budget in this membership."""
-    if isinstance(budget, AccessBudget):
-        return Identity(membership_id, PrivacyBudgetType.ACCESS_BUDGET, budget.resource_arn)
+    return Identity(membership_id, type_of(budget), budget.resource_arn if isinstance(budget, AccessBudget) else None)
+
+
+def type_of(budget: Budget) -> PrivacyBudgetType | str:
+    """The budget type."""
     if isinstance(budget, UnknownBudget):
-        return Identity(membership_id, budget.budget_type)
-    return Identity(membership_id, PrivacyBudgetType.DIFFERENTIAL_PRIVACY)
+        return budget.budget_type
+    return PrivacyBudgetType.ACCESS_BUDGET if isinstance(budget, AccessBudget) else PrivacyBudgetType.DIFFERENTIAL_PRIVACY
 
 
 @dataclass(frozen=True)
