@@ -302,7 +302,7 @@ def _template(response: Mapping[str, Any]) -> Template:
         membership_arn=response["membershipArn"],
         collaboration_id=response["collaborationId"],
         collaboration_arn=response["collaborationArn"],
-        budget=_budget(response),
+        budget=budget_of(response),
         created_at=response["createTime"].timestamp(),
         updated_at=response["updateTime"].timestamp(),
     )
@@ -314,7 +314,7 @@ def _collaboration_template(response: Mapping[str, Any]) -> CollaborationTemplat
         arn=response["arn"],
         collaboration_id=response["collaborationId"],
         account_id=response["creatorAccountId"],
-        budget=_budget(response),
+        budget=budget_of(response),
     )
 
 
@@ -348,7 +348,8 @@ def _timestamp(answered: datetime | None) -> float | None:
     return answered.timestamp() if answered else None
 
 
-def _budget(response: Mapping[str, Any]) -> Budget:
+def budget_of(response: Mapping[str, Any]) -> Budget:
+    """The budget of a template as Clean Rooms describes it: its type, parameters and refresh."""
     budget_type, parameters = response["privacyBudgetType"], response["parameters"]
     if budget_type == PrivacyBudgetType.DIFFERENTIAL_PRIVACY and "differentialPrivacy" in parameters:
         return DifferentialPrivacy(

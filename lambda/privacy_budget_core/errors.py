@@ -11,12 +11,20 @@ class InvalidPropertyError(PrivacyBudgetError):
     """A property that the resource does not take; the message names the property, the rule and the value."""
 
 
+class InvalidGuardrailError(PrivacyBudgetError):
+    """A guardrail that is not valid; the message names the guardrail, the rule and the value."""
+
+
 class RefusalError(PrivacyBudgetError):
     """The handler refuses a change that would lose a ledger or touch another owner's template; the message names the remedy."""
 
 
 class ExistingTemplateError(RefusalError):
     """Another owner's template of the same identity exists already."""
+
+
+class GuardrailError(RefusalError):
+    """A template breaks guardrails of its provider."""
 
 
 class OutOfTimeError(PrivacyBudgetError):

@@ -9,7 +9,17 @@ from . import lifecycle, ownership
 from . import physical_id as physical_ids
 from .clean_rooms import CleanRooms, Template
 from .contract import TAG_PREFIX_OF_AWS, UNKNOWN, Attribute, OnBudgetReset, OnExisting
-from .errors import AccessDeniedError, ConflictError, NotFoundError, RefusalError, ServiceError, UnsupportedRegionError, ValidationError
+from .errors import (
+    AccessDeniedError,
+    ConflictError,
+    GuardrailError,
+    NotFoundError,
+    RefusalError,
+    ServiceError,
+    UnsupportedRegionError,
+    ValidationError,
+)
+from .guardrails import Guardrails
 from .lifecycle import Change, DeleteAction, Ownership, TagChange
 from .model import DesiredTemplate, Identity
 from .ownership import OwnershipTags, is_same
@@ -81,6 +91,7 @@ class Reconciler:
     owner: str
     request_id: str
     stack: "Stack"
+    guardrails: Guardrails = field(default_factory=Guardrails)
     requests: Requests = field(default_factory=Requests)
     record: EventRecord = field(default_factory=EventRecord)
     _template: Template | None = field(init=False, default=None)
@@ -90,7 +101,8 @@ class Reconciler:
 
     def create(self, desired: DesiredTemplate) -> Outcome:
         """Create the template, or continue with the existing one. Raises RefusalError and ServiceError."""
-        return self._create(desired, None, _allows_reset(desired))
+        self._check_guardrails(desired)
+        return self._create(desired, None, self._may_reset(desired.on_budget_reset))
 
     def update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
         """Bring the template to the desired state; another identity is another template. Raises RefusalError and ServiceError.
@@ -150,7 +162,8 @@ class Reconciler:
         return None
 
     def _update(self, physical_id: str, desired: DesiredTemplate, previous: PreviousTemplate) -> Outcome:
-        may_reset = _allows_reset(desired) or previous.on_budget_reset is OnBudgetReset.ALLOW
+        self._check_guardrails(desired)
+        may_reset = self._may_reset(desired.on_budget_reset, previous.on_budget_reset)
         self._known_id = physical_id if physical_ids.template_id(physical_id) else ""
         if previous.identity not in (None, desired.identity):
             return self._create(desired, None, may_reset)
@@ -169,6 +182,14 @@ class Reconciler:
         ownership_tags = self._ownership_tags(found, physical_id, () if is_final else tags.previous_owners)
         ours = previous.tags.keys() | {ownership.ADOPTED_FROM}
         return self._apply(template, found, desired, physical_id, ownership_tags, ours, may_reset)
+
+    def _check_guardrails(self, desired: DesiredTemplate) -> None:
+        """Raise GuardrailError where the template breaks guardrails, before anything is requested."""
+        if broken := self.guardrails.violations(desired):
+            raise GuardrailError(" ".join(broken))
+
+    def _may_reset(self, *declared: OnBudgetReset) -> bool:
+        return self.guardrails.allow_budget_reset and OnBudgetReset.ALLOW in declared
 
     def _create(self, desired: DesiredTemplate, physical_id: str | None, may_reset: bool) -> Outcome:
         """Create the template. Its physical id is the one that the resource has already, or else its own ARN."""
@@ -376,7 +397,3 @@ class Reconciler:
         self._template = template
         self.record.after = str(template.budget)
         return template
-
-
-def _allows_reset(desired: DesiredTemplate) -> bool:
-    return desired.on_budget_reset is OnBudgetReset.ALLOW

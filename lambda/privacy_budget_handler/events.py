@@ -1,5 +1,6 @@
 """One event from CloudFormation: its properties parsed, its resource reconciled, one log record that tells what was done."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from privacy_budget_core import __version__, ownership, properties
 from privacy_budget_core.clean_rooms import CleanRooms, call
 from privacy_budget_core.contract import MAX_AGGREGATIONS, UNKNOWN
 from privacy_budget_core.errors import InvalidPropertyError, OutOfTimeError, RefusalError, ServiceError, SupersededError
+from privacy_budget_core.guardrails import ENVIRONMENT_VARIABLE, Guardrails
 from privacy_budget_core.model import DesiredTemplate, DifferentialPrivacy
 from privacy_budget_core.reconciler import EventRecord, Outcome, Reconciler
 from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watched
@@ -30,6 +32,7 @@ SECONDS_TO_PREVIEW: Final = 30.0
 
 logger: Final = Logger(service="privacy-budget-handler", use_rfc3339=True)
 session: Final = botocore.session.get_session()
+guardrails: Final = Guardrails.from_json(os.environ.get(ENVIRONMENT_VARIABLE))
 client: Final = session.create_client("cleanrooms", config=ONE_ATTEMPT)
 
 
@@ -48,6 +51,7 @@ class PrivacyBudgetEvent(CustomResource):
         self.delete(self._delete)
         self.requests = Requests(may_send=self.may_act)
         self.record = EventRecord()
+        self.guardrails = guardrails
         self._client = client
         self._began = time.monotonic()
 
@@ -86,7 +90,7 @@ class PrivacyBudgetEvent(CustomResource):
         stack = StackStatus(self.describe_stack, self.RequestType, sent_at(self._event))
         self.requests.may_write = stack.expects_the_event
         self.requests.was_delivered_before = stack.is_old()
-        return Reconciler(CleanRooms(self._client), owner, self.RequestId, stack, self.requests, self.record)
+        return Reconciler(CleanRooms(self._client), owner, self.RequestId, stack, self.guardrails, self.requests, self.record)
 
     def _succeed(self, outcome: Outcome, desired: DesiredTemplate | None = None) -> str:
         self.Data = {**outcome.attributes, **(self._privacy_impact(desired) if desired else {})}

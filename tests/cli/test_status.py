@@ -11,13 +11,13 @@ import pytest
 
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from command import Command, access_budget, spent_budget
 from privacy_budget_cli.periods import as_iso, as_utc, end_of
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import CleanRooms
-from stack import ACCOUNT, Rooms
+from tests.support.command import Command, access_budget, spent_budget
+from tests.support.stack import ACCOUNT, Rooms
 
-pytest_plugins = ["command_fixtures"]
+pytest_plugins = ["tests.support.command_fixtures"]
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 

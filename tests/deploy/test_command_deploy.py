@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import made_by_hand, new_membership, table
 from release.screenshots import in_terminal
+from tests.support.deployed_clean_rooms import made_by_hand, new_membership, table
 
 COMMAND = [sys.executable, "-m", "privacy_budget_cli"]
 COLOUR = re.compile(r"\x1b\[[\d;]*3[1-7]")

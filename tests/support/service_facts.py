@@ -545,7 +545,7 @@ def handler_lifecycle(bench: Bench) -> None:
 
 def _handle_a_life(bench: Bench, rooms: CleanRooms, requests: Requests) -> None:
     owner = ownership.owner(f"arn:aws:cloudformation:us-east-1:111122223333:stack/live/{bench.run}", "Budget")
-    handler = Reconciler(rooms, owner, "first-request", GoingForward(), requests)
+    handler = Reconciler(rooms, owner, "first-request", GoingForward(), requests=requests)
     declared = DesiredTemplate(bench.membership, BUDGET, tags={RUN: bench.run})
 
     made = handler.create(declared)

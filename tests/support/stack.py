@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import boto3
@@ -12,9 +12,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from cleanrooms_local_aws.clean_rooms import dispatch
-from deployed_rooms import new_membership
+from privacy_budget_core.guardrails import Guardrails
 from privacy_budget_handler import events
 from privacy_budget_handler.events import PrivacyBudgetEvent
+from tests.support.deployed_clean_rooms import new_membership
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
@@ -137,6 +138,7 @@ class Stack:
     name: str = "shop"
     id: str = ""
     status: str = "UPDATE_IN_PROGRESS"
+    guardrails: Guardrails = field(default_factory=Guardrails)
 
     def __post_init__(self) -> None:
         self.id = self.id or f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{self.name}/{uuid.uuid4()}"
@@ -167,6 +169,7 @@ class Stack:
     def deliver(self, event: Mapping[str, Any], context: Context | None = None) -> dict[str, Any]:
         """Send one event and give its one answer, which keeps the protocol's rules."""
         handled = HandledEvent(event, context or Context(), {"StackStatus": self.status})
+        handled.guardrails = self.guardrails
         handled.respond()
         (body,) = handled.bodies
         answered: dict[str, Any] = json.loads(body)

@@ -59,7 +59,6 @@ def _parts(status: BudgetStatus) -> Iterator[RenderableType]:
         remaining.add_column(overflow="fold")
     for balance in status.balances:
         of = f"{balance.remaining} of {balance.maximum} {balance.name}"
-        end = f"until {as_utc(balance.ends_at)}" if balance.ends_at is not None else ""
-        cells = Bar(balance.remaining_fraction), percent(balance.remaining_fraction), of, end
-        remaining.add_row(*cells[: len(remaining.columns)])
+        until = [f"until {as_utc(balance.ends_at)}" if balance.ends_at is not None else ""] if has_ends else []
+        remaining.add_row(Bar(balance.remaining_fraction), percent(balance.remaining_fraction), of, *until)
     yield Padding(remaining, (0, 0, 0, 2), expand=False)
