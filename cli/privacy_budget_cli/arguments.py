@@ -12,6 +12,13 @@ def membership(text: str) -> str:
     return text
 
 
+def collaboration(text: str) -> str:
+    """A collaboration's id, which has the form of a membership's."""
+    if not is_membership_id(text):
+        raise ArgumentTypeError(f"a collaboration's id must be {MEMBERSHIP_ID_RULE}, got {text!r}")
+    return text
+
+
 def add_account_arguments(parser: ArgumentParser) -> None:
     """Add the profile, the region and the endpoint; their defaults are those of every AWS tool."""
     account = parser.add_argument_group("AWS account (by default as every AWS tool: environment, then configuration files)")

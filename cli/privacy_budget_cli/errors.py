@@ -39,7 +39,8 @@ def _error_response(error: ClientError, region: str | None) -> str:
     told = error.response["Error"].get("Message") or code
     match code:
         case "ResourceNotFoundException":
-            return f"region {region} of this account has no such membership; check its id, --region and --profile (AWS says: {told})"
+            noun = "collaboration" if "Collaboration" in operation else "membership"
+            return f"region {region} of this account has no such {noun}; check its id, --region and --profile (AWS says: {told})"
         case "AccessDeniedException" | "AccessDenied":
             named = _ACTION.search(told)
             return f"these credentials may not do this; allow them {named[1] if named else f'cleanrooms:{operation}'} (AWS says: {told})"

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from planned_account import KEEP, STACK_ID, TOKEN, Declared, PlannedAccount
 from privacy_budget_cli.plan.change_set import Change, ChangeSet
 from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, UnreadableError
 from privacy_budget_cli.plan.prediction import Effect
@@ -14,9 +13,10 @@ from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core import ownership
 from privacy_budget_core.contract import AutoRefresh
 from privacy_budget_core.model import Balance, DifferentialPrivacy
-from quick_rooms import Failure, Trouble
-from stack import access_budget, differential_privacy
-from synth import MEMBERSHIP, TABLE
+from tests.fakes.fake_clean_rooms import Failure, Fault
+from tests.fakes.planned_account import KEEP, STACK_ID, TOKEN, Declared, PlannedAccount
+from tests.support.stack import access_budget, differential_privacy
+from tests.support.synth import MEMBERSHIP, TABLE
 
 OTHER = MEMBERSHIP.replace("1", "2")
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
@@ -348,7 +348,7 @@ def test_what_may_not_be_read_is_never_guessed(account: PlannedAccount, operatio
     account.deploy(Budget=dp())
     if operation == "ListPrivacyBudgetTemplates":
         account.held.delete(MEMBERSHIP, account.only().id)
-    account.weather.troubles.append(Trouble(Failure.DENIED, operation=operation))
+    account.fault_plan.faults.append(Fault(Failure.DENIED, operation=operation))
     with pytest.raises(UnreadableError, match=f"AccessDeniedException from {operation}"):
         account.plan(Budget=dp(**MONTHLY))
 

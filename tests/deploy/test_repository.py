@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk import ROOT
 from cleanrooms_local_aws import LocalAws
+from tests.support.cdk import ROOT
 
 MAKE = ("make", "-o", ".venv/.installed", "-o", "node_modules/.installed")
 

@@ -9,9 +9,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from cdk import ROOT
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
-from plain_template import lint, load, write_plain_template
+from tests.support.cdk import ROOT
+from tests.support.plain_template import lint, load, write_plain_template
 from tools.function_bundle import assemble_for_release
 
 

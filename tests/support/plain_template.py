@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import yaml
 
-from cdk import ROOT
+from tests.support.cdk import ROOT
 
 REGIONS: tuple[str, ...] = tuple(boto3.Session().get_available_regions("cleanrooms"))
 """The regions of Clean Rooms."""

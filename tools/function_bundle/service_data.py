@@ -12,7 +12,11 @@ SERVICES: Final = {
     "cleanrooms": (
         "CreatePrivacyBudgetTemplate",
         "DeletePrivacyBudgetTemplate",
+        "GetCollaborationPrivacyBudgetTemplate",
         "GetPrivacyBudgetTemplate",
+        "ListCollaborationPrivacyBudgetTemplates",
+        "ListCollaborationPrivacyBudgets",
+        "ListMemberships",
         "ListPrivacyBudgetTemplates",
         "ListPrivacyBudgets",
         "ListTagsForResource",
@@ -23,7 +27,7 @@ SERVICES: Final = {
     ),
     "cloudformation": ("DescribeStacks",),
 }
-"""The services and operations that the functions call."""
+"""The services and operations that the packages below ``lambda`` call."""
 
 _ENDPOINTS: Final = "botocore/data/endpoints.json"
 _MODEL: Final = "/service-2.json.gz"

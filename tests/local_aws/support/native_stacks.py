@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import TAKEN, Stack
+from tests.local_aws.support.stacks import TAKEN, Stack
 
 ROLE = "arn:aws:iam::111122223333:role/reader"
 

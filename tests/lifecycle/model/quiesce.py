@@ -4,49 +4,49 @@ import itertools
 from typing import Any, Final
 
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
-from cloudformation import Declared, Stack
 from privacy_budget_core import ownership
-from stack import tags
-from witness import Identity, identity_of
-from world import World
+from tests.lifecycle.model.cloudformation import Declared, Stack
+from tests.lifecycle.model.harness import Harness
+from tests.lifecycle.model.oracle import Identity, identity_of
+from tests.support.stack import tags
 
 CLEAN: Final = itertools.count(1)
 
 
-def end(world: World, memberships: tuple[str, ...], otherwise: Declared) -> None:
+def end(harness: Harness, memberships: tuple[str, ...], otherwise: Declared) -> None:
     """End a history. A stack that holds nothing deploys ``otherwise``."""
-    world.calm(memberships)
-    for stack in world.stacks:
-        settle(world, stack)
-    for stack in world.stacks:
-        stack.deploy(_clean_template(world, stack, otherwise))
+    harness.calm(memberships)
+    for stack in harness.stacks:
+        settle(harness, stack)
+    for stack in harness.stacks:
+        stack.deploy(_clean_template(harness, stack, otherwise))
         stack.go_on()
         if stack.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            world.witness.fault(f"a clean deploy of {stack.name} ended in {stack.status}")
+            harness.oracle.report(f"a clean deploy of {stack.name} ended in {stack.status}")
         stack.destroy()
         stack.go_on()
         if stack.status != "DELETE_COMPLETE":
-            world.witness.fault(f"a clean destroy of {stack.name} ended in {stack.status}")
-    for stack in world.stacks:
+            harness.oracle.report(f"a clean destroy of {stack.name} ended in {stack.status}")
+    for stack in harness.stacks:
         for ended in stack.ended:
-            world.witness.check_gone(ended, world.ledger.standing)
-    world.check()
+            harness.oracle.check_gone(ended, harness.ledger.standing)
+    harness.check()
 
 
-def settle(world: World, stack: Stack) -> None:
+def settle(harness: Harness, stack: Stack) -> None:
     """Bring what is under way to an end. Without faults nothing is in a rollback's way."""
     stack.go_on()
-    if not stack.is_stuck or not world.is_calm:
+    if not stack.is_stuck or not harness.is_calm:
         return
     if stack.status != "UPDATE_ROLLBACK_FAILED":
         stack.destroy()
     stack.go_on()
     if stack.is_stuck:
-        world.witness.fault(f"{stack.name} is stuck in {stack.status}")
-    world.check()
+        harness.oracle.report(f"{stack.name} is stuck in {stack.status}")
+    harness.check()
 
 
-def _clean_template(world: World, stack: Stack, otherwise: Declared) -> dict[str, Declared]:
+def _clean_template(harness: Harness, stack: Stack, otherwise: Declared) -> dict[str, Declared]:
     """What a stack holds, each identity once; what stands there and is somebody else's is adopted."""
     clean = next(CLEAN)
     held = {logical_id: held.declared for logical_id, held in stack.resources.items()}
@@ -54,7 +54,7 @@ def _clean_template(world: World, stack: Stack, otherwise: Declared) -> dict[str
     for logical_id, declared in (held or {"A": otherwise}).items():
         of = identity_of(declared.sent)
         if of not in [identity_of(taken.sent) for taken in template.values()]:
-            foreign = _foreign(world, stack, logical_id, of)
+            foreign = _foreign(harness, stack, logical_id, of)
             options: dict[str, Any] = {"OnBudgetReset": "ALLOW", "Tags": tags(clean=str(clean))}
             if foreign is not None:
                 options["OnExisting"] = "ADOPT"
@@ -66,6 +66,6 @@ def _clean_template(world: World, stack: Stack, otherwise: Declared) -> dict[str
     return template
 
 
-def _foreign(world: World, stack: Stack, logical_id: str, of: Identity) -> Template | None:
-    standing = world.ledger.find(of)
+def _foreign(harness: Harness, stack: Stack, logical_id: str, of: Identity) -> Template | None:
+    standing = harness.ledger.find(of)
     return None if standing is None or ownership.is_same(standing.tags.get(ownership.OWNER), f"{stack.id}/{logical_id}") else standing

@@ -72,7 +72,7 @@ def _error(operation: str, code: str, message: str) -> ClientError:
 
 
 @dataclass
-class Trouble:
+class Fault:
     """A failure to come: after ``skip`` requests that go well, of one operation or any, as many ``times``."""
 
     failure: Failure
@@ -83,22 +83,22 @@ class Trouble:
 
 
 @dataclass
-class Weather:
+class FaultPlan:
     """The failures to come."""
 
-    troubles: list[Trouble] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
-    def strike(self, operation: str) -> Trouble | None:
+    def strike(self, operation: str) -> Fault | None:
         """The failure of the request that is about to be sent."""
-        for trouble in self.troubles:
-            if trouble.operation in (None, operation):
-                if trouble.skip:
-                    trouble.skip -= 1
+        for fault in self.faults:
+            if fault.operation in (None, operation):
+                if fault.skip:
+                    fault.skip -= 1
                     continue
-                trouble.times -= 1
-                if not trouble.times:
-                    self.troubles.remove(trouble)
-                return trouble
+                fault.times -= 1
+                if not fault.times:
+                    self.faults.remove(fault)
+                return fault
         return None
 
 
@@ -123,18 +123,18 @@ class _Hooks:
         return wait
 
 
-class QuickClient:
+class FakeClient:
     """As much of ``boto3.client("cleanrooms")`` as the handler uses. ``lags`` are the seconds that lists are behind."""
 
     def __init__(
         self,
         ledger: Ledger,
-        weather: Weather,
+        fault_plan: FaultPlan,
         end_time: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self.weather = weather
+        self.fault_plan = fault_plan
         self.requests: list[tuple[str, Mapping[str, Any]]] = []
         """Every request that was sent, retries included."""
         self.failures: list[str] = []
@@ -167,7 +167,7 @@ class QuickClient:
                 raise DiedError
             self.before_request(operation)
             attempts += 1
-            answer, error = self._attempt(operation, request, self.weather.strike(operation))
+            answer, error = self._attempt(operation, request, self.fault_plan.strike(operation))
             response = error.response if isinstance(error, ClientError) else {}
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
             pause = self._hooks.call(
@@ -185,9 +185,9 @@ class QuickClient:
                 self.failures.append(operation)
                 raise error
 
-    def _attempt(self, operation: str, request: Mapping[str, Any], trouble: Trouble | None) -> tuple[Any, Exception | None]:
-        """Send a request once, and fail before or after its effect where there is trouble."""
-        failure, moment = (trouble.failure, trouble.moment) if trouble else (None, None)
+    def _attempt(self, operation: str, request: Mapping[str, Any], fault: Fault | None) -> tuple[Any, Exception | None]:
+        """Send a request once, and fail before or after its effect where a fault is planned."""
+        failure, moment = (fault.failure, fault.moment) if fault else (None, None)
         if moment is Moment.BEFORE_EFFECT:
             self._stop(failure)
         self._hooks.call("before-send.cleanrooms", event_name=f"before-send.cleanrooms.{operation}")

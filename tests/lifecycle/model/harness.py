@@ -1,4 +1,4 @@
-"""Everything around the handler: a Clean Rooms that fails as it is told, Lambda that delivers and redelivers, and the witness."""
+"""Everything around the handler: a Clean Rooms that fails as it is told, Lambda that delivers and redelivers, and the oracle."""
 
 import io
 import json
@@ -16,14 +16,14 @@ import pytest
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
 from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
-from cloudformation import Answer, Stack
 from privacy_budget_core import clean_rooms, ownership, retries
 from privacy_budget_handler import events, protocol, stack_status
 from privacy_budget_handler.errors import DeliveryError
 from privacy_budget_handler.events import PrivacyBudgetEvent
-from quick_rooms import DiedError, QuickClient, Weather
-from stack import ACCOUNT, REGION, Context
-from witness import Delivery, Identity, WatchedLedger, Witness, identity_of, spent
+from tests.fakes.fake_clean_rooms import DiedError, FakeClient, FaultPlan
+from tests.lifecycle.model.cloudformation import Answer, Stack
+from tests.lifecycle.model.oracle import Delivery, Identity, Oracle, WatchedLedger, identity_of, spent
+from tests.support.stack import ACCOUNT, REGION, Context
 
 PAUSES_BETWEEN_DELIVERIES: Final = (60.0, 120.0)
 """How long Lambda waits before it runs an asynchronous invocation that ended in an error again."""
@@ -46,30 +46,30 @@ class Counts:
 
 
 class _HandledEvent(PrivacyBudgetEvent):
-    """An event in a world: the world's clock ends it, its stacks describe themselves, and CloudFormation takes what it delivers."""
+    """An event in the harness, whose clock ends it, whose stacks are described, and which takes the response."""
 
-    def __init__(self, event: Mapping[str, Any], world: "World") -> None:
-        super().__init__(event, Context(), world.client)  # type: ignore[arg-type] # as much of a client as the handler uses
-        self._world = world
+    def __init__(self, event: Mapping[str, Any], harness: "Harness") -> None:
+        super().__init__(event, Context(), harness.client)  # type: ignore[arg-type] # as much of a client as the handler uses
+        self._harness = harness
 
     def _set_timeout(self) -> None:
         pass
 
     def describe_stack(self) -> Mapping[str, Any] | None:
-        return self._world.describe_stack(self.StackId)
+        return self._harness.describe_stack(self.StackId)
 
     def deliver(self, body: bytes) -> None:
-        self._world.take(body)
+        self._harness.take(body)
 
 
 @dataclass
-class World:
+class Harness:
     """One account's Clean Rooms, the function, and the stacks that send it events."""
 
     arn_form: ArnForm = ArnForm.SERVICE_MODEL
     counts: Counts = field(default_factory=Counts)
-    weather: Weather = field(default_factory=Weather)
-    witness: Witness = field(default_factory=Witness)
+    fault_plan: FaultPlan = field(default_factory=FaultPlan)
+    oracle: Oracle = field(default_factory=Oracle)
     memberships: dict[str, Membership] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     """Memberships that there were."""
@@ -91,8 +91,8 @@ class World:
     """A line for each delivery, for a person who reads how a rule came to be broken."""
 
     def __post_init__(self) -> None:
-        self.ledger = WatchedLedger(self.witness, ACCOUNT, REGION, self.memberships.get, lambda: NOON, self.arn_form)
-        self.client = QuickClient(self.ledger, self.weather, self._end_time, self._sleep, lambda: self.now)
+        self.ledger = WatchedLedger(self.oracle, ACCOUNT, REGION, self.memberships.get, lambda: NOON, self.arn_form)
+        self.client = FakeClient(self.ledger, self.fault_plan, self._end_time, self._sleep, lambda: self.now)
         self.ledger.on_create = self._hide
         self.client.before_request = self._go_on_meanwhile
         self._ends_at = float("inf")
@@ -115,16 +115,16 @@ class World:
 
     def check(self) -> None:
         """Every rule has held so far."""
-        assert not self.witness.broken, "\n".join([*self.journal, *self.witness.broken])
+        assert not self.oracle.broken, "\n".join([*self.journal, *self.oracle.broken])
 
     @property
     def is_calm(self) -> bool:
         """Whether nothing will fail."""
-        return not (self.weather.troubles or self.dark or self.lost or self.repeated or self.left or self.lag)
+        return not (self.fault_plan.faults or self.dark or self.lost or self.repeated or self.left or self.lag)
 
     def calm(self, memberships: Iterable[str]) -> None:
         """The faults are over, and the memberships are there again."""
-        self.weather.troubles.clear()
+        self.fault_plan.faults.clear()
         self.dark = self.lost = self.repeated = 0
         self.lag = 0.0
         self.client.hidden_until.clear()
@@ -175,13 +175,13 @@ class World:
         return json.loads(self._taken[0]) if self._taken else None
 
     def left_behind(self, delivery: Delivery, why: str) -> None:
-        self.witness.left_behind(self.ledger.standing, delivery.owner, identity_of(delivery.event["ResourceProperties"]), why)
+        self.oracle.left_behind(self.ledger.standing, delivery.owner, identity_of(delivery.event["ResourceProperties"]), why)
 
     def acknowledged(self, delivery: Delivery, answer: Answer) -> None:
-        self.witness.acknowledged(delivery, answer["Data"].get("PrivacyBudgetTemplateIdentifier"))
+        self.oracle.acknowledged(delivery, answer["Data"].get("PrivacyBudgetTemplateIdentifier"))
 
     def stood(self, operation: int) -> None:
-        self.witness.stood.add(operation)
+        self.oracle.stood.add(operation)
 
     def spend(self, template: Template) -> None:
         """Query once, where something is left."""
@@ -215,7 +215,7 @@ class World:
         self._bodies = []
         self.counts.events += 1
         before = len(self.client.requests)
-        self.witness.begin(replace(delivery, is_late=self._is_late(delivery), is_answerable=not self.dark))
+        self.oracle.begin(replace(delivery, is_late=self._is_late(delivery), is_answerable=not self.dark))
         began, self._ends_at = self.now, self.now + SECONDS_TO_FINISH
         try:
             self.latest = _HandledEvent(delivery.event, self)
@@ -223,13 +223,13 @@ class World:
             failed = False
         except (DeliveryError, DiedError):
             failed = True
-        self.witness.seconds = self.now - began
-        self.witness.failures = list(self.client.failures)
-        self.witness.answered(self._bodies, self.client.dead, self._named(), self.ledger.standing)
-        self.witness.logged(self._log.getvalue())
+        self.oracle.seconds = self.now - began
+        self.oracle.failures = list(self.client.failures)
+        self.oracle.answered(self._bodies, self.client.dead, self._named(), self.ledger.standing)
+        self.oracle.logged(self._log.getvalue())
         self._log.seek(0)
         self._log.truncate()
-        self.witness.end(self.ledger.standing)
+        self.oracle.end(self.ledger.standing)
         self.counts.requests += len(self.client.requests) - before
         self.journal.append(self._line(delivery, [operation for operation, _ in self.client.requests[before:]]))
         return failed
@@ -278,7 +278,7 @@ class World:
             return False
         is_late = not any(stack.id == delivery.event["StackId"] and stack.is_at(delivery.operation) for stack in self.stacks)
         if is_late and self.dark:
-            self.witness.lost_track.add(delivery.owner)
+            self.oracle.lost_track.add(delivery.owner)
         return is_late and not self.dark
 
     def _end_time(self) -> None:
@@ -302,7 +302,7 @@ class World:
             self.meanwhile = (events_left - 1, stack)
             return
         self.meanwhile = None
-        if self.witness.delivery is not None and self.witness.delivery.event["StackId"] != stack.id:
+        if self.oracle.delivery is not None and self.oracle.delivery.event["StackId"] != stack.id:
             with self._another_environment():
                 stack.go_on(1)
 
@@ -314,44 +314,44 @@ class World:
             self._bodies,
             self._taken,
             self._ends_at,
-            self.witness.delivery,
-            self.witness.swapped,
-            self.witness.changes,
+            self.oracle.delivery,
+            self.oracle.swapped,
+            self.oracle.changes,
         )
         dead, failures = self.client.dead, list(self.client.failures)
         yield
-        self.latest, self._bodies, self._taken, self._ends_at, self.witness.delivery, self.witness.swapped, self.witness.changes = here
+        self.latest, self._bodies, self._taken, self._ends_at, self.oracle.delivery, self.oracle.swapped, self.oracle.changes = here
         self.client.dead, self.client.failures = dead, failures
 
     def _excuse_earlier(self, delivery: Delivery) -> None:
         """What a resource made in an earlier operation, and found again in this one, outlives the rollback of this one."""
         earlier = [one for one in self.ledger.standing if self._made_before(one, delivery.operation)]
         of = identity_of(delivery.event["ResourceProperties"])
-        self.witness.excuse(earlier, delivery.owner, of, "there before the deploy that was rolled back")
+        self.oracle.excuse(earlier, delivery.owner, of, "there before the deploy that was rolled back")
 
     def _excuse_hidden(self, delivery: Delivery) -> None:
         """What no list shows yet outlives a Delete and a rollback: its owner's next deployment finds it."""
         if delivery.type == "Delete" or delivery.rolling_back:
             for template in self.ledger.standing:
                 if self.client.hidden_until.get(template.id, 0.0) > self.now - SECONDS_TO_DELIVER:
-                    self.witness.pasts[template.id].excused[delivery.owner] = "no list showed it"
+                    self.oracle.pasts[template.id].excused[delivery.owner] = "no list showed it"
 
     def _excuse_kept(self, delivery: Delivery) -> None:
         """A rollback that could not go back, or not clean up: its physical id may not stand for what its resource has."""
         held = self.ledger.find(identity_of(delivery.event["ResourceProperties"]))
         answered = json.loads(self._taken[0])["PhysicalResourceId"] if self._taken else delivery.physical_id
         stands_behind = held is not None and (answered.endswith(held.id) or held.tags.get(ownership.PHYSICAL_ID) == answered)
-        if self.client.failures or held is None or not stands_behind or self.witness.owner_of(held) != delivery.owner:
-            self.witness.lost_track.add(delivery.owner)
-            self.witness.stray_ids.add(answered)
+        if self.client.failures or held is None or not stands_behind or self.oracle.owner_of(held) != delivery.owner:
+            self.oracle.lost_track.add(delivery.owner)
+            self.oracle.stray_ids.add(answered)
 
     def _made_before(self, template: Template, operation: int) -> bool:
-        made = self.witness.pasts[template.id].made
+        made = self.oracle.pasts[template.id].made
         return made is None or made.operation != operation
 
     def _excuse_unacknowledged(self, delivery: Delivery, of: Identity) -> None:
         """What a create made whose answer CloudFormation never had is kept where it is, or may be, spent, or was adopted since."""
         unread = bool(self.client.failures)
-        pasts = self.witness.pasts
+        pasts = self.oracle.pasts
         kept = [one for one in self.ledger.standing if unread or spent(one) or delivery.owner in pasts[one.id].owners[:-1]]
-        self.witness.excuse(kept, delivery.owner, of, "kept after an unacknowledged create")
+        self.oracle.excuse(kept, delivery.owner, of, "kept after an unacknowledged create")

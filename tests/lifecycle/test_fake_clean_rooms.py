@@ -1,4 +1,4 @@
-"""The quick Clean Rooms answers as boto3 and the local service do: the lifecycle model and the plan rest on it."""
+"""The fake Clean Rooms responds as boto3 and the local service do: the lifecycle model and the plan rest on it."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
 from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
 from cleanrooms_local_aws.clean_rooms.templates import Membership
-from deployed_rooms import new_membership
-from quick_rooms import QuickClient, Weather
-from stack import ACCOUNT, REGION, serve
+from tests.fakes.fake_clean_rooms import FakeClient, FaultPlan
+from tests.support.deployed_clean_rooms import new_membership
+from tests.support.stack import ACCOUNT, REGION, serve
 
 NOON = 1_780_000_000.0
 UNKNOWN = "99999999-1111-4222-8333-444444444444"
@@ -36,18 +36,18 @@ class Pair:
             for one in (self.real.get_membership(membershipIdentifier=id_)["membership"] for id_ in self.memberships)
         }
         self.ledger = Ledger(ACCOUNT, REGION, held.get, lambda: NOON)
-        self.quick: Any = QuickClient(self.ledger, Weather())
-        self.ids: dict[str, list[str]] = {"quick": [], "real": []}
+        self.fake: Any = FakeClient(self.ledger, FaultPlan())
+        self.ids: dict[str, list[str]] = {"fake": [], "real": []}
 
     def ask(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Both answers, which must be the same."""
-        answers = {name: self._ask(name, operation, request) for name in ("quick", "real")}
+        answers = {name: self._ask(name, operation, request) for name in ("fake", "real")}
         for name, answer in answers.items():
             if operation == "create_privacy_budget_template" and "privacyBudgetTemplate" in answer:
                 self.ids[name].append(answer["privacyBudgetTemplate"]["id"])
         same = {name: self._by_number(name, answer) for name, answer in answers.items()}
-        assert same["quick"] == same["real"], (operation, request)
-        return answers["quick"]
+        assert same["fake"] == same["real"], (operation, request)
+        return answers["fake"]
 
     def _ask(self, name: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -102,7 +102,7 @@ def parameters(chance: random.Random, type_: str, membership: str, creates: bool
 
 def request(chance: random.Random, pair: Pair) -> tuple[str, dict[str, Any]]:
     membership = chance.choice([*pair.memberships * 3, UNKNOWN])
-    made = len(pair.ids["quick"])
+    made = len(pair.ids["fake"])
     one = f"#{chance.randrange(made)}" if made and chance.random() < 0.9 else UNKNOWN
     arn = one if one.startswith("#") else f"arn:aws:cleanrooms:{REGION}:{ACCOUNT}:privacybudgettemplate/{UNKNOWN}"
     type_ = chance.choice(TYPES)
@@ -146,7 +146,7 @@ def test_both_answer_the_same_to_random_requests(pair: Pair, seed: int) -> None:
         operation, asked = request(chance, pair)
         answer = pair.ask(operation, asked)
         answered.add((operation, answer.get("error", {}).get("Code", "answered")))
-        if chance.random() < 0.1 and pair.ids["quick"]:
+        if chance.random() < 0.1 and pair.ids["fake"]:
             spend(chance, pair)
     assert {operation for operation, code in answered if code == "answered"} >= {"create_privacy_budget_template", "tag_resource"}
     assert len(answered) > 12
@@ -154,11 +154,11 @@ def test_both_answer_the_same_to_random_requests(pair: Pair, seed: int) -> None:
 
 def spend(chance: random.Random, pair: Pair) -> None:
     """Consume the same of one budget on both sides, where something is left."""
-    number = chance.randrange(len(pair.ids["quick"]))
-    quick = pair.ledger._templates.get(pair.ids["quick"][number])
-    if quick is None or not all(meter.remaining for meter in quick.meters.values()):
+    number = chance.randrange(len(pair.ids["fake"]))
+    fake = pair.ledger._templates.get(pair.ids["fake"][number])
+    if fake is None or not all(meter.remaining for meter in fake.meters.values()):
         return
     backend: Any = cleanrooms_backends[ACCOUNT][REGION]
-    amount = TableUses(1) if quick.resource_arn else Aggregations("COUNT", 1)
-    for ledger, name in ((pair.ledger, "quick"), (backend.ledger, "real")):
-        ledger.spend(quick.membership.id, pair.ids[name][number], amount)
+    amount = TableUses(1) if fake.resource_arn else Aggregations("COUNT", 1)
+    for ledger, name in ((pair.ledger, "fake"), (backend.ledger, "real")):
+        ledger.spend(fake.membership.id, pair.ids[name][number], amount)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final, Protocol
 
-from stack import ACCOUNT, REGION, as_strings
-from witness import Delivery
+from tests.lifecycle.model.oracle import Delivery
+from tests.support.stack import ACCOUNT, REGION, as_strings
 
 Answer = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import TAKEN, Stack
+from tests.local_aws.support.stacks import TAKEN, Stack
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ class Past:
 
 
 @dataclass
-class Witness:
+class Oracle:
     """Keeps what was seen, and lists every rule that was broken."""
 
     broken: list[str] = field(default_factory=list)
@@ -147,6 +147,7 @@ class Witness:
     seconds: float = 0.0
     """How long this event took."""
     refused: set[str] = field(default_factory=set)
+    acknowledged_requests: set[str] = field(default_factory=set)
     """The requests that CloudFormation was told created nothing."""
 
     def owner_of(self, template: Template) -> str | None:
@@ -178,23 +179,25 @@ class Witness:
         if physical_id in self.stray_ids:
             self.lost_track.add(owner)
 
-    def fault(self, rule: str) -> None:
+    def report(self, rule: str) -> None:
         event = self.delivery.event if self.delivery else {}
         what = f" [{event['RequestType']} of {self.delivery.owner}, {self.delivery.status}]" if self.delivery else ""
         self.broken.append(rule + what)
 
     def created(self, template: Template, ledger: Iterable[Template]) -> None:
         if sum(identity(other) == identity(template) for other in ledger) > 1:
-            self.fault(f"two templates of one identity: {identity(template)}")
+            self.report(f"two templates of one identity: {identity(template)}")
         owner = self.owner_of(template) or ""
         self.pasts[template.id] = Past([owner])
         if self.delivery is None:
             return
         self._changing("create")
         if self.delivery.type == "Delete":
-            self.fault("a Delete made a template")
+            self.report("a Delete made a template")
         if self.delivery.event["RequestId"] in self.refused:
             self.pasts[template.id].excused[owner] = "created by a second delivery, after the first one was refused"
+        if self.delivery.event["RequestId"] in self.acknowledged_requests:
+            self.pasts[template.id].excused[owner] = "created by a second delivery, after somebody deleted what the first one had created"
         before = self.swapped.get(identity(template))
         if before is None:
             operation = self.delivery.operation
@@ -216,26 +219,26 @@ class Witness:
         is_own = made is not None and made.stack == stack_of(owner)
         was_let_go = not past.let_go.isdisjoint(past.owners[-2:-1])
         if not is_own and not was_let_go and not self._may_delete_adopted(past):
-            self.fault(f"{template.id} was deleted by {owner}, which did not make it: {made or 'made by hand'} did")
+            self.report(f"{template.id} was deleted by {owner}, which did not make it: {made or 'made by hand'} did")
         if self.delivery.undoes and (made is None or made.operation != self.delivery.operation) and not was_let_go:
-            self.fault(f"{template.id} was deleted by a rollback, though it was there before the deploy")
+            self.report(f"{template.id} was deleted by a rollback, though it was there before the deploy")
         takes_over = self.delivery.type != "Delete" and self.delivery.adopts
         if self.owner_of(template) not in (None, owner) and not takes_over:
-            self.fault(f"{template.id} was deleted by {owner}, though it is {self.owner_of(template)}'s by now")
+            self.report(f"{template.id} was deleted by {owner}, though it is {self.owner_of(template)}'s by now")
         if spent(template) and not was_let_go and not self._may_lose(made):
-            self.fault(f"{template.id} was deleted with what was consumed of it")
+            self.report(f"{template.id} was deleted with what was consumed of it")
 
     def updating(self, template: Template) -> None:
         if self.delivery is None:
             return
         self._changing("edit")
         if self.delivery.type == "Delete":
-            self.fault("a Delete edited a template")
+            self.report("a Delete edited a template")
         owner = self.owner_of(template)
         if owner not in (None, self.delivery.owner) and not self.delivery.adopts:
-            self.fault(f"{template.id} was edited by {self.delivery.owner}, though it is {owner}'s by now")
+            self.report(f"{template.id} was edited by {self.delivery.owner}, though it is {owner}'s by now")
         if template.kind is Kind.ACCESS_BUDGET and spent(template) and not self.delivery.allows:
-            self.fault(f"the spent access budget {template.id} was filled up")
+            self.report(f"the spent access budget {template.id} was filled up")
 
     def marked(self, template: Template) -> None:
         """Look at a template's mark after its tags changed."""
@@ -245,7 +248,7 @@ class Witness:
             return
         giving = self.delivery is not None and self.delivery.type == "Delete"
         if giving and past.made is not None and set(past.owners) == {past.made.owner}:
-            self.fault(f"{template.id} was handed back, though {past.made.owner} made it")
+            self.report(f"{template.id} was handed back, though {past.made.owner} made it")
         if self.delivery is not None and past.owners[-1] == self.delivery.owner:
             self.handed_back.add(template.id)
         past.owners.append(owner)
@@ -260,15 +263,15 @@ class Witness:
         owner = self.owner_of(template)
         is_others = owner not in (None, self.delivery.owner) and template.id not in self.handed_back
         if self.delivery.type == "Update" and is_others and not self.delivery.adopts:
-            self.fault(f"{template.id} was tagged by {self.delivery.owner}, though it is {owner}'s by now")
+            self.report(f"{template.id} was tagged by {self.delivery.owner}, though it is {owner}'s by now")
 
     def _changing(self, what: str) -> None:
         assert self.delivery is not None
         self.changes.append(what)
         if self.delivery.is_late:
-            self.fault("a late event changed something")
+            self.report("a late event changed something")
         if self.delivery.type == "Delete" and "-not-created-" in self.delivery.physical_id:
-            self.fault("the Delete of a create that created nothing changed something")
+            self.report("the Delete of a create that created nothing changed something")
 
     def _check_stands_for(self, template: Template) -> None:
         """A Delete removes what its physical id stands for."""
@@ -277,11 +280,11 @@ class Witness:
         if self.delivery.type != "Delete":
             return
         if self.delivery.names_a_template and not id_.endswith(template.id) and template.tags.get(ownership.PHYSICAL_ID) != id_:
-            self.fault(f"{template.id} was deleted by the Delete of {id_}, which does not stand for it")
+            self.report(f"{template.id} was deleted by the Delete of {id_}, which does not stand for it")
         made = self.pasts[template.id].made
         digest = hashlib.sha256(made.request.encode()).hexdigest()[:12] if made else "nobody's"
         if "-outcome-unknown-" in id_ and not id_.endswith(digest):
-            self.fault(f"{template.id} was deleted by the Delete of another request's create")
+            self.report(f"{template.id} was deleted by the Delete of another request's create")
 
     def answered(self, bodies: list[bytes], died: bool, template: Template | None, standing: Iterable[Template]) -> None:
         """Look at what one delivery answered; ``template`` is the one that its attributes name."""
@@ -289,23 +292,23 @@ class Witness:
         event = self.delivery.event
         standing = list(standing)
         if len(bodies) != 1 and not (died and not bodies):
-            self.fault(f"{len(bodies)} answers to one event")
+            self.report(f"{len(bodies)} answers to one event")
         for body in bodies:
             answer = json.loads(body)
             if len(body) > 4096:
-                self.fault(f"an answer of {len(body)} bytes")
+                self.report(f"an answer of {len(body)} bytes")
             if answer["Status"] not in ("SUCCESS", "FAILED") or (answer["Status"] == "FAILED" and not answer.get("Reason")):
-                self.fault(f"an answer without status or reason: {answer}")
+                self.report(f"an answer without status or reason: {answer}")
             if not answer["PhysicalResourceId"]:
-                self.fault("an answer without a physical id")
+                self.report("an answer without a physical id")
             if any(answer[name] != event[name] for name in ("StackId", "RequestId", "LogicalResourceId")):
-                self.fault(f"an answer to another event: {answer}")
+                self.report(f"an answer to another event: {answer}")
             self._follow(self.delivery.owner, answer["PhysicalResourceId"])
             if any(secret in body.decode() for secret in SECRETS):
-                self.fault(f"a secret in an answer: {answer}")
+                self.report(f"a secret in an answer: {answer}")
             given = event.get("PhysicalResourceId", answer["PhysicalResourceId"])
             if answer["PhysicalResourceId"] != given and (answer["Status"] == "FAILED" or self.delivery.type == "Delete"):
-                self.fault(f"a failure or Delete answered {answer['PhysicalResourceId']} instead of {given}")
+                self.report(f"a failure or Delete answered {answer['PhysicalResourceId']} instead of {given}")
             if answer["Status"] == "SUCCESS" and self.delivery.type != "Delete":
                 self._check_success(template, standing)
             if answer["Status"] == "FAILED":
@@ -315,7 +318,7 @@ class Witness:
 
     def logged(self, text: str) -> None:
         if any(secret in text for secret in SECRETS):
-            self.fault(f"a secret in the log: {text}")
+            self.report(f"a secret in the log: {text}")
 
     def excuse(self, templates: Iterable[Template], owner: str, of: Identity, why: str) -> None:
         """Let templates of an identity outlive the stack of a resource, whose they are or may become again."""
@@ -333,6 +336,7 @@ class Witness:
 
     def acknowledged(self, delivery: Delivery, template_id: str | None) -> None:
         """CloudFormation knows that a resource has this template."""
+        self.acknowledged_requests.add(delivery.event["RequestId"])
         past = self.pasts.get(template_id or "")
         if past is None:
             return
@@ -348,7 +352,7 @@ class Witness:
             is_forgotten = past.made is not None and past.made.stack == stack and set(past.owners) == {""}
             is_left = is_forgotten or stack_of(owner) == stack
             if is_left and owner not in past.excused and owner not in self.lost_track:
-                self.fault(f"{template.id} is left of {stack}: made by {past.made}, owned in turn by {past.owners}")
+                self.report(f"{template.id} is left of {stack}: made by {past.made}, owned in turn by {past.owners}")
 
     def _may_delete_adopted(self, past: Past) -> bool:
         """Whether this event may delete a template that its stack did not make.
@@ -372,10 +376,10 @@ class Witness:
         """A refusal leaves no trace; a rollback fails only where it had no time, or could not know that it is one."""
         assert self.delivery is not None
         if self.changes and any(words in reason for words in REFUSALS) and "was put back" not in reason:
-            self.fault(f"a refusal that changed something: {self.changes}")
+            self.report(f"a refusal that changed something: {self.changes}")
         not_yet = "because no identity-based policy" in reason and self.seconds < SECONDS_TO_TAKE_EFFECT
-        if (not_yet or any(trouble in reason for trouble in PASSING)) and "time ran out" not in reason:
-            self.fault(f"trouble that passes was not waited for: {reason}")
+        if (not_yet or any(fault in reason for fault in PASSING)) and "time ran out" not in reason:
+            self.report(f"a passing fault was not waited for: {reason}")
         gone = self.swapped.keys() - {identity(template) for template in standing}
         if (
             gone
@@ -383,7 +387,7 @@ class Witness:
             and self.failures.count("CreatePrivacyBudgetTemplate") < 2
             and "time ran out" not in reason
         ):
-            self.fault(f"a failure that put nothing back of {gone}")
+            self.report(f"a failure that put nothing back of {gone}")
         in_time = "time ran out" not in reason and "longer waits" not in reason and "no longer expects" not in reason
         if (
             self.delivery.type == "Update"
@@ -392,7 +396,7 @@ class Witness:
             and in_time
             and not self.delivery.is_late
         ):
-            self.fault(f"a rollback that sticks: {reason}")
+            self.report(f"a rollback that sticks: {reason}")
 
     def _check_success(self, template: Template | None, standing: list[Template]) -> None:
         """A success speaks of a template that stands and, but for a rollback, is as declared."""
@@ -403,29 +407,29 @@ class Witness:
                 one for one in standing if identity(one) == identity_of(properties) and self.pasts[one.id].owners[-1] == self.delivery.owner
             ]
             if not self.delivery.rolling_back or (own and not self.failures):
-                self.fault("a success whose template does not stand")
+                self.report("a success whose template does not stand")
             return
         if not self.delivery.rolling_back:
             self.pasts[template.id].adopted_in.setdefault(self.delivery.owner, set()).add(self.delivery.operation)
         if identity(template) != identity_of(properties):
             if not self.delivery.rolling_back:
-                self.fault(f"a success with a template of another identity, {identity(template)}")
+                self.report(f"a success with a template of another identity, {identity(template)}")
         elif not self.delivery.rolling_back:
             if declared_budget(properties) != present_budget(template):
-                self.fault(f"a success with {present_budget(template)} instead of {declared_budget(properties)}")
+                self.report(f"a success with {present_budget(template)} instead of {declared_budget(properties)}")
             before = self.delivery.event.get("OldResourceProperties")
             same = before if before and identity_of(before) == identity(template) else {}
             changed = declared_tags(properties) - declared_tags(same)
             if not changed <= template.tags.items():
-                self.fault(f"a success with tags {template.tags}, without {changed}")
+                self.report(f"a success with tags {template.tags}, without {changed}")
 
 
 class WatchedLedger(Ledger):
-    """The ledger, with a witness to each change."""
+    """A ledger whose every change the oracle sees."""
 
-    def __init__(self, witness: Witness, *args: Any, **more: Any) -> None:
+    def __init__(self, oracle: Oracle, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._witness = witness
+        self._witness = oracle
 
     @property
     def standing(self) -> list[Template]:

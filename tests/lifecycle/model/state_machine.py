@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-import aftermath
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.exceptions import ConflictException, ValidationException
 from cleanrooms_local_aws.clean_rooms.settings import Moment
-from cloudformation import SMOOTH, Back, Course, Declared, Policy, Stack
-from cloudformation import Template as StackTemplate
-from quick_rooms import Failure, Trouble
-from stack import access_budget, differential_privacy, tags
-from witness import Identity, identity, identity_of
-from world import Counts, World
+from tests.fakes.fake_clean_rooms import Failure, Fault
+from tests.lifecycle.model import quiesce
+from tests.lifecycle.model.cloudformation import SMOOTH, Back, Course, Declared, Policy, Stack
+from tests.lifecycle.model.cloudformation import Template as StackTemplate
+from tests.lifecycle.model.harness import Counts, Harness
+from tests.lifecycle.model.oracle import Identity, identity, identity_of
+from tests.support.stack import access_budget, differential_privacy, tags
 
 NO_CONSTANTS: Final = copy.deepcopy(providers._local_constants)
 
@@ -126,12 +126,12 @@ READS_AND_CHANGES: Final = ("ListTagsForResource", "UpdatePrivacyBudgetTemplate"
 """Where a false ResourceNotFoundException, as of a service that is not consistent yet, is healed by what follows."""
 
 
-def _trouble(failure: Failure, moment: Moment, skip: int, times: int, operation: str) -> Trouble:
+def _trouble(failure: Failure, moment: Moment, skip: int, times: int, operation: str) -> Fault:
     if failure is Failure.MISSING:
-        return Trouble(failure, Moment.BEFORE_EFFECT, skip, 1, operation)
+        return Fault(failure, Moment.BEFORE_EFFECT, skip, 1, operation)
     if failure in (Failure.DEATH, Failure.TIME_OUT):
         times = 1
-    return Trouble(failure, Moment.BEFORE_EFFECT if failure.has_no_effect else moment, skip, times)
+    return Fault(failure, Moment.BEFORE_EFFECT if failure.has_no_effect else moment, skip, times)
 
 
 TROUBLES: Final = st.builds(
@@ -220,7 +220,7 @@ def run(machine: type[RuleBasedStateMachine], seed: int, histories: int, phases:
         )
 
 
-class Histories(RuleBasedStateMachine):
+class LifecycleMachine(RuleBasedStateMachine):
     """Three stacks, two memberships and everything that can happen to them."""
 
     counts: ClassVar[Counts] = Counts()
@@ -228,33 +228,33 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.counts.histories += 1
-        self.world = World(counts=self.counts)
+        self.harness = Harness(counts=self.counts)
 
     @initialize(arn_form=st.sampled_from(ArnForm), lowered=st.sampled_from(LOWERED_EPSILON), shop=TEMPLATES)
     def begin(self, arn_form: ArnForm, lowered: type[ValidationException] | type[ConflictException], shop: StackTemplate) -> None:
-        self.world.ledger._arn_form = arn_form
-        self.world.ledger.LOWERED_EPSILON = lowered  # type: ignore[misc]
+        self.harness.ledger._arn_form = arn_form
+        self.harness.ledger.LOWERED_EPSILON = lowered  # type: ignore[misc]
         for membership in MEMBERSHIPS:
-            self.world.membership(membership)
+            self.harness.membership(membership)
         for name in ("shop", "lab", "den"):
-            self.world.stack(name)
-        self._deploy(self.world.stacks[0], lambda _: shop, SMOOTH, Pace())
+            self.harness.stack(name)
+        self._deploy(self.harness.stacks[0], lambda _: shop, SMOOTH, Pace())
 
     @rule(which=WHICH, template=TEMPLATES, course=COURSES, pace=PACES)
     def deploy(self, which: int, template: dict[str, Declared], course: Course, pace: Pace) -> None:
         """A whole template is deployed."""
-        self._deploy(self.world.stacks[which], lambda _: template, course, pace)
+        self._deploy(self.harness.stacks[which], lambda _: template, course, pace)
 
     @rule(which=WHICH, change=CHANGES, edit=st.sampled_from([Edit.SET, *Edit]), course=COURSES, pace=PACES)
     def change(self, which: int, change: tuple[str, Declared], edit: Edit, course: Course, pace: Pace) -> None:
         """One resource of the template is changed, and deployed."""
         logical_id, declared = change
-        self._deploy(self.world.stacks[which], lambda present: _edited(present, edit, logical_id, declared), course, pace)
+        self._deploy(self.harness.stacks[which], lambda present: _edited(present, edit, logical_id, declared), course, pace)
 
     @rule(which=WHICH, of=st.sampled_from(IDENTITIES), variant=st.integers(0, 3), course=COURSES, pace=PACES)
     def edit(self, which: int, of: Identity, variant: int, course: Course, pace: Pace) -> None:
         """The budget of one identity is changed where the stack has one, and deployed."""
-        self._deploy(self.world.stacks[which], lambda present: _budget_edited(present, of, variant), course, pace)
+        self._deploy(self.harness.stacks[which], lambda present: _budget_edited(present, of, variant), course, pace)
 
     @rule(
         which=WHICH,
@@ -278,8 +278,8 @@ class Histories(RuleBasedStateMachine):
         ends: bool,
     ) -> None:
         """A stack adopts what stands; its owner in the other stack goes on meanwhile, and the deploy ends as it may."""
-        stack, other = self.world.stacks[which], self.world.stacks[(which + 1) % 3]
-        standing = self.world.ledger.standing
+        stack, other = self.harness.stacks[which], self.harness.stacks[(which + 1) % 3]
+        standing = self.harness.ledger.standing
         if not standing:
             return
         of = identity(standing[number % len(standing)])
@@ -294,7 +294,7 @@ class Histories(RuleBasedStateMachine):
     @rule(which=WHICH, events=st.sampled_from([None, 1, 2]))
     def go_on(self, which: int, events: int | None) -> None:
         """An operation goes on; one that is stuck is tried again."""
-        stack = self.world.stacks[which]
+        stack = self.harness.stacks[which]
         if stack.is_busy:
             self._go_on(stack, events)
         elif stack.is_stuck:
@@ -308,32 +308,32 @@ class Histories(RuleBasedStateMachine):
     )
     def deliver_again(self, which: int, logical_id: str, number: int, seconds: float) -> None:
         """An event of a resource is delivered once more; after CloudFormation gave it up, nothing comes of that."""
-        stack = self.world.stacks[which]
+        stack = self.harness.stacks[which]
         if number >= len(stack.past.get(logical_id, ())):
             return
-        before = len(self.world.client.requests)
-        self.world.now += seconds
+        before = len(self.harness.client.requests)
+        self.harness.now += seconds
         stack.again(logical_id, number)
-        if seconds > GIVEN_UP_AFTER and len(self.world.client.requests) > before:
-            self.world.witness.fault("a request for an event that CloudFormation had given up on")
-        self.world.check()
+        if seconds > GIVEN_UP_AFTER and len(self.harness.client.requests) > before:
+            self.harness.oracle.report("a request for an event that CloudFormation had given up on")
+        self.harness.check()
 
     @rule(which=WHICH, events=st.sampled_from([0, 0, 1, 2]))
     def go_on_meanwhile(self, which: int, events: int) -> None:
         """Another stack goes on in the middle of an event to come."""
-        self.world.meanwhile = (events, self.world.stacks[which])
+        self.harness.meanwhile = (events, self.harness.stacks[which])
 
     @rule(number=st.integers(0, 5))
     def query(self, number: int) -> None:
         """A budget gets spent."""
-        standing = self.world.ledger.standing
+        standing = self.harness.ledger.standing
         if standing:
-            self.world.spend(standing[number % len(standing)])
+            self.harness.spend(standing[number % len(standing)])
 
-    @rule(trouble=TROUBLES)
-    def trouble(self, trouble: Trouble) -> None:
+    @rule(fault=TROUBLES)
+    def fault(self, fault: Fault) -> None:
         """The service will fail."""
-        self.world.weather.troubles.append(trouble)
+        self.harness.fault_plan.faults.append(fault)
 
     @rule(
         what=st.sampled_from(["make", "remove", "leave", "destroy", "disturb", "lag"]),
@@ -343,48 +343,48 @@ class Histories(RuleBasedStateMachine):
     )
     def meddle(self, what: str, which: int, of: Identity, number: int) -> None:
         """Somebody works in the console, deletes a stack, or things fail around the function."""
-        world = self.world
+        harness = self.harness
         if what == "make":
-            world.by_hand(VARIANTS[of][number])
+            harness.by_hand(VARIANTS[of][number])
         elif what == "remove":
-            world.remove_by_hand(of)
+            harness.remove_by_hand(of)
         elif what == "leave":
-            (world.leave if of[0] in world.memberships else world.membership)(of[0])
+            (harness.leave if of[0] in harness.memberships else harness.membership)(of[0])
         elif what == "destroy":
-            aftermath.settle(world, world.stacks[which])
-            self._destroy(world.stacks[which], number or None)
+            quiesce.settle(harness, harness.stacks[which])
+            self._destroy(harness.stacks[which], number or None)
         elif what == "lag":
-            world.lag = 2.0 * number
+            harness.lag = 2.0 * number
         elif which:
-            world.dark = number + 1
+            harness.dark = number + 1
         else:
-            world.lost, world.repeated = (number, 0) if number else (0, 1)
+            harness.lost, harness.repeated = (number, 0) if number else (0, 1)
 
     @invariant()
     def promises_are_kept(self) -> None:
         self.counts.steps += 1
-        self.world.check()
+        self.harness.check()
 
     def teardown(self) -> None:
         try:
-            if self.world.stacks and not self.world.witness.broken:
-                aftermath.end(self.world, MEMBERSHIPS, Declared(VARIANTS[IDENTITIES[0]][0]))
+            if self.harness.stacks and not self.harness.oracle.broken:
+                quiesce.end(self.harness, MEMBERSHIPS, Declared(VARIANTS[IDENTITIES[0]][0]))
         finally:
-            self.world.close()
+            self.harness.close()
 
     def _deploy(self, stack: Stack, edit: Callable[[dict[str, Declared]], StackTemplate], course: Course, pace: Pace) -> None:
-        aftermath.settle(self.world, stack)
+        quiesce.settle(self.harness, stack)
         if stack.is_stuck:
-            self.world.calm(MEMBERSHIPS)
-            aftermath.settle(self.world, stack)
+            self.harness.calm(MEMBERSHIPS)
+            quiesce.settle(self.harness, stack)
         template = edit({logical_id: held.declared for logical_id, held in stack.resources.items()})
         if template and not stack.is_busy and not stack.is_stuck:
             self.counts.operations += 1
             stack.deploy(template, course)
             self._go_on(stack, pace.events)
             if pace.spent:
-                for one in self.world.ledger.standing:
-                    self.world.spend(one)
+                for one in self.harness.ledger.standing:
+                    self.harness.spend(one)
 
     def _destroy(self, stack: Stack, events: int | None = None) -> None:
         self.counts.operations += 1
@@ -393,4 +393,4 @@ class Histories(RuleBasedStateMachine):
 
     def _go_on(self, stack: Stack, events: int | None = None) -> None:
         stack.go_on(events)
-        self.world.check()
+        self.harness.check()

@@ -16,8 +16,8 @@ from privacy_budget_cli.plan.steps import Step, steps, with_conflicts
 from privacy_budget_core import contract, ownership
 from privacy_budget_core.clean_rooms import CleanRooms, Template
 from privacy_budget_core.properties import parse
-from quick_rooms import QuickClient, Weather
-from stack import ACCOUNT, REGION, as_strings
+from tests.fakes.fake_clean_rooms import FakeClient, FaultPlan
+from tests.support.stack import ACCOUNT, REGION, as_strings
 
 NOON = 1_780_000_000.0
 TOKEN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:provider"
@@ -48,9 +48,9 @@ class PlannedAccount:
     def __post_init__(self) -> None:
         arn = f"arn:aws:cleanrooms:{REGION}:{ACCOUNT}"
         known = {id_: Membership(id_, f"{arn}:membership/{id_}", "c", f"{arn}:collaboration/c") for id_ in self.memberships}
-        self.weather = Weather()
+        self.fault_plan = FaultPlan()
         self.ledger = Ledger(ACCOUNT, REGION, known.get, lambda: NOON)
-        self.client = QuickClient(self.ledger, self.weather)
+        self.client = FakeClient(self.ledger, self.fault_plan)
         self.answer("ListMemberships", "list_memberships", {"membershipSummaries": [{"id": id_} for id_ in self.memberships]})
         self.answer("GetMembership", "get_membership", {"membership": {"collaborationId": "c"}})
         self.in_collaboration()
