@@ -98,17 +98,17 @@ class DryRunCleanRooms(CleanRooms):
             raise NotFoundError("GetPrivacyBudgetTemplate", "ResourceNotFoundException", f"there is no template {template_id}")
         return template
 
-    def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
+    def templates(self, membership_id: str, budget_type: str | None = None) -> list[Template]:
         """The membership's templates after the writes. Raises NotFoundError."""
-        found = super().templates(membership_id, kind)
+        found = super().templates(membership_id, budget_type)
         listed = {template.id for template in found}
         made = [template for template in self._templates.values() if template and template.id not in listed]
-        return found + [one for one in made if one.membership_id == membership_id and kind in (None, one.identity.budget_type)]
+        return found + [one for one in made if one.membership_id == membership_id and budget_type in (None, one.identity.budget_type)]
 
     def find_by_physical_id(self, physical_id: str) -> Template | None:
         """The template that a physical id stands for, whoever owns it, in any active membership. Raises ServiceError."""
         arn = TemplateArn.parse(physical_id)
-        memberships = [arn.membership_id] if arn and arn.membership_id else self._active_memberships()
+        memberships = [arn.membership_id] if arn and arn.membership_id else self.active_memberships()
         if arn is not None:
             for membership_id in memberships:
                 with suppress(NotFoundError):
@@ -189,9 +189,6 @@ class DryRunCleanRooms(CleanRooms):
         if len(ids) >= ACCESS_BUDGETS_PER_COLLABORATION:
             full = f"collaboration {collaboration} has {len(ids)} access budgets, of {ACCESS_BUDGETS_PER_COLLABORATION} that it may have"
             raise ServiceError(Operation.CREATE, "ServiceQuotaExceededException", full)
-
-    def _active_memberships(self) -> list[str]:
-        return [summary["id"] for summary in self._pages("list_memberships", "membershipSummaries", status="ACTIVE")]
 
     def _collaboration(self, membership_id: str) -> str:
         membership = self._call("get_membership", membershipIdentifier=membership_id)["membership"]
