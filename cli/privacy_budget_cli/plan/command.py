@@ -158,17 +158,13 @@ def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> l
         if name is None:
             raise CommandError(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
         return [DeclaredStack(name, folder)]
-    # A change set that is named with its stack needs no app.
-    without_app = [DeclaredStack(name)] if with_change_set and name is not None and app is None else []
+    found = list(stacks(folder)) if folder.exists() else []
+    chosen = [one for one in found if name in (None, one.name)]
+    if name is not None and not chosen and app is None and with_change_set:
+        return [DeclaredStack(name)]  # a stack and its change set need no app
     if not folder.exists():
-        if without_app:
-            return without_app
         raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
-    found = list(stacks(folder))
-    if name is None:
-        return found
-    chosen = [one for one in found if one.name == name] or without_app
-    if not chosen:
+    if name is not None and not chosen:
         raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
     return chosen
 
