@@ -166,3 +166,11 @@ def test_an_app_may_have_tools_of_its_own(asset: Asset, tmp_path: Path) -> None:
     app = "import tools; from cleanrooms_privacy_budget.asset import handler_asset; print(tools.__file__, handler_asset().path)"
     finished = subprocess.run([sys.executable, "-c", app], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert finished.stdout.split() == [str(tmp_path / "tools" / "__init__.py"), str(asset.path)]
+
+
+def test_a_missing_distribution_is_named(tmp_path: Path) -> None:
+    """``pip install -e`` installs what the construct needs, not what the functions do."""
+    command = [sys.executable, "-S", "-m", "tools.function_bundle", str(tmp_path)]
+    finished = subprocess.run(command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(f"The functions' zip needs {DISTRIBUTIONS[0]}, which is not installed here: install what ")
