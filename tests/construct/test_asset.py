@@ -91,10 +91,10 @@ def test_a_release_is_compiled_where_the_runtimes_interpreter_is_at_hand(
     assert assemble_for_release(ROOT, tmp_path / "with").name == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).name
 
 
-@pytest.mark.parametrize("source", [f"{HANDLER}/mark.py", f"{MONITOR}/readings.py"], ids=["handler", "monitor"])
+@pytest.mark.parametrize("source", [f"{CORE}/lifecycle.py", f"{HANDLER}/events.py", f"{MONITOR}/readings.py"])
 def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path, source: str) -> None:
     copied = checkout(tmp_path)
-    (copied / "lambda" / source).write_text("# edited\n")
+    (copied / "lambda" / source).write_text((copied / "lambda" / source).read_text() + "# edited\n")
     assert assemble(copied, tmp_path / "out").name != asset.path.name
 
 
