@@ -47,7 +47,7 @@ def shell(local_aws: LocalAws, tmp_path: Path) -> Shell:
     return Shell(local_aws, tools)
 
 
-def test_deploy_edit_in_place_and_delete_the_stack(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
+def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
     rooms, cloudformation = local_aws.client("cleanrooms"), local_aws.client("cloudformation")
     membership = new_membership(rooms)
     template_folder = write_plain_template(tmp_path / "template").parent
@@ -71,6 +71,17 @@ def test_deploy_edit_in_place_and_delete_the_stack(local_aws: LocalAws, shell: S
     edited = {template["arn"]: template["parameters"] for template in held(rooms, membership)}
     assert edited.keys() == {privacy["arn"], access["arn"]}
     assert edited[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
+
+    with pytest.raises(subprocess.CalledProcessError):
+        shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="6")
+    (stack,) = cloudformation.describe_stacks(StackName="privacy-budgets")["Stacks"]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", "what exists beyond the guardrail is kept"
+    events = cloudformation.describe_stack_events(StackName="privacy-budgets")["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "UPDATE_FAILED"]
+    assert any("epsilon must be at most 4, got 6: the provider's guardrail MaxEpsilon." in reason for reason in reasons), reasons
+    kept = {template["arn"]: template["parameters"] for template in held(rooms, membership)}
+    assert kept[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
+    shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="4")
 
     for name in ("privacy-budgets", "privacy-budget-provider"):
         cloudformation.delete_stack(StackName=name)
