@@ -193,7 +193,7 @@ def test_a_plan_of_an_app_that_is_not_there(command: Command, tmp_path: Path) ->
 
 def test_the_help_names_every_subcommand_that_the_documentation_has(command: Command) -> None:
     documented = re.findall(r"^## `(\w+)`", (ROOT / "docs" / "command.md").read_text(), re.MULTILINE)
-    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "preview", "plan"]
+    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "history", "preview", "plan"]
 
 
 def test_the_version(command: Command) -> None:

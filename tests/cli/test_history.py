@@ -137,18 +137,16 @@ def test_a_life(command: Command, account: Account) -> None:
     account.trail.now = NOW.timestamp()
     ended = command("history", account.membership)
     assert (ended.status, ended.err) == (0, "")
-    by = "by ProviderRole/Provider; owner Shop/Budget"
+    margin = " " * 35
     assert [line.rstrip() for line in ended.out.splitlines()] == [
         f"Privacy budgets of membership {account.membership}:",
         "DIFFERENTIAL_PRIVACY",
         "  2026-10-01 10:00 UTC  created    epsilon 3, noise 30, auto refresh NONE",
-        f"                                   {by}",
+        f"{margin}by ProviderRole/Provider",
+        f"{margin}owner Shop/Budget",
         "  2026-10-05 11:30 UTC  edited     epsilon 3 → 5, noise 30 → 20",
-        f"                                   {by}",
         "  2026-11-02 12:00 UTC  deleted    with epsilon 5, noise 20, auto refresh NONE",
-        f"                                   {by}",
         "  2026-11-02 12:00 UTC  recreated  epsilon 4, noise 30, auto refresh NONE",
-        f"                                   {by}",
         "  Granted in all: 2 differential privacy budgets, epsilon 5 + 4 = 9 by sequential composition.",
         "  The sum is an upper bound: what queriers could learn if they used up every budget and put all results together.",
         "  The record begins at 2026-08-28 09:00 UTC; templates deleted before are not counted.",
