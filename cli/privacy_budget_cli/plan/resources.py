@@ -1,25 +1,26 @@
-"""The privacy budget templates of a stack, and the event that CloudFormation will send for each, as a change set tells them.
+"""The privacy budget templates of a stack, and the events that CloudFormation will send for them, from a change set.
 
 Source: "Update behaviors of stack resources", "DeletionPolicy attribute" and "UpdateReplacePolicy attribute" in the CloudFormation
 user guide, and ResourceChange in its API reference.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from privacy_budget_core import ownership
 from privacy_budget_core.contract import ADDED_BY_CLOUDFORMATION, RESOURCE_TYPE, Property
+from privacy_budget_core.guardrails import Guardrails
 
 from .account import Account, DeployedStack
 from .change_set import NESTED_STACK, Change, ChangeSet, unknown_in
+from .provider_guardrails import FUNCTION, guardrails_of
 
 NATIVE_TYPE: Final = "AWS::CleanRooms::PrivacyBudgetTemplate"
 TYPES: Final = (RESOURCE_TYPE, NATIVE_TYPE)
 """The resource types of privacy budget templates."""
 _POLICIES: Final = ("Delete", "Retain", "RetainExceptOnCreate")
-_FUNCTION: Final = "AWS::Lambda::Function"
 _TOKEN: Final = "ServiceToken"  # noqa: S105 - the name of a property
 _TOKEN_CHANGES: Final = "Modifying service token is not allowed."  # noqa: S105 - CloudFormation's sentence
 
@@ -62,18 +63,20 @@ class Resource:
     is_native: bool = False
     physical_id: str = ""
     before: Mapping[str, Any] | None = None
-    """Its properties before; None where they are not known."""
+    """Its properties before the deployment; None where they are unknown."""
     after: Mapping[str, Any] | None = None
     event: Create | Update | None = None
     """The event that is sent while the stack is created or updated."""
     is_replaced: bool = False
-    """Whether CloudFormation itself replaces it, as it does native ones."""
+    """Whether CloudFormation itself replaces it, which only happens to native templates."""
     leaves: bool = False
     """Whether it leaves the stack."""
     is_retained: bool = False
     """Whether a template that leaves, or is replaced, stays in Clean Rooms."""
     refusal: str = ""
     """Why CloudFormation refuses the change, in its own words."""
+    guardrails: Guardrails = field(default_factory=Guardrails)
+    """What its provider lets it declare."""
     obstacle: str = ""
     """Why the outcome cannot be determined."""
 
@@ -85,15 +88,15 @@ class Resource:
 
 def resources(change_set: ChangeSet, deployed: DeployedStack, account: Account) -> list[Resource]:
     """The privacy budget templates of a stack and its nested stacks, in the order of the deployment."""
-    functions = {change.physical_id: change for change in change_set.all_changes() if change.type == _FUNCTION and change.physical_id}
+    functions = [change for change in change_set.all_changes() if change.type == FUNCTION]
     return list(_Reader(account, functions).of_stack(change_set.stack_name, change_set, deployed))
 
 
 @dataclass(frozen=True)
 class _Reader:
     account: Account
-    functions: Mapping[str, Change]
-    """The functions that change, by their names."""
+    functions: list[Change]
+    """The functions that change."""
 
     def of_stack(self, path: str, change_set: ChangeSet, deployed: DeployedStack) -> Iterator[Resource]:
         changed = {change.logical_id for change in change_set.changes}
@@ -124,7 +127,7 @@ class _Reader:
             yield Resource(path.rpartition("/")[0], parent.stack_id, change.logical_id, obstacle=unknown)
 
     def _of_removed_stack(self, path: str, change: Change, deployed: DeployedStack) -> Iterator[Resource]:
-        """A nested stack that leaves has no change set of its own: the policies of its resources decide."""
+        """The templates of a removed nested stack. It has no change set of its own: the policies of its resources decide."""
         for logical_id, (type_, physical_id) in sorted(deployed.resources.items()):
             policy = self.account.deletion_policy(change.physical_id, logical_id)
             retains = change.retains or policy.startswith("Retain")
@@ -149,7 +152,7 @@ class _Reader:
             case "Remove":
                 return replace(resource, leaves=True)
             case "Add" if after is not None:
-                return replace(resource, event=Create(_with_known_tags(after)), obstacle=_unknown(after))
+                return self._with_guardrails(replace(resource, event=Create(_with_known_tags(after)), obstacle=_unknown(after)))
             case "Modify" if before is not None and after is not None:
                 return self._of_modification(resource, change, before, after)
             case "Add" | "Modify":
@@ -172,30 +175,43 @@ class _Reader:
         is_replaced = resource.is_native and (
             change.replacement == "True" or (change.replacement == "Conditional" and _create_only(before) != _create_only(after))
         )
-        return replace(resource, event=Update(change.physical_id, known_after, before), is_replaced=is_replaced, obstacle=unknown)
+        event = Update(change.physical_id, known_after, before)
+        return self._with_guardrails(replace(resource, event=event, is_replaced=is_replaced, obstacle=unknown))
+
+    def _with_guardrails(self, resource: Resource) -> Resource:
+        """The resource with the guardrails of its provider, or with an obstacle where these cannot be read."""
+        if resource.is_native or resource.event is None:
+            return resource
+        token = str(resource.event.properties.get(_TOKEN, ""))
+        guardrails = guardrails_of(token, self.functions, self.account)
+        if guardrails is not None:
+            return replace(resource, guardrails=guardrails)
+        unread = f"the guardrails of its provider cannot be read: allow lambda:GetFunctionConfiguration on {token}"
+        return replace(resource, obstacle=resource.obstacle or unread)
 
     def _token(self, before: Any, after: Any) -> Any:
-        """The token after the deployment; a function that is only edited keeps its ARN, even where that is not shown. None if unknown."""
+        """The token after the deployment; None if unknown. A function that is only edited keeps its ARN, even where that is not shown."""
         if not list(unknown_in(after)):
             return after
-        function = self.functions.get(str(before).rpartition(":")[2])
-        return before if function and function.action == "Modify" and function.replacement == "False" else None
+        name = str(before).rpartition(":")[2]
+        edited = any(one.physical_id == name and one.action == "Modify" and one.replacement == "False" for one in self.functions)
+        return before if edited else None
 
 
 def _retains_replaced(change: Change) -> bool:
-    """Whether the old one stays where a custom resource is replaced, which only its answer tells."""
+    """Whether the old template is retained if the custom resource is replaced, which only its response tells."""
     return bool(change.after) and (change.after or {}).get("UpdateReplacePolicy", "Delete") == "Retain"
 
 
 def _create_only(properties: Mapping[str, Any]) -> list[Any]:
-    """The properties that a template of the native type is replaced for. Source: createOnlyProperties in the schema of the type."""
+    """The properties whose change replaces a native template. Source: createOnlyProperties in the schema of the type."""
     named = (Property.MEMBERSHIP_IDENTIFIER, Property.PRIVACY_BUDGET_TYPE, Property.AUTO_REFRESH)
     parameters = properties.get(Property.PARAMETERS)
     return [*map(properties.get, named), parameters.get("ResourceArn") if isinstance(parameters, Mapping) else parameters]
 
 
 def _with_known_tags(properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The properties without the tags that are known only during the deployment, which decide nothing."""
+    """The properties without tags that are known only during the deployment. Tags do not decide the outcome."""
     tags = properties.get(Property.TAGS)
     if not list(unknown_in(tags)):
         return properties
@@ -204,13 +220,13 @@ def _with_known_tags(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unknown(properties: Mapping[str, Any]) -> str:
-    """Which of the values that decide are not known; empty where all are. Tags decide nothing."""
+    """Why the outcome cannot be determined: the deciding values that are unknown; empty where there are none."""
     paths = list(unknown_in({name: value for name, value in properties.items() if name not in (Property.TAGS, *ADDED_BY_CLOUDFORMATION)}))
     return f"CloudFormation knows only during the deployment, or does not show: {', '.join(paths)}" if paths else ""
 
 
 def _in_order(changes: Iterable[Change]) -> list[Change]:
-    """The changes in the order of the deployment, as far as DependsOn tells; others by their logical ids."""
+    """The changes in the order of the deployment as far as DependsOn gives it, otherwise by logical id."""
     by_id = {change.logical_id: change for change in sorted(changes, key=lambda change: change.logical_id)}
     graph = {id_: _dependencies(change) & by_id.keys() for id_, change in by_id.items()}
     try:
