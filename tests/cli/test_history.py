@@ -242,6 +242,13 @@ def test_an_adoption_and_its_return(command: Command, account: Account) -> None:
     assert epsilons(history) == [3]
 
 
+def test_a_tag_of_another_resource_is_no_change(command: Command, account: Account) -> None:
+    arn = account.rooms.client.get_membership(membershipIdentifier=account.membership)["membership"]["arn"]
+    account.create("2026-10-01", 3)
+    account.on("2026-10-02").tag_resource(resourceArn=arn, tags={ownership.OWNER: SHOP})
+    assert changes(read(command, account)) == [("CREATED", "2026-10-01T00:00:00+00:00")]
+
+
 def test_what_was_refused_is_no_change(command: Command, account: Account) -> None:
     account.create("2026-10-01", 3)
     with pytest.raises(ClientError):
