@@ -44,6 +44,14 @@ FAILURES: dict[str, tuple[Exception, str]] = {
         answered("AccessDenied", "role/x is not authorized to perform: cloudformation:DescribeStacks on resource: y", "DescribeStacks"),
         "these credentials may not do this; allow them cloudformation:DescribeStacks (AWS says: role/x is not",
     ),
+    "denied a lookup": (
+        answered("AccessDeniedException", "no", "LookupEvents"),
+        "these credentials may not do this; allow them cloudtrail:LookupEvents (AWS says: no)",
+    ),
+    "throttled lookups": (
+        answered("ThrottlingException", "slow", "LookupEvents"),
+        "LookupEvents was throttled, as all callers in an account and region share 2 calls a second; try again later",
+    ),
     "throttled": (
         answered("ThrottlingException"),
         "ListPrivacyBudgets was throttled, as all callers in an account and region share 5 calls a second; try again later",
