@@ -110,7 +110,7 @@ plan: $(DEPLOYMENT) ## Prepare a deploy as a change set, and say what it would d
 
 .PHONY: apply
 apply: $(DEPLOYMENT) ## Deploy the very change set that make plan prepared and showed
-	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m stacks.apply cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
+	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m tools.apply_change_set cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
 		$(CDK) --no-notices --app cdk.out deploy $(STACK) --method=execute-change-set --change-set-name $(CHANGE_SET) $(APPROVAL) \
 		--outputs-file $(OUTPUTS)
 
@@ -136,7 +136,7 @@ test: lint ## Run the linters, the type checker and every test
 lint: setup ## Run ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy app.py hatch_build.py constructs lambda cli local_aws stacks release benchmarks
+	$(BIN)/mypy app.py constructs lambda cli local_aws stacks tools benchmarks
 	$(BIN)/mypy tests examples
 
 .PHONY: format
@@ -146,11 +146,11 @@ format: setup ## Mend what ruff can mend
 
 .PHONY: dist
 dist: setup ## Build and check a release in dist/ (TAG=v1.2.3 for a release proper)
-	@$(BIN)/python release/dist.py $(if $(TAG),--tag $(TAG))
+	@$(BIN)/python -m tools.release.dist $(if $(TAG),--tag $(TAG))
 
 .PHONY: template
 template: setup ## Write the provider as a plain CloudFormation template, with its zip, to build/template
-	@$(BIN)/python release/template.py build/template
+	@$(BIN)/python -m tools.release.plain_template build/template
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
 from privacy_budget_core import __version__
+from tools.function_bundle.bytecode import RUNTIME
 
 from . import calls, chart, cold_start, deploy, memory, page, peers, quota, size, synth, warm
 from .measure import Result

@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import aws_cdk
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, HANDLER, Asset, assemble, handler_asset
-from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
+from cleanrooms_privacy_budget.asset import handler_asset
 from privacy_budget_core import contract
+from tools.function_bundle import DISTRIBUTIONS, HANDLER, assemble
+from tools.function_bundle.bytecode import RUNTIME
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BUILD: Final = ROOT / "build" / "bench"
@@ -103,7 +104,7 @@ def bare() -> Peer:
 
 def ours() -> Peer:
     """The construct's function as a checkout deploys it: from sources."""
-    return _python_peer("this construct, sources only", _unzipped("ours", handler_asset()), f"{HANDLER}.function.handler")
+    return _python_peer("this construct, sources only", _unzipped("ours", handler_asset().path), f"{HANDLER}.function.handler")
 
 
 @functools.cache
@@ -179,8 +180,8 @@ def _python_peer(name: str, asset: Path, handler: str) -> Peer:
     return Peer(name, asset, command, f"AWS_Lambda_python{'.'.join(python().version.split('.')[:2])}")
 
 
-def _unzipped(name: str, asset: Asset) -> Path:
-    return _made(name, asset.digest, lambda folder: shutil.unpack_archive(asset.path, folder))
+def _unzipped(name: str, archive: Path) -> Path:
+    return _made(name, archive.stem, lambda folder: shutil.unpack_archive(archive, folder))
 
 
 def _plain() -> Path:

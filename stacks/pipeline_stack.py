@@ -93,8 +93,8 @@ class PipelineStack(cdk.Stack):
             env={"EXECUTION": "#{codepipeline.PipelineExecutionId}"},
             commands=[
                 "make setup",
-                f".venv/bin/python -m stacks.gate --change-set {CHANGE_SET} --pipeline {pipeline_name} --stage {stage.stage_name}"
-                f' --action {ACCEPT} --execution "$EXECUTION" assembly/{stage.artifact_id}',
+                f".venv/bin/python -m tools.approve_budget_changes --change-set {CHANGE_SET} --pipeline {pipeline_name}"
+                f' --stage {stage.stage_name} --action {ACCEPT} --execution "$EXECUTION" assembly/{stage.artifact_id}',
             ],
             role_policy_statements=[
                 iam.PolicyStatement(

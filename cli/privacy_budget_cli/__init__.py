@@ -1,1 +1,1 @@
-"""Privacy budgets on the command line: what is left of them, what other values would allow, what a deployment would do to them."""
+"""Privacy budgets on the command line: their balances, what other values would allow, and what a deployment would do to them."""

@@ -4,18 +4,18 @@ import sys
 
 from .messages import interrupted, say
 
-_OF_THE_EXTRA = ("boto3", "botocore", "rich")
+_PACKAGES_OF_THE_EXTRA = ("boto3", "botocore", "rich")
 
 
 def main() -> int:
-    """Run the command, and give its exit status."""
+    """Run the command. Returns its exit status."""
     try:
         from .command import run  # noqa: PLC0415 - what it needs comes with an extra
 
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in _OF_THE_EXTRA:
+        if missing not in _PACKAGES_OF_THE_EXTRA:
             raise
         say(f"the command needs {missing}, which is not installed; pip install 'cleanrooms-privacy-budget[cli]'")
         return 1

@@ -1,4 +1,4 @@
-"""What the subcommands' arguments have in common."""
+"""Arguments that several subcommands have."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 
@@ -6,14 +6,21 @@ from privacy_budget_core.contract import MEMBERSHIP_ID_RULE, is_membership_id
 
 
 def membership(text: str) -> str:
-    """A membership's id."""
+    """Parse a membership id."""
     if not is_membership_id(text):
         raise ArgumentTypeError(f"a membership's id must be {MEMBERSHIP_ID_RULE}, got {text!r}")
     return text
 
 
+def collaboration(text: str) -> str:
+    """A collaboration's id, which has the form of a membership's."""
+    if not is_membership_id(text):
+        raise ArgumentTypeError(f"a collaboration's id must be {MEMBERSHIP_ID_RULE}, got {text!r}")
+    return text
+
+
 def add_account_arguments(parser: ArgumentParser) -> None:
-    """Declare where and as whom to ask, each by default as every AWS tool has it."""
+    """Add the profile, the region and the endpoint; their defaults are those of every AWS tool."""
     account = parser.add_argument_group("AWS account (by default as every AWS tool: environment, then configuration files)")
     account.add_argument("--profile", help="a profile of the AWS configuration")
     account.add_argument("--region", help="the region of the memberships")

@@ -1,10 +1,10 @@
-"""The chart of a preview: a panel for each type of aggregation, a line for each noise."""
+"""The chart of ``preview``: a panel for each type of aggregation, a line for each noise."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .errors import CommandError
+from .impact import Impact
 
 try:
     from matplotlib.figure import Figure
@@ -14,22 +14,19 @@ except ModuleNotFoundError as error:
         raise
     raise CommandError("--plot needs matplotlib, which is not installed; pip install 'cleanrooms-privacy-budget[plot]'") from None
 
-if TYPE_CHECKING:
-    from .preview import Impact
-
 _COLUMNS = 3
 _FORMATS = (".png", ".svg", ".pdf")
 
 
 def check(file: Path) -> None:
-    """See that a chart can be written there, before anything is asked. Raises CommandError."""
+    """Check that a chart can be written to the file, before any request is sent. Raises CommandError."""
     if file.suffix.lower() not in _FORMATS:
         raise CommandError(f"--plot must name a file that ends with {', '.join(_FORMATS)}, got {file}")
     if not file.absolute().parent.is_dir():
         raise CommandError(f"--plot must name a file in a folder that exists, got {file}; make the folder first")
 
 
-def draw(impacts: Sequence["Impact"], membership_id: str, file: Path) -> None:
+def draw(impacts: Sequence[Impact], membership_id: str, file: Path) -> None:
     """Write the chart. Raises CommandError where the file cannot be written."""
     aggregations = list(impacts[0].max_counts)
     noises = sorted({impact.users_noise_per_query for impact in impacts})

@@ -1,4 +1,4 @@
-"""The command's subcommands, and the sentence that each failure ends with."""
+"""The command: its subcommands, and one sentence for each failure."""
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -8,18 +8,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from privacy_budget_core import __version__
 from privacy_budget_core.errors import ServiceError
 
-from . import preview, status, terminal
+from . import preview, terminal
 from .arguments import add_account_arguments
 from .errors import CommandError, explain
+from .history import command as history_command
 from .messages import say
 from .plan import command as plan_command
 from .session import session
+from .status import command as status_command
 
-_SUBCOMMANDS = {"status": status, "preview": preview, "plan": plan_command}
+_SUBCOMMANDS = {"status": status_command, "history": history_command, "preview": preview, "plan": plan_command}
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the arguments say, and give the exit status: 0, 1 where it failed, or the subcommand's own."""
+    """Run a subcommand. Returns its exit status, or 1 where it failed."""
     options = _parser().parse_args(arguments)
     region = None
     try:

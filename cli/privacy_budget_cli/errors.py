@@ -1,4 +1,4 @@
-"""What went wrong, as a sentence with the way out."""
+"""The command's error messages: one sentence each, with the remedy."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from .session import CALLS_A_SECOND
 
 
 class CommandError(PrivacyBudgetError):
-    """Why the command cannot do what it was asked; the message is a sentence with the way out."""
+    """The command cannot do what it was asked; the message is a sentence with the remedy."""
 
 
 _ENDPOINT: Final = re.compile(r"//cleanrooms\.([a-z0-9-]+)\.amazonaws\.com")
@@ -23,23 +23,24 @@ _SIGN_IN: Final = "sign in again (aws sso login or aws login), or renew what you
 
 
 def explain(error: Exception, region: str | None) -> str:
-    """The sentence for what an AWS client raised, itself or as the cause of a ServiceError."""
+    """The message for an error of an AWS client, raised as it is or as the cause of a ServiceError."""
     cause = error.__cause__ if isinstance(error, ServiceError) else error
     if isinstance(cause, ClientError):
-        return _refusal(cause, region)
+        return _error_response(cause, region)
     for kinds, sentence in _FAILURES:
         if isinstance(cause, kinds):
             return sentence(cause)
     return str(cause)
 
 
-def _refusal(error: ClientError, region: str | None) -> str:
-    """What AWS answered."""
+def _error_response(error: ClientError, region: str | None) -> str:
+    """The message for an error response of AWS."""
     code, operation = error.response["Error"]["Code"], error.operation_name
     told = error.response["Error"].get("Message") or code
     match code:
         case "ResourceNotFoundException":
-            return f"region {region} of this account has no such membership; check its id, --region and --profile (AWS says: {told})"
+            noun = "collaboration" if "Collaboration" in operation else "membership"
+            return f"region {region} of this account has no such {noun}; check its id, --region and --profile (AWS says: {told})"
         case "AccessDeniedException" | "AccessDenied":
             named = _ACTION.search(told)
             return f"these credentials may not do this; allow them {named[1] if named else f'cleanrooms:{operation}'} (AWS says: {told})"
@@ -55,7 +56,7 @@ def _refusal(error: ClientError, region: str | None) -> str:
 
 
 def _unreachable(error: Exception) -> str:
-    """No answer; a region without Clean Rooms has no address to answer from."""
+    """The message where AWS did not answer. A region without Clean Rooms has no endpoint."""
     url = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
     known = boto3.Session().get_available_regions("cleanrooms")
     found = _ENDPOINT.search(url)

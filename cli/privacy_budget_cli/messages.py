@@ -1,14 +1,14 @@
-"""What the command tells its user aside from its output, on standard error. It imports nothing that may not be installed."""
+"""The command's messages on standard error. This module imports nothing of the extras, which may not be installed."""
 
 import sys
 
 
 def say(sentence: str) -> None:
-    """Say one sentence."""
+    """Print one sentence."""
     print(f"privacy-budget: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 def interrupted() -> int:
-    """Say that the user broke off, and give the exit status for that: 128 and the signal's number, as shells have it."""
+    """Tell that the command was interrupted. Returns the exit status that shells use for it: 128 and the number of SIGINT."""
     say("Interrupted.")
     return 130

@@ -1,9 +1,8 @@
-"""``privacy-budget preview``: how many aggregations each pair of epsilon and noise would allow, as Clean Rooms tells."""
+"""``privacy-budget preview``: how many aggregations each pair of epsilon and noise would allow, according to Clean Rooms."""
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -17,21 +16,13 @@ from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import EPSILON, USERS_NOISE_PER_QUERY, AutoRefresh, Range
 from privacy_budget_core.model import DifferentialPrivacy
 
+from . import session
 from .arguments import membership
-from .session import CALLS_A_SECOND, clean_rooms
+from .impact import Impact
 
 DESCRIPTION: Final = "Show how many aggregations a differential-privacy budget would allow, for each pair of epsilon and noise."
 
 _WIDEST: Final = 140
-
-
-@dataclass(frozen=True)
-class Impact:
-    """What one budget would allow: by type of aggregation, how many."""
-
-    epsilon: int
-    users_noise_per_query: int
-    max_counts: dict[str, int]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,18 +41,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Ask for each pair, within the quota, and print the counts. Raises CommandError, ServiceError and BotoCoreError."""
+    """Request the counts of each pair, within the quota, and print them. Raises CommandError, ServiceError and BotoCoreError."""
     if options.plot:
         from . import chart  # noqa: PLC0415 - what it needs comes with an extra, and takes a second to import
 
         chart.check(options.plot)
-    rooms = CleanRooms(clean_rooms(options.session, options.endpoint_url))
+    clean_rooms = CleanRooms(session.clean_rooms(options.session, options.endpoint_url))
     pairs = list(product(options.noise, options.epsilon))
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         impacts = [
-            Impact(epsilon, noise, rooms.preview(options.membership, DifferentialPrivacy(epsilon, noise, AutoRefresh.NONE)))
-            for noise, epsilon in progress.track(pairs, description=f"{CALLS_A_SECOND} calls a second")
+            Impact(epsilon, noise, clean_rooms.preview(options.membership, DifferentialPrivacy(epsilon, noise, AutoRefresh.NONE)))
+            for noise, epsilon in progress.track(pairs, description=f"{session.CALLS_A_SECOND} calls a second")
         ]
     if options.json:
         console.out(json.dumps(_as_json(options.membership, impacts), indent=2))
@@ -74,7 +65,7 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def numbers_in(range_: Range) -> Callable[[str], list[int]]:
-    """Read numbers and ranges of them, ``1,3,10..20``, in their order and each once."""
+    """A parser of numbers and ranges such as ``1,3,10..20``, which gives each number once, in ascending order."""
 
     def numbers(text: str) -> list[int]:
         found: set[int] = set()

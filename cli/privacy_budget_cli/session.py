@@ -1,4 +1,4 @@
-"""Clients as the user's AWS configuration has them; the one of Clean Rooms keeps within the service's quota by itself."""
+"""Clients as the user's AWS configuration has them; each keeps within its service's quota by itself."""
 
 import os
 import time
@@ -10,7 +10,9 @@ from botocore.config import Config
 
 CALLS_A_SECOND: Final = 5
 """The service's quota for each operation. Source: the Clean Rooms user guide, "Quotas for AWS Clean Rooms"."""
-_SECONDS_TO_CONNECT: Final = 10
+LOOKUPS_A_SECOND: Final = 2
+"""CloudTrail's quota for LookupEvents. Source: the CloudTrail API reference."""
+_CONFIG: Final = Config(connect_timeout=10)
 
 
 class Pace:
@@ -40,11 +42,19 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
 
 def clean_rooms(session: boto3.Session, endpoint_url: str | None = None) -> Any:
     """A client of Clean Rooms. Raises BotoCoreError where the configuration is incomplete or wrong."""
-    client: Any = session.client("cleanrooms", endpoint_url=endpoint_url, config=Config(connect_timeout=_SECONDS_TO_CONNECT))
-    pace = Pace(CALLS_A_SECOND)
+    return _paced(session.client("cleanrooms", endpoint_url=endpoint_url, config=_CONFIG), CALLS_A_SECOND)
+
+
+def cloud_trail(session: boto3.Session, endpoint_url: str | None = None) -> Any:
+    """A client of CloudTrail for LookupEvents. Raises BotoCoreError where the configuration is incomplete or wrong."""
+    return _paced(session.client("cloudtrail", endpoint_url=endpoint_url, config=_CONFIG), LOOKUPS_A_SECOND)
+
+
+def _paced(client: Any, calls_a_second: float) -> Any:
+    pace = Pace(calls_a_second)
 
     def before_send(event_name: str, **_: object) -> None:
         pace.wait(event_name)
 
-    client.meta.events.register("before-send.cleanrooms", before_send)
+    client.meta.events.register(f"before-send.{client.meta.service_model.service_id.hyphenize()}", before_send)
     return client

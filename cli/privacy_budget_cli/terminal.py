@@ -1,4 +1,4 @@
-"""The terminal that the command writes to: as wide as it is, and as wide as wished where the output goes elsewhere."""
+"""The command's standard output: as wide as the terminal, or unlimited where the output is piped."""
 
 import math
 import os
@@ -16,7 +16,7 @@ _NARROWEST, _WIDEST = 4, 24
 
 
 def console() -> Console:
-    """Standard output. What its encoding lacks becomes a question mark; piped, it has no colour, and lines are not folded."""
+    """Standard output. A character that its encoding lacks becomes a question mark. Piped output has no colour and no folded lines."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     folded = sys.stdout.isatty() or "COLUMNS" in os.environ
@@ -24,7 +24,7 @@ def console() -> Console:
 
 
 class Bar:
-    """A bar for what is left of something, between 0 and 1; full or empty only where nothing or all of it was used."""
+    """A bar for a remaining fraction from 0 to 1. It is full only at 1, and empty only at 0."""
 
     def __init__(self, fraction: float) -> None:
         self._fraction = fraction

@@ -6,9 +6,10 @@ Signing, retries and parsing are botocore's. Source of every operation: the Clea
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -52,6 +53,8 @@ class Template:
     budget: Budget
     created_at: float | None = None
     """Seconds since the epoch."""
+    updated_at: float | None = None
+    """Seconds since the epoch."""
 
     @property
     def identity(self) -> Identity:
@@ -68,6 +71,18 @@ class Template:
             Attribute.COLLABORATION_ARN: self.collaboration_arn,
             Attribute.COLLABORATION_IDENTIFIER: self.collaboration_id,
         }
+
+
+@dataclass(frozen=True)
+class CollaborationTemplate:
+    """A template of any member of a collaboration, as every member sees it: without its membership and its tags."""
+
+    id: str
+    arn: str
+    collaboration_id: str
+    account_id: str
+    """The account of the member that created it."""
+    budget: Budget
 
 
 class CleanRooms:
@@ -157,10 +172,39 @@ class CleanRooms:
             privacyBudgetType=budget_type,
             **({"accessBudgetResourceArn": resource_arn} if resource_arn else {}),
         )
-        by_template: dict[str, list[Balance]] = {}
-        for budget in budgets:
-            by_template.setdefault(budget["privacyBudgetTemplateId"], []).extend(_balances(budget["budget"]))
-        return by_template
+        return _by_template(budgets)
+
+    def active_memberships(self) -> list[str]:
+        """The ids of the account's active memberships in the client's region, by ListMemberships."""
+        return [summary["id"] for summary in self._pages("list_memberships", "membershipSummaries", status="ACTIVE")]
+
+    def collaboration_templates(self, collaboration_id: str) -> list[CollaborationTemplate]:
+        """The templates of every member, by ListCollaborationPrivacyBudgetTemplates and Get. Raises NotFoundError."""
+        summaries = self._pages(
+            "list_collaboration_privacy_budget_templates",
+            "collaborationPrivacyBudgetTemplateSummaries",
+            collaborationIdentifier=collaboration_id,
+        )
+        templates = []
+        for summary in summaries:
+            with suppress(NotFoundError):
+                response = self._call(
+                    "get_collaboration_privacy_budget_template",
+                    collaborationIdentifier=collaboration_id,
+                    privacyBudgetTemplateIdentifier=summary["id"],
+                )
+                templates.append(_collaboration_template(response["collaborationPrivacyBudgetTemplate"]))
+        return templates
+
+    def collaboration_balances(self, collaboration_id: str, budget_type: str) -> dict[str, list[Balance]]:
+        """The balances of every member's budgets of one type, by template id: ListCollaborationPrivacyBudgets. Raises NotFoundError."""
+        budgets = self._pages(
+            "list_collaboration_privacy_budgets",
+            "collaborationPrivacyBudgetSummaries",
+            collaborationIdentifier=collaboration_id,
+            privacyBudgetType=budget_type,
+        )
+        return _by_template(budgets)
 
     def preview(self, membership_id: str, budget: DifferentialPrivacy) -> dict[str, int]:
         """PreviewPrivacyImpact: how many aggregations of each type a budget would allow. Raises AccessDeniedError and ValidationError."""
@@ -258,8 +302,19 @@ def _template(response: Mapping[str, Any]) -> Template:
         membership_arn=response["membershipArn"],
         collaboration_id=response["collaborationId"],
         collaboration_arn=response["collaborationArn"],
-        budget=_budget(response),
+        budget=budget_of(response),
         created_at=response["createTime"].timestamp(),
+        updated_at=response["updateTime"].timestamp(),
+    )
+
+
+def _collaboration_template(response: Mapping[str, Any]) -> CollaborationTemplate:
+    return CollaborationTemplate(
+        id=response["id"],
+        arn=response["arn"],
+        collaboration_id=response["collaborationId"],
+        account_id=response["creatorAccountId"],
+        budget=budget_of(response),
     )
 
 
@@ -273,15 +328,28 @@ def _refresh_mode(answered: str | None) -> AutoRefreshMode | None:
     return AutoRefreshMode(answered) if answered in set(AutoRefreshMode) else None
 
 
+def _by_template(summaries: Iterable[Mapping[str, Any]]) -> dict[str, list[Balance]]:
+    """The balances of budgets, by template id."""
+    by_template: dict[str, list[Balance]] = {}
+    for summary in summaries:
+        by_template.setdefault(summary["privacyBudgetTemplateId"], []).extend(_balances(summary["budget"]))
+    return by_template
+
+
 def _balances(budget: Mapping[str, Any]) -> list[Balance]:
     if "differentialPrivacy" in budget:
         aggregations = budget["differentialPrivacy"]["aggregations"]
         return [Balance(entry["type"], entry["remainingCount"], entry["maxCount"]) for entry in aggregations]
     details = budget["accessBudget"]["details"] if "accessBudget" in budget else []
-    return [Balance(entry["budgetType"], entry["remainingBudget"], entry["budget"]) for entry in details]
+    return [Balance(entry["budgetType"], entry["remainingBudget"], entry["budget"], _timestamp(entry.get("endTime"))) for entry in details]
 
 
-def _budget(response: Mapping[str, Any]) -> Budget:
+def _timestamp(answered: datetime | None) -> float | None:
+    return answered.timestamp() if answered else None
+
+
+def budget_of(response: Mapping[str, Any]) -> Budget:
+    """The budget of a template as Clean Rooms describes it: its type, parameters and refresh."""
     budget_type, parameters = response["privacyBudgetType"], response["parameters"]
     if budget_type == PrivacyBudgetType.DIFFERENTIAL_PRIVACY and "differentialPrivacy" in parameters:
         return DifferentialPrivacy(

@@ -89,11 +89,14 @@ class DesiredTemplate:
 
 def identity_of(membership_id: str, budget: Budget) -> Identity:
     """The identity of a template with this budget in this membership."""
-    if isinstance(budget, AccessBudget):
-        return Identity(membership_id, PrivacyBudgetType.ACCESS_BUDGET, budget.resource_arn)
+    return Identity(membership_id, type_of(budget), budget.resource_arn if isinstance(budget, AccessBudget) else None)
+
+
+def type_of(budget: Budget) -> PrivacyBudgetType | str:
+    """The budget type."""
     if isinstance(budget, UnknownBudget):
-        return Identity(membership_id, budget.budget_type)
-    return Identity(membership_id, PrivacyBudgetType.DIFFERENTIAL_PRIVACY)
+        return budget.budget_type
+    return PrivacyBudgetType.ACCESS_BUDGET if isinstance(budget, AccessBudget) else PrivacyBudgetType.DIFFERENTIAL_PRIVACY
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,13 @@ class Balance:
     name: str
     remaining: int
     maximum: int
+    ends_at: float | None = None
+    """When the period of an access limit ends, in seconds since the epoch; None for a lifetime and for an aggregation."""
+
+    @property
+    def remaining_fraction(self) -> float:
+        """The part that remains, from 0 to 1; 0 for a limit of 0, which allows no use."""
+        return self.remaining / self.maximum if self.maximum else 0.0
 
     def __str__(self) -> str:
         return f"{self.maximum - self.remaining} of {self.maximum} {self.name}"

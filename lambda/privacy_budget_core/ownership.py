@@ -78,3 +78,10 @@ def _short(name: str) -> str:
         return name
     digest = name.removeprefix(_DIGEST) if name.startswith(_DIGEST) else hashlib.sha256(name.encode()).hexdigest()
     return _DIGEST + digest[:_DIGITS]
+
+
+def readable(owner: str) -> str:
+    """An owner for a person: ``stack/logical id``, or the digest where the name was too long for a tag."""
+    _, is_arn, stack_and_resource = owner.partition(":stack/")
+    name, *_, logical_id = stack_and_resource.split("/")
+    return f"{name}/{logical_id}" if is_arn else owner

@@ -5,6 +5,7 @@ By the standard library alone, since the response of a function that cannot star
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Final
 
 NOT_CREATED: Final = "not-created"
@@ -13,7 +14,9 @@ OUTCOME_UNKNOWN: Final = "outcome-unknown"
 """In the id of a failed create: the request may have created or adopted a template."""
 
 _DIGITS: Final = 12
-_ARN: Final = re.compile(r"arn:[\w-]+:cleanrooms:.*[:/]privacybudgettemplate/(?P<template>[\w-]+)", re.ASCII)
+_TEMPLATE_ARN: Final = re.compile(
+    r"arn:[\w-]+:cleanrooms:(?:.*:membership/(?P<membership_id>[\w-]+)/|.*[:/])privacybudgettemplate/(?P<template_id>[\w-]+)", re.ASCII
+)
 
 
 def of_failed_create(logical_id: str, request_id: str, outcome: str) -> str:
@@ -21,10 +24,28 @@ def of_failed_create(logical_id: str, request_id: str, outcome: str) -> str:
     return f"{logical_id}-{outcome}-{digest(request_id)}"
 
 
+@dataclass(frozen=True)
+class TemplateArn:
+    """The ARN of a privacy budget template, in either form.
+
+    Source: IAM's service reference has the one with a membership, Clean Rooms' service model the other one.
+    """
+
+    template_id: str
+    membership_id: str | None
+    """None in the form without a membership."""
+
+    @classmethod
+    def parse(cls, text: str) -> "TemplateArn | None":
+        """The ARN in a text; None where the text is no such ARN."""
+        match = _TEMPLATE_ARN.fullmatch(text)
+        return cls(**match.groupdict()) if match else None
+
+
 def template_id(physical_id: str) -> str | None:
-    """The template id in an ARN of either form; None where the physical id is no ARN."""
-    match = _ARN.fullmatch(physical_id)
-    return match["template"] if match else None
+    """The id of the template whose ARN it is; None where it is no ARN."""
+    arn = TemplateArn.parse(physical_id)
+    return arn.template_id if arn else None
 
 
 def says_nothing_was_created(physical_id: str) -> bool:

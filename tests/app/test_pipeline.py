@@ -121,6 +121,7 @@ def test_it_updates_itself(template: Template) -> None:
     assert "cdk -a . deploy PrivacyBudgetPipeline-main" in commands(template)
 
 
+@pytest.mark.usefixtures("template")
 def test_one_asset_serves_every_stage(folder: Path) -> None:
     zips = {path.name for path in folder.rglob("*.zip")}
     assert len(zips) == 1
@@ -143,14 +144,14 @@ def test_production_waits_for_the_budget_check_and_for_a_person(stages: dict[str
 
 def test_the_check_reads_the_change_set_that_is_prepared_and_executed(template: Template, stages: dict[str, list[dict[str, Any]]]) -> None:
     names = {action["Configuration"]["ChangeSetName"] for action in stages["prod"] if action["Name"] in ("Prepare", "Deploy")}
-    (read,) = re.findall(r"-m stacks\.gate --change-set (\S+)", commands(template))
+    (read,) = re.findall(r"-m tools\.approve_budget_changes --change-set (\S+)", commands(template))
     assert names == {read}
 
 
 def test_the_check_looks_at_the_stages_own_assembly_and_accepts_its_own_approval(
     template: Template, folder: Path, stages: dict[str, list[dict[str, Any]]]
 ) -> None:
-    (command,) = re.findall(r"-m stacks\.gate [^\n]*", commands(template))
+    (command,) = re.findall(r"-m tools\.approve_budget_changes [^\n]*", commands(template))
     asked = re.search(r"--pipeline (\S+) --stage (\S+) --action (\S+) .* assembly/([\w-]+)", command)
     assert asked is not None
     assert asked.groups() == ("PrivacyBudgetPipeline-main", "prod", "AcceptBudgetChanges", "assembly-PrivacyBudgetPipeline-main-prod")

@@ -117,7 +117,7 @@ def test_the_calls_are_those_that_the_lifecycle_promises(clean_rooms: None) -> N
     ],
     ids=["cannot_start", "fails"],
 )
-def test_a_peer_that_does_not_work_is_an_error(handler: str, trouble: str, tmp_path: Path) -> None:
+def test_a_peer_that_does_not_work_is_an_error(handler: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text(handler)
     working = peers.bare()
     command = (*working.command[:4], str(tmp_path), working.command[5])
@@ -125,7 +125,7 @@ def test_a_peer_that_does_not_work_is_an_error(handler: str, trouble: str, tmp_p
     with serving(tmp_path) as service, Execution(broken, service) as execution, pytest.raises(RuntimeError) as caught:
         execution.handle("Create", broken.create)
     assert "the broken one does not work" in str(caught.value)
-    assert trouble in str(caught.value)
+    assert fault in str(caught.value)
 
 
 def test_a_benchmark_alone_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,17 +14,17 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from cdk import ROOT
 from cleanrooms_local_aws.clean_rooms import exceptions as answers
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from command import Command, access_budget, spent_budget
 from privacy_budget_cli import __main__, terminal
 from privacy_budget_cli.errors import explain
 from privacy_budget_cli.session import session
 from privacy_budget_core import __version__
-from stack import Rooms
+from tests.support.cdk import ROOT
+from tests.support.command import Command, access_budget, spent_budget
+from tests.support.stack import Rooms
 
-pytest_plugins = ["command_fixtures"]
+pytest_plugins = ["tests.support.command_fixtures"]
 
 
 def answered(code: str, message: str = "their words", operation: str = "ListPrivacyBudgets") -> ClientError:

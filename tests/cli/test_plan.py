@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
-from planned_account import KEEP, STACK_ID, TOKEN, Declared, PlannedAccount
 from privacy_budget_cli.plan.change_set import Change, ChangeSet
 from privacy_budget_cli.plan.dry_run import ACCESS_BUDGETS_PER_COLLABORATION, UnreadableError
-from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.plan.resources import NATIVE_TYPE
+from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core import ownership
 from privacy_budget_core.contract import AutoRefresh
 from privacy_budget_core.model import Balance, DifferentialPrivacy
-from quick_rooms import Failure, Trouble
-from stack import access_budget, differential_privacy
-from synth import MEMBERSHIP, TABLE
+from tests.fakes.fake_clean_rooms import Failure, Fault
+from tests.fakes.planned_account import KEEP, STACK_ID, TOKEN, Declared, PlannedAccount
+from tests.support.stack import access_budget, differential_privacy
+from tests.support.synth import MEMBERSHIP, TABLE
 
 OTHER = MEMBERSHIP.replace("1", "2")
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
@@ -78,6 +79,7 @@ CASES: dict[str, tuple[Declared | None, Declared | None, Effect]] = {
     "a value that is not shown": (dp(), dp("****"), Effect.UNKNOWN),
     "a new one of a membership that is not known": (None, dp(UNKNOWN), Effect.UNKNOWN),
     "a tag that is not known": (dp(), dp(Tags=[{"Key": "arn", "Value": UNKNOWN}]), Effect.TAGGED),
+    "tags that are not known": (dp(), dp(Tags=UNKNOWN), Effect.TAGGED),
     "native, new": (None, native(dp()), Effect.CREATED),
     "native, epsilon": (native(dp()), native(dp(epsilon=5)), Effect.EDITED),
     "native, refresh": (native(dp(keep=False)), native(dp(keep=False, **MONTHLY)), Effect.RECREATED),
@@ -346,7 +348,7 @@ def test_what_may_not_be_read_is_never_guessed(account: PlannedAccount, operatio
     account.deploy(Budget=dp())
     if operation == "ListPrivacyBudgetTemplates":
         account.held.delete(MEMBERSHIP, account.only().id)
-    account.weather.troubles.append(Trouble(Failure.DENIED, operation=operation))
+    account.fault_plan.faults.append(Fault(Failure.DENIED, operation=operation))
     with pytest.raises(UnreadableError, match=f"AccessDeniedException from {operation}"):
         account.plan(Budget=dp(**MONTHLY))
 

@@ -61,7 +61,7 @@ def test_nested_change_sets_are_read(cloudformation: Stubber) -> None:
     asked = {"StackName": STACK, "ChangeSetName": nested, "IncludePropertyValues": True}
     cloudformation.add_response("describe_change_set", described(Changes=[change()]), asked)
     made = read(cloudformation.client, "Shop", "reviewed")  # type: ignore[arg-type]
-    assert [one.logical_id for one in made.everywhere()] == ["Inner", "Budget"]
+    assert [one.logical_id for one in made.all_changes()] == ["Inner", "Budget"]
 
 
 @pytest.mark.parametrize(

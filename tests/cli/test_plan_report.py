@@ -9,7 +9,8 @@ import pytest
 
 from privacy_budget_cli.command import run
 from privacy_budget_cli.plan import command as plan_command
-from privacy_budget_cli.plan.effect import Effect, Step
+from privacy_budget_cli.plan.prediction import Effect
+from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core.model import Balance
 
 FINE = Step("Shop", "Budget", Effect.EDITED, "epsilon 3 to epsilon 5", balances=(Balance("COUNT", 92, 99), Balance("SUM", 9, 9)))

@@ -8,13 +8,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from cleanrooms_local_aws.clean_rooms.impact import max_counts
-from command import Command
 from privacy_budget_cli import preview
 from privacy_budget_cli.preview import numbers_in
 from privacy_budget_cli.session import Pace
 from privacy_budget_core.contract import EPSILON
+from tests.support.command import Command
 
-pytest_plugins = ["command_fixtures"]
+pytest_plugins = ["tests.support.command_fixtures"]
 
 AGGREGATIONS = ("AVG", "COUNT", "COUNT_DISTINCT", "SUM", "STDDEV")
 PNG = b"\x89PNG\r\n\x1a\n"

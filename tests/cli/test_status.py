@@ -1,7 +1,9 @@
 """What ``privacy-budget status`` shows, and how it ends."""
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import pytest
 
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from command import Command, access_budget, spent_budget
+from privacy_budget_cli.periods import as_iso, as_utc, end_of
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import CleanRooms
-from stack import Rooms
+from tests.support.command import Command, access_budget, spent_budget
+from tests.support.stack import ACCOUNT, Rooms
 
-pytest_plugins = ["command_fixtures"]
+pytest_plugins = ["tests.support.command_fixtures"]
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 
@@ -30,12 +33,12 @@ def test_a_differential_privacy_budget(command: Command, rooms: Rooms, membershi
     assert lines(ended.out) == [
         f"Privacy budget templates in Clean Rooms, membership {membership}:",
         template["arn"],
-        "  Kind     DIFFERENTIAL_PRIVACY",
-        "  Budget   epsilon 3, noise of 30 users per query",
-        "  Refresh  NONE",
-        "  Tags     team = é",
-        "  Owner    arn:aws:cloudformation:stack/shop Budget",
-        "  Left",
+        "  Type       DIFFERENTIAL_PRIVACY",
+        "  Budget     epsilon 3, noise of 30 users per query",
+        "  Refresh    NONE",
+        "  Tags       team = é",
+        "  Owner      arn:aws:cloudformation:stack/shop Budget",
+        "  Remaining",
         f"  {'█' * 24} 100% 49 of 49 AVG",
         f"  {'█' * 3}{'░' * 21}   9% 9 of 99 COUNT",
         f"  {'█' * 24} 100% 198 of 198 COUNT_DISTINCT",
@@ -45,14 +48,82 @@ def test_a_differential_privacy_budget(command: Command, rooms: Rooms, membershi
     ]
 
 
-def test_an_access_budget(command: Command, rooms: Rooms, membership: str) -> None:
+def at(*moment: int) -> float:
+    """Seconds since the epoch, of a moment in UTC."""
+    return datetime(*moment, tzinfo=UTC).timestamp()  # type: ignore[arg-type,misc]
+
+
+def test_an_access_budget(command: Command, use: Callable[[Settings], None], rooms: Rooms) -> None:
+    use(Settings(clock=lambda: at(2026, 5, 20, 10)))
+    membership = rooms.membership()
     template = access_budget(rooms, membership, CALENDAR_DAY=4, LIFETIME=1000)
     rooms.spend(template, uses=4)
     shown = lines(command("status", membership).out)
-    assert f"  Table   {rooms.table(membership)}" in shown
-    assert "  Limits  4 per CALENDAR_DAY (refresh ENABLED), 1000 per LIFETIME" in shown
-    assert f"  {'░' * 24}   0% 0 of 4 CALENDAR_DAY" in shown
+    assert f"  Table      {rooms.table(membership)}" in shown
+    assert "  Limits     4 per CALENDAR_DAY (refresh ENABLED), 1000 per LIFETIME" in shown
+    assert f"  {'░' * 24}   0% 0 of 4 CALENDAR_DAY  until 2026-05-21 00:00 UTC" in shown
     assert f"  {'█' * 23}░  99% 996 of 1000 LIFETIME" in shown
+
+
+@pytest.mark.parametrize(
+    ("period", "now", "end"),
+    [
+        ("CALENDAR_DAY", at(2026, 12, 31, 23, 59), at(2027, 1, 1)),
+        ("CALENDAR_WEEK", at(2026, 11, 26), at(2026, 11, 30)),
+        ("CALENDAR_WEEK", at(2026, 11, 30), at(2026, 12, 7)),
+        ("CALENDAR_MONTH", at(2028, 2, 1), at(2028, 3, 1)),
+        ("CALENDAR_MONTH", at(2026, 1, 31, 12), at(2026, 2, 1)),
+        ("LIFETIME", at(2026, 1, 1), None),
+        ("NONE", at(2026, 1, 1), None),
+        ("FORTNIGHT", at(2026, 1, 1), None),
+    ],
+)
+def test_when_a_period_ends(period: str, now: float, end: float | None) -> None:
+    assert end_of(period, now) == end
+
+
+def test_when_a_refreshing_budget_refreshes(command: Command, rooms: Rooms, membership: str) -> None:
+    """Clean Rooms gives no end for differential privacy, so it is that of the calendar month."""
+    rooms.client.create_privacy_budget_template(
+        membershipIdentifier=membership,
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        autoRefresh="CALENDAR_MONTH",
+        parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
+    )
+    end = end_of("CALENDAR_MONTH", time.time())
+    assert end is not None
+    assert f"  Refresh    CALENDAR_MONTH, next at {as_utc(end)}\n" in command("status", membership).out
+    (held,) = json.loads(command("status", membership, "--json").out)["memberships"]
+    assert {balance["periodEnd"] for balance in held["templates"][0]["balances"]} == {as_iso(end)}
+
+
+def test_every_budget_of_a_collaboration(command: Command, rooms: Rooms, membership: str) -> None:
+    """The local Clean Rooms has all members in one account, with a membership for each."""
+    collaboration = rooms.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
+    joined = rooms.client.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"]
+    rooms.membership()
+    mine, theirs = spent_budget(rooms, membership, 9, team="a"), access_budget(rooms, joined, LIFETIME=5)
+    rooms.spend(theirs, uses=4)
+    ended = command("status", "--collaboration", collaboration, "--fail-below", "0.5")
+    assert (ended.status, ended.err) == (3, f"privacy-budget: {theirs['arn']}: 20% remains, which is below 0.5\n")
+    shown = lines(ended.out)
+    assert shown[0] == f"Privacy budget templates in Clean Rooms, collaboration {collaboration}:"
+    assert [line for line in shown if line.startswith("arn:")] == [mine["arn"], theirs["arn"]]
+    assert shown.count(f"  Member     account {ACCOUNT}") == 2
+    assert not [line for line in shown if line.startswith(("  Tags", "  Owner"))]
+    (held,) = json.loads(command("status", "--collaboration", collaboration, "--json").out)["collaborations"]
+    assert held["collaborationId"] == collaboration
+    assert [(one["creatorAccountId"], one["remainingFraction"]) for one in held["templates"]] == [(ACCOUNT, 90 / 99), (ACCOUNT, 0.2)]
+    assert held["templates"][1]["limits"] == [{"type": "LIFETIME", "budget": 5, "autoRefresh": None}]
+
+
+def test_a_collaboration_without_budgets_and_an_unknown_one(command: Command, rooms: Rooms, membership: str) -> None:
+    collaboration = rooms.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
+    assert command("status", "--collaboration", collaboration).out == f"Collaboration {collaboration} has no privacy budget template.\n"
+    ended = command("status", "--collaboration", UNKNOWN)
+    assert (ended.status, ended.out) == (1, "")
+    assert f"collaboration {UNKNOWN}: region us-east-1 of this account has no such collaboration; check its id" in ended.err
+    assert "must be a lower-case UUID, got 'x'" in command("status", "--collaboration", "x").err
 
 
 def test_an_empty_membership_says_so(command: Command, membership: str) -> None:
@@ -77,11 +148,11 @@ def test_json(command: Command, rooms: Rooms, membership: str) -> None:
                         "tags": {"team": "a"},
                         "owner": None,
                         "balances": [
-                            {"type": "AVG", "remaining": 49, "maximum": 49},
-                            {"type": "COUNT", "remaining": 90, "maximum": 99},
-                            {"type": "COUNT_DISTINCT", "remaining": 198, "maximum": 198},
-                            {"type": "SUM", "remaining": 66, "maximum": 66},
-                            {"type": "STDDEV", "remaining": 33, "maximum": 33},
+                            {"type": "AVG", "remaining": 49, "maximum": 49, "periodEnd": None},
+                            {"type": "COUNT", "remaining": 90, "maximum": 99, "periodEnd": None},
+                            {"type": "COUNT_DISTINCT", "remaining": 198, "maximum": 198, "periodEnd": None},
+                            {"type": "SUM", "remaining": 66, "maximum": 66, "periodEnd": None},
+                            {"type": "STDDEV", "remaining": 33, "maximum": 33, "periodEnd": None},
                         ],
                         "remainingFraction": 90 / 99,
                     },
@@ -93,7 +164,7 @@ def test_json(command: Command, rooms: Rooms, membership: str) -> None:
                         "limits": [{"type": "LIFETIME", "budget": 5, "autoRefresh": None}],
                         "tags": {},
                         "owner": None,
-                        "balances": [{"type": "LIFETIME", "remaining": 5, "maximum": 5}],
+                        "balances": [{"type": "LIFETIME", "remaining": 5, "maximum": 5, "periodEnd": None}],
                         "remainingFraction": 1.0,
                     },
                 ],
@@ -115,7 +186,7 @@ def test_fail_below(command: Command, rooms: Rooms, membership: str, spent: int,
     template = spent_budget(rooms, membership, spent)
     ended = command("status", membership, "--fail-below", least, "--json")
     assert ended.status == status
-    assert (f"{template['arn']}: {round(100 - spent / 0.99)}% is left, which is below {least}\n" in ended.err) == (status == 3)
+    assert (f"{template['arn']}: {round(100 - spent / 0.99)}% remains, which is below {least}\n" in ended.err) == (status == 3)
 
 
 def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, rooms: Rooms, membership: str) -> None:
@@ -137,10 +208,10 @@ def test_a_budget_that_is_not_listed_cannot_be_compared(
 ) -> None:
     template = spent_budget(rooms, membership)
     monkeypatch.setattr(CleanRooms, "balances_by_template", lambda *_: {})
-    assert "Left     not listed" in command("status", membership).out
+    assert "Remaining  not listed" in command("status", membership).out
     ended = command("status", membership, "--fail-below", "0.1")
     assert ended.status == 1
-    assert f"{template['arn']}: Clean Rooms lists no budget, so what is left cannot be told" in ended.err
+    assert f"{template['arn']}: Clean Rooms lists no budget, so what remains cannot be told" in ended.err
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
@@ -162,17 +233,17 @@ def test_all_memberships_page_by_page(command: Command, rooms: Rooms, monkeypatc
     asked: list[dict[str, Any]] = []
     first: dict[str, Any] = {"membershipSummaries": [{"id": made[0]}, {"id": made[1]}], "nextToken": "more"}
     pages = iter([first, {"membershipSummaries": [{"id": made[2]}]}])
+    call = CleanRooms._call
 
-    def call(client: Any, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        asked.append({"operation": operation, **request})
+    def paged(self: CleanRooms, operation: str, **request: Any) -> dict[str, Any]:
+        if operation != "list_memberships":
+            return call(self, operation, **request)
+        asked.append(request)
         return next(pages)
 
-    monkeypatch.setattr("privacy_budget_cli.holdings.call", call)
+    monkeypatch.setattr(CleanRooms, "_call", paged)
     assert [line.split()[1] for line in lines(command("status", "--all").out)] == made
-    assert asked == [
-        {"operation": "list_memberships", "status": "ACTIVE"},
-        {"operation": "list_memberships", "status": "ACTIVE", "nextToken": "more"},
-    ]
+    assert asked == [{"status": "ACTIVE"}, {"status": "ACTIVE", "nextToken": "more"}]
 
 
 def test_all_memberships_of_the_account(command: Command, rooms: Rooms) -> None:
@@ -220,7 +291,7 @@ def test_outputs_that_cannot_be_read(command: Command, tmp_path: Path, content: 
 def test_what_is_asked_for_is_one_thing(command: Command, membership: str) -> None:
     nothing, both = command("status"), command("status", membership, "--all")
     assert (nothing.status, both.status) == (2, 2)
-    assert "one of the arguments MEMBERSHIP --all --outputs is required" in nothing.err
+    assert "one of the arguments MEMBERSHIP --all --outputs --collaboration is required" in nothing.err
     assert "argument --all: not allowed with argument MEMBERSHIP" in both.err
 
 

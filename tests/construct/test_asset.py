@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from aws_cdk import aws_lambda as lambda_
 
-from cleanrooms_privacy_budget.asset import CORE, DISTRIBUTIONS, HANDLER, MONITOR, Asset, assemble, handler_asset, released_asset
-from cleanrooms_privacy_budget.asset.bytecode import RUNTIME
+from cleanrooms_privacy_budget.asset import Asset, handler_asset
+from tools.function_bundle import CORE, DISTRIBUTIONS, HANDLER, MONITOR, assemble, assemble_for_release
+from tools.function_bundle.bytecode import RUNTIME
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,11 +36,11 @@ def checkout(folder: Path) -> Path:
 def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Asset, tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib; os.umask(int(sys.argv[2], 8));"
-        "from cleanrooms_privacy_budget.asset import assemble;"
+        "from tools.function_bundle import assemble;"
         "made = assemble(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[1]) / 'out');"
-        "print(made.digest)"
+        "print(made.name)"
     )
-    digests = set()
+    names = set()
     zips = set()
     for seed, umask in (("1", "077"), ("2", "002")):
         folder = checkout(tmp_path / seed)
@@ -48,14 +49,15 @@ def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Ass
         (compiled / f"x{seed}.pyc").write_text(seed)
         finished = subprocess.run(
             [sys.executable, "-c", script, str(folder), umask],
+            cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,
         )
-        digests.add(finished.stdout.strip())
+        names.add(finished.stdout.strip())
         zips.add(next((folder / "out").glob("*.zip")).read_bytes())
-    assert digests == {asset.digest}
+    assert names == {asset.path.name}
     assert zips == {asset.path.read_bytes()}
 
 
@@ -66,10 +68,10 @@ def test_bytecode_is_the_same_for_two_folders_and_hash_seeds_and_comes_beside_th
     for seed in ("1", "2"):
         monkeypatch.setenv("PYTHONHASHSEED", seed)
         made = assemble(ROOT, tmp_path / seed, Path(sys.executable))
-        zips.append(made.path.read_bytes())
-        assert made.digest != asset.digest
+        zips.append(made.read_bytes())
+        assert made.name != asset.path.name
     assert zips[0] == zips[1]
-    with zipfile.ZipFile(made.path) as archive, zipfile.ZipFile(asset.path) as sources:
+    with zipfile.ZipFile(made) as archive, zipfile.ZipFile(asset.path) as sources:
         added = set(archive.namelist()) - set(sources.namelist())
         assert {Path(name).suffix for name in added} == {".pyc"}
         assert len(added) == len([name for name in sources.namelist() if name.endswith(".py")])
@@ -84,16 +86,24 @@ def test_a_release_is_compiled_where_the_runtimes_interpreter_is_at_hand(
     asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert released_asset(ROOT, tmp_path / "without").digest == asset.digest
+    assert assemble_for_release(ROOT, tmp_path / "without").name == asset.path.name
     (tmp_path / f"python{RUNTIME}").symlink_to(sys.executable)
-    assert released_asset(ROOT, tmp_path / "with").digest == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).digest
+    assert assemble_for_release(ROOT, tmp_path / "with").name == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).name
 
 
 @pytest.mark.parametrize("source", [f"{HANDLER}/mark.py", f"{MONITOR}/readings.py"], ids=["handler", "monitor"])
 def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path, source: str) -> None:
     copied = checkout(tmp_path)
     (copied / "lambda" / source).write_text("# edited\n")
-    assert assemble(copied, tmp_path / "out").digest != asset.digest
+    assert assemble(copied, tmp_path / "out").name != asset.path.name
+
+
+def test_another_zip_is_left(asset: Asset, tmp_path: Path) -> None:
+    """Another process may be about to read it: the sources were edited while that one synthesized."""
+    earlier = tmp_path / f"{HANDLER}-0.zip"
+    earlier.touch()
+    assert assemble(ROOT, tmp_path).name == asset.path.name
+    assert earlier.exists()
 
 
 def test_the_zip_is_small_and_holds_no_other_services_data(asset: Asset) -> None:
@@ -147,3 +157,12 @@ def test_each_distributions_licence_and_notice_are_in_the_zip(asset: Asset, name
 def test_this_projects_licence_is_in_the_zip(asset: Asset) -> None:
     with zipfile.ZipFile(asset.path) as archive:
         assert archive.read(f"{HANDLER}/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+def test_an_app_may_have_tools_of_its_own(asset: Asset, tmp_path: Path) -> None:
+    """An editable install assembles by the checkout's package ``tools``, not by the app's."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "__init__.py").touch()
+    app = "import tools; from cleanrooms_privacy_budget.asset import handler_asset; print(tools.__file__, handler_asset().path)"
+    finished = subprocess.run([sys.executable, "-c", app], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == [str(tmp_path / "tools" / "__init__.py"), str(asset.path)]

@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
 from cleanrooms_privacy_budget.acknowledgements import WHY_ALL_MEMBERSHIPS, WHY_ALL_STACKS, WHY_ALL_TEMPLATES, WHY_VPC_POLICY
-from synth import ACCESS_BUDGET, MEMBERSHIP, add
+from tests.support.synth import ACCESS_BUDGET, MEMBERSHIP, add
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cleanrooms_privacy_budget.asset import assemble
+from tools.function_bundle import assemble
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ print(json.dumps({
 def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The function, loaded from its zip with the bytecode in it, as Lambda does."""
     folder = tmp_path_factory.mktemp("cold")
-    with zipfile.ZipFile(assemble(ROOT, folder / "zip", Path(sys.executable)).path) as archive:
+    with zipfile.ZipFile(assemble(ROOT, folder / "zip", Path(sys.executable))) as archive:
         archive.extractall(folder / "task")
     finished = subprocess.run(
         [sys.executable, "-I", "-S", "-c", COUNTING, str(folder / "task")],

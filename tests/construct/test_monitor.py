@@ -12,8 +12,8 @@ from aws_cdk.assertions import Annotations, Match
 
 from cleanrooms_privacy_budget import AccessBudgetPeriod, AggregationType, PrivacyBudgetMonitor, PrivacyBudgetTemplate
 from cleanrooms_privacy_budget.template import IPrivacyBudgetTemplate
-from cloudwatch import resolved, rows
-from synth import ACCESS_BUDGET, MEMBERSHIP, add, new_stack, only, resources
+from tests.fakes.cloudwatch import resolved, rows
+from tests.support.synth import ACCESS_BUDGET, MEMBERSHIP, add, new_stack, only, resources
 
 ACCOUNT_ARN = "arn:aws:cleanrooms:us-east-1:111122223333"
 MEMBERSHIPS = "arn:AWS::Partition:cleanrooms:AWS::Region:AWS::AccountId:membership"

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS
+from tools.function_bundle import DISTRIBUTIONS
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT = (ROOT / "requirements.txt").read_text().splitlines()

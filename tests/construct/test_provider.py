@@ -14,7 +14,7 @@ from aws_cdk.assertions import Template
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider, PrivacyBudgetTemplate
 from privacy_budget_core import __version__
-from synth import DIFFERENTIAL_PRIVACY, MEMBERSHIP, TYPE, add, new_stack, only, resources
+from tests.support.synth import DIFFERENTIAL_PRIVACY, MEMBERSHIP, TYPE, add, new_stack, only, resources
 
 FUNCTION = "AWS::Lambda::Function"
 ARN = "arn:aws:lambda:us-east-1:111122223333:function:provider"

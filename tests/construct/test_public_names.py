@@ -8,7 +8,7 @@ import cleanrooms_privacy_budget
 from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
 from privacy_budget_core import contract, ownership
 from privacy_budget_monitor import contract as metrics
-from synth import add
+from tests.support.synth import add
 
 
 def parameters(function: object) -> list[str]:

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_cleanrooms as cleanrooms
 
-from synth import TYPE, add
+from tests.support.synth import TYPE, add
 
 RESOURCES_OF_A_STACK = 500
 """Source: "CloudFormation quotas" in its user guide."""

@@ -16,7 +16,7 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureSh
 from botocore.regions import EndpointResolver
 
 from cleanrooms_privacy_budget.asset import handler_asset
-from cleanrooms_privacy_budget.asset.service_data import SERVICES
+from tools.function_bundle.service_data import SERVICES
 
 ROOT = Path(__file__).parents[2]
 FULL = Path(botocore.__file__).parent / "data"

@@ -17,8 +17,8 @@ from cleanrooms_privacy_budget import (
     PrivacyBudgetTemplate,
 )
 from privacy_budget_core import properties
-from stack import as_strings
-from synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only, resources
+from tests.support.stack import as_strings
+from tests.support.synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only, resources
 
 
 def test_differential_privacy_has_the_native_types_properties() -> None:

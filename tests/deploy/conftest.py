@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cdk import CLI, Cdk
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import new_membership
+from tests.support.cdk import CLI, Cdk
+from tests.support.deployed_clean_rooms import new_membership
 
 
 @pytest.fixture(scope="session")

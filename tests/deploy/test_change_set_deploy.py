@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from cdk import Cdk
-from deployed_app import declared
-from deployed_rooms import held
+from tests.support.cdk import Cdk
+from tests.support.deployed_app import declared
+from tests.support.deployed_clean_rooms import held
 
 UNKNOWN = "99999999-1111-4222-8333-444444444444"
 NAME = ("--change-set-name", "reviewed")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import made_by_hand, new_membership, table
-from release.screenshots import in_terminal
+from tests.support.deployed_clean_rooms import made_by_hand, new_membership, table
+from tools.release.screenshots import in_terminal
 
 COMMAND = [sys.executable, "-m", "privacy_budget_cli"]
 COLOUR = re.compile(r"\x1b\[[\d;]*3[1-7]")
@@ -68,7 +68,7 @@ def run(aws: LocalAws, *arguments: str, **environment: str) -> subprocess.Comple
 def test_status_shows_what_was_spent(aws: LocalAws, spent: Spent) -> None:
     ran = run(aws, "status", spent.membership, "--json", "--fail-below", "0.2")
     assert ran.returncode == 3
-    assert ran.stderr == f"privacy-budget: {spent.privacy}: 9% is left, which is below 0.2\n"
+    assert ran.stderr == f"privacy-budget: {spent.privacy}: 9% remains, which is below 0.2\n"
     (held,) = json.loads(ran.stdout)["memberships"]
     used = {
         template["arn"]: {left["type"]: left["maximum"] - left["remaining"] for left in template["balances"]}

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cdk import Cdk
-from deployed_app import declared
-from deployed_rooms import held, table
+from tests.support.cdk import Cdk
+from tests.support.deployed_app import declared
+from tests.support.deployed_clean_rooms import held, table
 
 
 def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cdk import ROOT
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import held, made_by_hand, spent
-from example_apps import APPS, Step, follows
-from plain_template import write_plain_template
+from tests.support.cdk import ROOT
+from tests.support.deployed_clean_rooms import held, made_by_hand, spent
+from tests.support.example_apps import APPS, Step, follows
+from tests.support.plain_template import write_plain_template
 
 NOT_HERE = {"organization": "Unrecognized resource types: [AWS::CloudFormation::StackSet]"}
 """Examples that the local AWS cannot deploy, and what their docstrings say that it answers."""

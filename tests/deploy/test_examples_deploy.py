@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cdk import Cdk
-from deployed_rooms import held, new_membership
-from example_apps import deploys
+from tests.support.cdk import Cdk
+from tests.support.deployed_clean_rooms import held, new_membership
+from tests.support.example_apps import deploys
 
 
 def types(cdk: Cdk, stack: str) -> list[str]:

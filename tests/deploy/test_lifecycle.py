@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cdk import CLI, Cdk
 from cleanrooms_local_aws import LocalAws
-from deployed_app import declared
-from deployed_rooms import held, made_by_hand, new_membership, spent, table
+from tests.support.cdk import CLI, Cdk
+from tests.support.deployed_app import declared
+from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent, table
 
 OWNER = "cleanrooms-privacy-budget:owner"
 ADOPTED_FROM = "cleanrooms-privacy-budget:adopted-from"

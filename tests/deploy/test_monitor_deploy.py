@@ -4,10 +4,10 @@ import base64
 import json
 from typing import Any
 
-from cdk import Cdk
-from cloudwatch import published, rows
-from deployed_rooms import held, table
-from example_apps import deploys
+from tests.fakes.cloudwatch import published, rows
+from tests.support.cdk import Cdk
+from tests.support.deployed_clean_rooms import held, table
+from tests.support.example_apps import deploys
 
 NAMESPACE = "CleanRooms/PrivacyBudget"
 

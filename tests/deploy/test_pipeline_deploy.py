@@ -8,14 +8,14 @@ from typing import Any
 import boto3
 import pytest
 
-from cdk import ROOT, run_cli
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import held
 from privacy_budget_cli.plan.account import Accounts
 from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.command import plan
-from privacy_budget_cli.plan.effect import Effect
+from privacy_budget_cli.plan.prediction import Effect
 from stacks.pipeline_stack import CHANGE_SET
+from tests.support.cdk import ROOT, run_cli
+from tests.support.deployed_clean_rooms import held
 
 DP = {"epsilon": 3, "usersNoisePerQuery": 30}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cdk import ROOT
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import held, new_membership, table
-from plain_template import write_plain_template
+from tests.support.cdk import ROOT
+from tests.support.deployed_clean_rooms import held, new_membership, table
+from tests.support.plain_template import write_plain_template
 
 BUCKET = "my-code"
 

@@ -16,15 +16,15 @@ import pytest
 from aws_cdk import aws_ssm as ssm
 from rich.console import Console
 
-from cdk import Cdk
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetTemplate
-from deployed_app import declared
-from deployed_rooms import held, made_by_hand, new_membership, spent, table
 from privacy_budget_cli.errors import CommandError, explain
 from privacy_budget_cli.plan import command as plan_command
-from privacy_budget_cli.plan.effect import Effect
+from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.session import session
 from privacy_budget_core.errors import AccessDeniedError
+from tests.support.cdk import Cdk
+from tests.support.deployed_app import declared
+from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent, table
 
 OWNER = "cleanrooms-privacy-budget:owner"
 KEEP = {"removal": "RETAIN_ON_UPDATE_OR_DELETE"}
@@ -345,8 +345,8 @@ def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk,
 def test_a_plan_that_is_interrupted_leaves_nothing(cdk: Cdk, memberships: list[str], sent: signal.Signals) -> None:
     cdk.declare(declared({"membership": memberships[0]}))
     interrupting = (
-        "import os, sys; from privacy_budget_cli.__main__ import main; from privacy_budget_cli.plan import preparation\n"
-        f"preparation.read = lambda *_: os.kill(os.getpid(), {int(sent)})\n"
+        "import os, sys; from privacy_budget_cli.__main__ import main; from privacy_budget_cli.plan import temporary_change_set\n"
+        f"temporary_change_set.read = lambda *_: os.kill(os.getpid(), {int(sent)})\n"
         "sys.exit(main())"
     )
     ran = subprocess.run(

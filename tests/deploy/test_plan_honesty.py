@@ -17,12 +17,12 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import held, new_membership, spent, table
-from plain_template import write_plain_template
 from privacy_budget_cli.arguments import add_account_arguments
 from privacy_budget_cli.plan import command
-from privacy_budget_cli.plan.effect import Effect
+from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.session import session
+from tests.support.deployed_clean_rooms import held, new_membership, spent, table
+from tests.support.plain_template import write_plain_template
 
 BUCKET = "code-of-pairs"
 PROVIDER = "/cleanrooms-privacy-budget/provider"

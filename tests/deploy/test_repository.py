@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cdk import ROOT
 from cleanrooms_local_aws import LocalAws
+from tests.support.cdk import ROOT
 
-MAKE = ("make", "-o", ".venv/.installed", "-o", "node_modules/.installed")
+INSTALLED = (".venv/.installed", ".venv/.installed-tools", "node_modules/.installed")
+MAKE = ("make", *(argument for target in INSTALLED for argument in ("-o", target)))
 
 
 def _environment() -> dict[str, str]:

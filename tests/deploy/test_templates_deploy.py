@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from deployed_rooms import held, new_membership
-from plain_template import write_plain_template
+from tests.support.deployed_clean_rooms import held, new_membership
+from tests.support.plain_template import write_plain_template
 
 BUCKET = "code-of-templates"
 PROVIDER = "/cleanrooms-privacy-budget/provider"

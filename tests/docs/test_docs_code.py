@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import cleanrooms_privacy_budget
-from cdk import ROOT
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
+from tests.support.cdk import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("examples/**/*.md"))]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

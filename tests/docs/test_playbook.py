@@ -13,7 +13,7 @@ from aws_cdk import RemovalPolicy
 from cleanrooms_privacy_budget import AutoRefresh, OnBudgetReset, PrivacyBudget
 from cleanrooms_privacy_budget.template import _warnings
 from privacy_budget_handler.events import PrivacyBudgetEvent
-from synth import ACCESS_BUDGET
+from tests.support.synth import ACCESS_BUDGET
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import cleanrooms_privacy_budget
-from cdk import ROOT
 from privacy_budget_core import contract
+from tests.support.cdk import ROOT
 
 
 class Page(HTMLParser):

@@ -12,9 +12,9 @@ import pytest
 
 import cleanrooms_local_aws
 import cleanrooms_privacy_budget
-from deployed_rooms import table
-from example_apps import APPS, FOLDER, Assembly, commands, contexts, synthesize
-from synth import TYPE
+from tests.support.deployed_clean_rooms import table
+from tests.support.example_apps import APPS, FOLDER, Assembly, commands, contexts, synthesize
+from tests.support.synth import TYPE
 
 ROOM, OTHER_ROOM = "42f2ed95-2bcd-45b9-ab5e-b21814476059", "0c6de8a4-93b4-4a5e-8b1c-9f1f2a3b4c5d"
 PARTNER = "444455556666"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cdk import ROOT
-from plain_template import lint, write_plain_template
+from tests.support.cdk import ROOT
+from tests.support.plain_template import lint, write_plain_template
 
 REGIONS = ("eu-west-1", "us-east-1")
 UNITS = ["ou-1a2b-3c4d5e6f", "ou-1a2b-7a8b9c0d"]

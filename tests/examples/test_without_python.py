@@ -18,10 +18,10 @@ import constructs
 import hcl2
 import pytest
 
-from cdk import ROOT
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetProvider, PrivacyBudgetTemplate
-from plain_template import lint, load, write_plain_template
 from privacy_budget_core import contract, properties
+from tests.support.cdk import ROOT
+from tests.support.plain_template import lint, load, write_plain_template
 
 EXAMPLES = ROOT / "examples" / "without_python"
 SAMPLE: dict[str, str] = {

@@ -9,7 +9,7 @@ from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_handler import events
-from stack import Rooms, Stack, serve
+from tests.support.stack import Rooms, Stack, serve
 
 serve(events.client)
 

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from privacy_budget_core import retries
 from privacy_budget_core.errors import OutOfTimeError, SupersededError
 from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watched
-from stack import REGION, Response
+from tests.support.stack import REGION, Response
 
 URL = "https://cleanrooms.us-east-1.amazonaws.com"
 CREATE, GET = "CreatePrivacyBudgetTemplate", "GetPrivacyBudgetTemplate"

@@ -10,7 +10,7 @@ from privacy_budget_core import clean_rooms, contract
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import Range
 from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
-from stack import Rooms, Stack, access_budget
+from tests.support.stack import Rooms, Stack, access_budget
 
 MODEL: Any = botocore.session.get_session().get_service_model("cleanrooms")
 

@@ -6,7 +6,7 @@ from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core.reconciler import EventRecord
-from stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy, tags
+from tests.support.stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy, tags
 
 ROLLBACK = "UPDATE_ROLLBACK_IN_PROGRESS"
 EPSILON_3 = "epsilon 3, noise 30, auto refresh NONE"

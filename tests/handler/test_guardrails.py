@@ -11,7 +11,7 @@ from privacy_budget_core.contract import AccessBudgetPeriod
 from privacy_budget_core.errors import InvalidGuardrailError
 from privacy_budget_core.guardrails import Guardrails
 from privacy_budget_core.model import AccessLimit
-from stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy
+from tests.support.stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy
 
 DAY, WEEK, MONTH, LIFETIME = AccessBudgetPeriod
 REMEDY = "Comply with it, or ask the owner of the privacy budget provider to change it."

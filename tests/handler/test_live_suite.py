@@ -15,13 +15,13 @@ import boto3
 import pytest
 from moto.cleanrooms.models import cleanrooms_backends
 
-import service_facts
 from cleanrooms_local_aws.clean_rooms import dispatch, exceptions
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from service_facts import HASTY, PATIENT, Bench, Check, NotEmptyError
-from stack import ACCOUNT, REGION, Rooms, serve
+from tests.support import service_facts
+from tests.support.service_facts import HASTY, PATIENT, Bench, Check, NotEmptyError
+from tests.support.stack import ACCOUNT, REGION, Rooms, serve
 
 REPOSITORY = Path(__file__).parents[2]
 ALL = (*service_facts.CHECKS, *service_facts.TABLE_CHECKS, service_facts.handler_lifecycle)

@@ -8,7 +8,7 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from stack import HandledEvent, Rooms, Stack, differential_privacy
+from tests.support.stack import HandledEvent, Rooms, Stack, differential_privacy
 
 NAMES = {f"MaxAggregations.{type_}" for type_ in ("AVG", "COUNT", "COUNT_DISTINCT", "SUM", "STDDEV")}
 

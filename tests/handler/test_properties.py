@@ -14,7 +14,7 @@ from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRe
 from privacy_budget_core.errors import InvalidPropertyError
 from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
 from privacy_budget_core.properties import parse, parse_identity
-from stack import Rooms, Stack, access_budget, as_strings, differential_privacy, tags
+from tests.support.stack import Rooms, Stack, access_budget, as_strings, differential_privacy, tags
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 TABLE = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/configuredtableassociation/{MEMBERSHIP}"

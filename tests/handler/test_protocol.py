@@ -21,8 +21,8 @@ from privacy_budget_core import properties
 from privacy_budget_handler import cfn_response, events, protocol
 from privacy_budget_handler.errors import DeliveryError
 from privacy_budget_handler.protocol import CustomResource
-from response_url import ResponseUrl, serving
-from stack import Clock, Context, Rooms, Stack, differential_privacy
+from tests.fakes.response_url import ResponseUrl, serving
+from tests.support.stack import Clock, Context, Rooms, Stack, differential_privacy
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 

@@ -17,7 +17,7 @@ from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core.retries import LONGEST_PAUSE, ONE_ATTEMPT
 from privacy_budget_handler import protocol
 from privacy_budget_handler.events import PrivacyBudgetEvent
-from stack import REGION, Clock, HandledEvent, Rooms, Stack, differential_privacy, serve
+from tests.support.stack import REGION, Clock, HandledEvent, Rooms, Stack, differential_privacy, serve
 
 FASTER = 4
 """How much faster than in earnest the time of the many creates at once runs: the service's clock and the pauses of every client."""

@@ -1,17 +1,17 @@
-"""A world for a test."""
+"""A harness for a test."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from histories import MEMBERSHIPS
-from world import World
+from tests.lifecycle.model.harness import Harness
+from tests.lifecycle.model.state_machine import MEMBERSHIPS
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def harness() -> Iterator[Harness]:
     """A Clean Rooms with two memberships, and the function; every rule must have held in the end."""
-    made = World()
+    made = Harness()
     for membership in MEMBERSHIPS:
         made.membership(membership)
     try:

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import pytest
 
-import aftermath
 from cleanrooms_local_aws.clean_rooms.settings import Moment
-from cloudformation import Back, Course, Declared, Policy, Stack
-from histories import DAY, LIFETIME, MEMBERSHIPS, READS_AND_CHANGES, table
-from quick_rooms import Failure, Trouble
-from stack import access_budget, differential_privacy, tags
-from witness import identity_of, present_budget
-from world import World
+from tests.fakes.fake_clean_rooms import Failure, Fault
+from tests.lifecycle.model import quiesce
+from tests.lifecycle.model.cloudformation import Back, Course, Declared, Policy, Stack
+from tests.lifecycle.model.harness import Harness
+from tests.lifecycle.model.oracle import identity_of, present_budget
+from tests.lifecycle.model.state_machine import DAY, LIFETIME, MEMBERSHIPS, READS_AND_CHANGES, table
+from tests.support.stack import access_budget, differential_privacy, tags
 
 ONE, TWO = MEMBERSHIPS
 ADOPT: Final = {"OnExisting": "ADOPT"}
@@ -32,7 +32,7 @@ FAILS: Final = Course(fails_before=1)
 UNTIL_THE_END: Final = 1000
 
 Properties = dict[str, Any]
-Step = Callable[[World, Stack], None]
+Step = Callable[[Harness, Stack], None]
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Row:
 def held(properties: Properties, spent: bool = False, **policies: Policy) -> Step:
     """A stack that has a template."""
 
-    def step(world: World, stack: Stack) -> None:
+    def step(harness: Harness, stack: Stack) -> None:
         stack.deploy({"A": Declared(properties, **policies)})
         stack.go_on()
         if spent:
-            spend(world, properties)
+            spend(harness, properties)
 
     return step
 
@@ -59,16 +59,16 @@ def held(properties: Properties, spent: bool = False, **policies: Policy) -> Ste
 def handmade(properties: Properties) -> Step:
     """A template that somebody made in the console."""
 
-    def step(world: World, _: Stack) -> None:
-        world.by_hand(properties)
+    def step(harness: Harness, _: Stack) -> None:
+        harness.by_hand(properties)
 
     return step
 
 
 def both(first: Step, second: Step) -> Step:
-    def step(world: World, stack: Stack) -> None:
-        first(world, stack)
-        second(world, stack)
+    def step(harness: Harness, stack: Stack) -> None:
+        first(harness, stack)
+        second(harness, stack)
 
     return step
 
@@ -76,38 +76,38 @@ def both(first: Step, second: Step) -> Step:
 def removed(properties: Properties) -> Step:
     """A stack whose template was deleted behind its back."""
 
-    def step(world: World, stack: Stack) -> None:
-        held(properties)(world, stack)
-        world.remove_by_hand(identity_of(properties))
+    def step(harness: Harness, stack: Stack) -> None:
+        held(properties)(harness, stack)
+        harness.remove_by_hand(identity_of(properties))
 
     return step
 
 
-def nothing(_: World, __: Stack) -> None: ...
+def nothing(_: Harness, __: Stack) -> None: ...
 
 
 def deploy(properties: Properties, course: Course = Course(), logical_id: str = "A", spent: bool = False) -> Step:  # noqa: B008
     """The stack deploys one resource; in between, its budget may get spent."""
 
-    def step(world: World, stack: Stack) -> None:
+    def step(harness: Harness, stack: Stack) -> None:
         stack.deploy({logical_id: Declared(properties)}, course)
         if spent:
             stack.go_on(1)
-            spend(world, properties)
+            spend(harness, properties)
         stack.go_on()
 
     return step
 
 
-def destroy(_: World, stack: Stack) -> None:
+def destroy(_: Harness, stack: Stack) -> None:
     stack.destroy()
     stack.go_on()
 
 
-def spend(world: World, properties: Properties) -> None:
-    template = world.ledger.find(identity_of(properties))
+def spend(harness: Harness, properties: Properties) -> None:
+    template = harness.ledger.find(identity_of(properties))
     if template is not None:
-        world.spend(template)
+        harness.spend(template)
 
 
 ROWS: Final = [
@@ -154,13 +154,13 @@ ROWS: Final = [
 BY_NAME: Final = {row.name: row for row in ROWS}
 
 
-def prepared(row: Row) -> tuple[World, Stack]:
-    world = World()
+def prepared(row: Row) -> tuple[Harness, Stack]:
+    harness = Harness()
     for membership in MEMBERSHIPS:
-        world.membership(membership)
-    stack = world.stack("shop")
-    row.before(world, stack)
-    return world, stack
+        harness.membership(membership)
+    stack = harness.stack("shop")
+    row.before(harness, stack)
+    return harness, stack
 
 
 @dataclass(frozen=True)
@@ -172,20 +172,20 @@ class Undisturbed:
     budgets: tuple[object, ...]
 
 
-def budgets(world: World) -> tuple[object, ...]:
-    return tuple(sorted(str(present_budget(template)) for template in world.ledger.standing))
+def budgets(harness: Harness) -> tuple[object, ...]:
+    return tuple(sorted(str(present_budget(template)) for template in harness.ledger.standing))
 
 
 @cache
 def undisturbed(name: str) -> Undisturbed:
-    world, stack = prepared(BY_NAME[name])
+    harness, stack = prepared(BY_NAME[name])
     try:
-        before = len(world.client.requests)
-        BY_NAME[name].operation(world, stack)
-        world.check()
-        return Undisturbed(tuple(operation for operation, _ in world.client.requests[before:]), stack.status, budgets(world))
+        before = len(harness.client.requests)
+        BY_NAME[name].operation(harness, stack)
+        harness.check()
+        return Undisturbed(tuple(operation for operation, _ in harness.client.requests[before:]), stack.status, budgets(harness))
     finally:
-        world.close()
+        harness.close()
 
 
 def matrix() -> Iterator[Any]:
@@ -205,13 +205,13 @@ def test_a_request_fails(name: str, number: int, failure: Failure, moment: Momen
     """Once, and on and on."""
     row, expected = BY_NAME[name], undisturbed(name)
     for times in (1,) if failure in (Failure.DEATH, Failure.MISSING) else (1, UNTIL_THE_END):
-        world, stack = prepared(row)
+        harness, stack = prepared(row)
         try:
-            world.weather.troubles = [Trouble(failure, moment, number, times)]
-            row.operation(world, stack)
-            world.check()
+            harness.fault_plan.faults = [Fault(failure, moment, number, times)]
+            row.operation(harness, stack)
+            harness.check()
             if times == 1 and (failure.passes or failure is Failure.DEATH):
-                assert (stack.status, budgets(world)) == (expected.status, expected.budgets), "\n".join(world.journal)
-            aftermath.end(world, MEMBERSHIPS, Declared(DP))
+                assert (stack.status, budgets(harness)) == (expected.status, expected.budgets), "\n".join(harness.journal)
+            quiesce.end(harness, MEMBERSHIPS, Declared(DP))
         finally:
-            world.close()
+            harness.close()

@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 from hypothesis import Phase
 
-from histories import Histories, run
-from world import Counts
+from tests.lifecycle.model.harness import Counts
+from tests.lifecycle.model.state_machine import LifecycleMachine, run
 
 HISTORIES: Final = int(os.environ.get("LIFECYCLE_HISTORIES", "700"))
 SEEDS: Final = [int(seed) for seed in os.environ.get("LIFECYCLE_SEED", "1,2,3").split(",")]
@@ -23,17 +23,17 @@ import sys
 sys.path[:0] = {path!r}
 import {modules}
 from hypothesis import Phase
-from histories import Histories, run
-run(Histories, seed=1, histories=5, phases=[Phase.generate])
-print(Histories.counts)
+from tests.lifecycle.model.state_machine import LifecycleMachine, run
+run(LifecycleMachine, seed=1, histories=5, phases=[Phase.generate])
+print(LifecycleMachine.counts)
 """
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_history_breaks_a_promise(seed: int, record_property: Callable[[str, object], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Histories, "counts", Counts())
-    run(Histories, seed, HISTORIES, [Phase.generate, Phase.shrink])
-    counts = Histories.counts
+    monkeypatch.setattr(LifecycleMachine, "counts", Counts())
+    run(LifecycleMachine, seed, HISTORIES, [Phase.generate, Phase.shrink])
+    counts = LifecycleMachine.counts
     assert counts.histories >= HISTORIES
     record_property(
         "lifecycle model",
@@ -50,4 +50,6 @@ def test_the_seed_alone_draws_the_histories() -> None:
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         return ended.stdout.splitlines()[-1]
 
-    assert counts("logging") == counts("service_facts, synth, cleanrooms_privacy_budget, privacy_budget_cli.command, moto.s3.models")
+    assert counts("logging") == counts(
+        "tests.support.service_facts, tests.support.synth, cleanrooms_privacy_budget, privacy_budget_cli.command, moto.s3.models"
+    )

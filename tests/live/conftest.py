@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from privacy_budget_core.contract import is_membership_id, is_resource_arn
-from service_facts import HASTY, PATIENT, Bench, NotEmptyError
+from tests.support.service_facts import HASTY, PATIENT, Bench, NotEmptyError
 
 MEMBERSHIP = "CLEANROOMS_MEMBERSHIP_ID"
 TABLE = "CLEANROOMS_TABLE_ARN"

@@ -2,8 +2,8 @@
 
 import pytest
 
-import service_facts
-from service_facts import Bench, Check
+from tests.support import service_facts
+from tests.support.service_facts import Bench, Check
 
 pytestmark = pytest.mark.live
 

@@ -6,10 +6,10 @@ import pytest
 from moto import mock_aws
 from moto.cleanrooms.models import cleanrooms_backends
 
-from clean_rooms_support import Clock, Faults, Rooms
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.settings import Settings
+from tests.local_aws.support.clean_rooms import Clock, Faults, Rooms
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from clean_rooms_support import ACCESS_BUDGET, ACCOUNT, DIFFERENTIAL_PRIVACY, Rooms, day, epoch, lifetime, month, send
 from cleanrooms_local_aws.clean_rooms.impact import max_counts
 from cleanrooms_local_aws.clean_rooms.periods import Period, end_of, start_of
+from tests.local_aws.support.clean_rooms import ACCESS_BUDGET, ACCOUNT, DIFFERENTIAL_PRIVACY, Rooms, day, epoch, lifetime, month, send
 
 
 def details(rooms: Rooms) -> list[dict[str, Any]]:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from moto.cleanrooms.models import cleanrooms_backends
 
-from clean_rooms_support import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, Rooms, day, lifetime, send
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms import dispatch, state
 from cleanrooms_local_aws.clean_rooms.models import backend
+from tests.local_aws.support.clean_rooms import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, Rooms, day, lifetime, send
 
 OTHER_ACCOUNT = "999988887777"
 COLLABORATION = {

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from clean_rooms_support import Clock, Faults, Rooms, refused, send, tags_path
 from cleanrooms_local_aws.clean_rooms import exceptions, model
 from cleanrooms_local_aws.clean_rooms.exceptions import CleanRoomsError, InternalServerException
 from cleanrooms_local_aws.clean_rooms.operations import OPERATIONS
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
+from tests.local_aws.support.clean_rooms import Clock, Faults, Rooms, refused, send, tags_path
 
 PARAMETERS = {"differentialPrivacy": {"epsilon": 10, "usersNoisePerQuery": 30}}
 REQUEST: dict[str, Any] = {"privacyBudgetType": "DIFFERENTIAL_PRIVACY", "parameters": PARAMETERS}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from moto.cleanrooms.models import cleanrooms_backends
 
-from clean_rooms_support import Rooms, refused
 from cleanrooms_local_aws.clean_rooms import state
+from tests.local_aws.support.clean_rooms import Rooms, refused
 
 ROLE = "arn:aws:iam::111122223333:role/reader"
 UNKNOWN = "11111111-2222-4333-8444-555555555555"

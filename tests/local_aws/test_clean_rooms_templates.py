@@ -4,11 +4,23 @@ from typing import Any
 
 import pytest
 
-from clean_rooms_support import ACCESS_BUDGET, ACCOUNT, DIFFERENTIAL_PRIVACY, REGION, Rooms, day, lifetime, month, refused, send, tags_path
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.exceptions import ConflictException
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.settings import Settings
+from tests.local_aws.support.clean_rooms import (
+    ACCESS_BUDGET,
+    ACCOUNT,
+    DIFFERENTIAL_PRIVACY,
+    REGION,
+    Rooms,
+    day,
+    lifetime,
+    month,
+    refused,
+    send,
+    tags_path,
+)
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -9,12 +9,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from clean_rooms_support import Clock, epoch
 from cleanrooms_local_aws import LocalAws
 from cleanrooms_local_aws.cloud_trail import DAYS_KEPT, Caller, CloudTrail, EventLookupError
-from local_aws_support import Stack, template
+from tests.local_aws.support.clean_rooms import Clock, epoch
+from tests.local_aws.support.stacks import Stack, template
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 ROOT = {"type": "Root", "principalId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}

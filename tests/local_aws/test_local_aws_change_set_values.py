@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import Stack
+from tests.local_aws.support.stacks import Stack
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import ANSWER, Stack, requests, template
+from tests.local_aws.support.stacks import ANSWER, Stack, requests, template
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 NAME = "conditions-table"
 ACCOUNT = "111122223333"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local_aws_support import ANSWER, Stack, requests, template
+from tests.local_aws.support.stacks import ANSWER, Stack, requests, template
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 
 def test_event_and_answer_go_round(stack: Stack, record: Path) -> None:

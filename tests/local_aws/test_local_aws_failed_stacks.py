@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local_aws_support import ANSWER, Stack, requests, template
+from tests.local_aws.support.stacks import ANSWER, Stack, requests, template
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 FAIL = 'put(event, answer(event, Status="FAILED", Reason="no", PhysicalResourceId="half-made"))'
 FAIL_UPDATE = 'put(event, answer(event, Status="FAILED", Reason="no"))'

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import Stack, requests, template
+from tests.local_aws.support.stacks import Stack, requests, template
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
 MAKE = 'put(event, answer(event, PhysicalResourceId=event["LogicalResourceId"], Data={"Result": ""}))'

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 
 from cleanrooms_local_aws import LocalAws
 from cleanrooms_local_aws.clean_rooms_service import Permission, required_permissions
-from local_aws_support import Stack, template
+from tests.local_aws.support.stacks import Stack, template
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 PREFIX = f"arn:aws:cleanrooms:{REGION}:{ACCOUNT}"

@@ -15,7 +15,7 @@ import pytest
 from cleanrooms_local_aws import LocalAws, LocalAwsError
 from cleanrooms_local_aws.folder import FORMAT
 from cleanrooms_local_aws.server import Claim, find
-from local_aws_support import Stack, requests, template
+from tests.local_aws.support.stacks import Stack, requests, template
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
@@ -40,7 +40,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def processes() -> str:
-    return subprocess.run(["ps", "-axww", "-o", "command"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["ps", "-axww", "-o", "tests.support.command"], capture_output=True, text=True, check=True).stdout
 
 
 def alive(process_id: int) -> bool:

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 
 from cleanrooms_local_aws import LocalAws
 from cleanrooms_local_aws.native_types import TYPES, NativeType
-from local_aws_support import Stack
-from native_stacks import ROLE, Budget, access_budget, attribute, broken, budget, remains, resource, rule, template
+from tests.local_aws.support.native_stacks import ROLE, Budget, access_budget, attribute, broken, budget, remains, resource, rule, template
+from tests.local_aws.support.stacks import Stack
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 SCHEMAS = Path(str(distribution("cfn-lint").locate_file("cfnlint/data/schemas")))
 OTHER_TABLE = "11111111-2222-4333-8444-555555555555"

@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cleanrooms_local_aws import LocalAws
-from local_aws_support import Stack
-from native_stacks import Budget, access_budget, attribute, broken, budget, remains, template
+from tests.local_aws.support.native_stacks import Budget, access_budget, attribute, broken, budget, remains, template
+from tests.local_aws.support.stacks import Stack
 
-pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "local_aws_stacks"]
+pytest_plugins = ["cleanrooms_local_aws.pytest_plugin", "tests.local_aws.support.fixtures"]
 
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 LIFETIME = {"Type": "LIFETIME", "Budget": 50}

@@ -6,8 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
-from clean_rooms_support import ACCOUNT, REGION, Rooms
 from cleanrooms_local_aws import LocalAws
+from tests.local_aws.support.clean_rooms import ACCOUNT, REGION, Rooms
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 

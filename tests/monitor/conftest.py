@@ -9,7 +9,7 @@ from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_monitor import function
-from stack import Rooms, serve
+from tests.support.stack import Rooms, serve
 
 serve(function.client)
 

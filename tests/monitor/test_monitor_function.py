@@ -11,11 +11,11 @@ from cleanrooms_local_aws.clean_rooms import pages
 from cleanrooms_local_aws.clean_rooms.exceptions import AccessDeniedException, ThrottlingException
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from cloudwatch import Values, published
 from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
 from privacy_budget_monitor import function, pace, readings
 from privacy_budget_monitor.contract import NAMESPACE
-from stack import Rooms
+from tests.fakes.cloudwatch import Values, published
+from tests.support.stack import Rooms
 
 Template = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""The provider for those who deploy without Python: what ``release/template.py`` writes."""
+"""The provider for those who deploy without Python: what ``tools.release.plain_template`` writes."""
 
 import json
 import re
@@ -9,10 +9,10 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from cdk import ROOT
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
-from cleanrooms_privacy_budget.asset import released_asset
-from plain_template import lint, load, write_plain_template
+from tests.support.cdk import ROOT
+from tests.support.plain_template import lint, load, write_plain_template
+from tools.function_bundle import assemble_for_release
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_pa
     (tmp_path / "privacy_budget_handler-0.zip").touch()
     write_plain_template(tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {file.name for file in path.parent.iterdir()} == {released_asset(ROOT, tmp_path / "asset").path.name, path.name}
+    assert names == {file.name for file in path.parent.iterdir()} == {assemble_for_release(ROOT, tmp_path / "asset").name, path.name}
     for name in names:
         assert (tmp_path / name).read_bytes() == (path.parent / name).read_bytes()
 

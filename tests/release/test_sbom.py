@@ -13,8 +13,9 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.output.json import JsonV1Dot6
 from license_expression import get_spdx_licensing  # type: ignore[import-untyped]
 
-from cleanrooms_privacy_budget.asset import DISTRIBUTIONS, handler_asset
-from release.sbom import LICENCES, sbom
+from cleanrooms_privacy_budget.asset import handler_asset
+from tools.function_bundle import DISTRIBUTIONS
+from tools.release.sbom import LICENCES, sbom
 
 PHRASES = {
     "Apache-2.0": "Apache License",

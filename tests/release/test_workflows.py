@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from release.dist import SUPPORTED
+from tools.release.dist import SUPPORTED
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanrooms_local_aws import LocalAws
-from deployed_app import synthesize
+from tests.support.deployed_app import synthesize
 
 ROOT = Path(__file__).parents[2]
 CLI = ROOT / "node_modules" / ".bin" / "cdk"

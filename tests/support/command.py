@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from deployed_rooms import made_by_hand
-from stack import Rooms
+from tests.support.deployed_clean_rooms import made_by_hand
+from tests.support.stack import Rooms
 
 
 @dataclass

@@ -10,10 +10,10 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
-from command import Command, Ended
 from privacy_budget_cli import session
 from privacy_budget_cli.command import run
-from stack import Rooms, serve
+from tests.support.command import Command, Ended
+from tests.support.stack import Rooms, serve
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cdk import CLI, ROOT, Ran
 from cleanrooms_local_aws import LocalAws
+from tests.support.cdk import CLI, ROOT, Ran
 
 FOLDER = ROOT / "examples"
 APPS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("test_"))

@@ -9,15 +9,15 @@ from typing import Any
 import boto3
 import yaml
 
-from cdk import ROOT
+from tests.support.cdk import ROOT
 
 REGIONS: tuple[str, ...] = tuple(boto3.Session().get_available_regions("cleanrooms"))
 """The regions of Clean Rooms."""
 
 
 def write_plain_template(folder: Path) -> Path:
-    """Run ``release/template.py`` for a folder and give the template's path."""
-    subprocess.run([sys.executable, str(ROOT / "release" / "template.py"), str(folder)], check=True)
+    """Run ``tools.release.plain_template`` for a folder and give the template's path."""
+    subprocess.run([sys.executable, "-m", "tools.release.plain_template", str(folder)], cwd=ROOT, check=True)
     return folder / "provider.yaml"
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from privacy_budget_cli.plan.dry_run import GoingForward
+from privacy_budget_cli.plan.prediction import NotRollingBack
 from privacy_budget_core import lifecycle, ownership
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode
@@ -545,7 +545,7 @@ def handler_lifecycle(bench: Bench) -> None:
 
 def _handle_a_life(bench: Bench, rooms: CleanRooms, requests: Requests) -> None:
     owner = ownership.owner(f"arn:aws:cloudformation:us-east-1:111122223333:stack/live/{bench.run}", "Budget")
-    handler = Reconciler(rooms, owner, "first-request", GoingForward(), requests=requests)
+    handler = Reconciler(rooms, owner, "first-request", NotRollingBack(), requests=requests)
     declared = DesiredTemplate(bench.membership, BUDGET, tags={RUN: bench.run})
 
     made = handler.create(declared)

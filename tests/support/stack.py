@@ -12,10 +12,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from cleanrooms_local_aws.clean_rooms import dispatch
-from deployed_rooms import new_membership
 from privacy_budget_core.guardrails import Guardrails
 from privacy_budget_handler import events
 from privacy_budget_handler.events import PrivacyBudgetEvent
+from tests.support.deployed_clean_rooms import new_membership
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"

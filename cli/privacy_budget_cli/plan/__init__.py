@@ -1,6 +1,7 @@
 """What a deployment would do to each privacy budget template, and what becomes of what is consumed of its budget.
 
-CloudFormation evaluates the templates, in a change set. Data flows one way: ``assembly`` names the stacks, ``account`` opens their
-accounts, ``preparation`` makes a change set where none stands, ``change_set`` reads it, ``events`` tells what CloudFormation will send,
-``dry_run`` runs the handler's own code for that on a Clean Rooms that is only read, and ``steps`` tells the effects.
+CloudFormation evaluates the templates, in a change set. Data flows one way: ``assembly`` reads which stacks there are, ``account`` opens
+their accounts, ``change_set`` reads what will change, ``resources`` derives the events that CloudFormation will send, ``prediction`` has
+each handled by the function's own code, in a ``dry_run`` on a Clean Rooms that is only read, ``steps`` puts the effects in order, and
+``report`` prints them.
 """

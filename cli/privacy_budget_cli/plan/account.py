@@ -11,13 +11,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoRegionError
 
 from ..errors import CommandError
-from .assembly import Declared, Role
-from .dry_run import DryRun
+from .assembly import DeclaredStack, Role
+from .dry_run import DryRunCleanRooms
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-_PATIENCE: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=10)
+_CLIENT_CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=10)
 """Against Clean Rooms' quota of 5 calls a second."""
 _ANY_REGION: Final = "us-east-1"
 """For the question whose credentials these are, where no region is set and each stack names its own."""
@@ -42,7 +42,7 @@ class Account:
     def __init__(self, session: boto3.Session, id_: str, region: str, endpoint_url: str | None = None) -> None:
         self.id = id_
         self.region = region
-        self.clean_rooms = DryRun(session.client("cleanrooms", region, endpoint_url=endpoint_url, config=_PATIENCE))
+        self.clean_rooms = DryRunCleanRooms(session.client("cleanrooms", region, endpoint_url=endpoint_url, config=_CLIENT_CONFIG))
         self.cloudformation: CloudFormationClient = session.client("cloudformation", region, endpoint_url=endpoint_url)
         self._stacks: dict[str, DeployedStack] = {}
 
@@ -111,22 +111,22 @@ class Accounts:
         self._endpoint_url = endpoint_url
         self._opened: dict[tuple[str, str], Account] = {}
 
-    def of(self, stack: Declared) -> Account:
+    def of(self, stack: DeclaredStack) -> Account:
         """The account and region of a stack, read by its lookup role. Raises CommandError, ClientError and BotoCoreError."""
-        account, region = self._place(stack)
+        account, region = self._environment(stack)
         if (account, region) not in self._opened:
             session = self.session(stack, stack.lookup_role)
             self._opened[account, region] = Account(session, account, region, self._endpoint_url)
         return self._opened[account, region]
 
-    def client(self, service: str, stack: Declared, role: Role | None) -> Any:
+    def client(self, service: str, stack: DeclaredStack, role: Role | None) -> Any:
         """A client for a stack's account, by a role of its bootstrap."""
         session: Any = self.session(stack, role)
-        return session.client(service, self._place(stack)[1], endpoint_url=self._endpoint_url)
+        return session.client(service, self._environment(stack)[1], endpoint_url=self._endpoint_url)
 
-    def session(self, stack: Declared, role: Role | None) -> boto3.Session:
+    def session(self, stack: DeclaredStack, role: Role | None) -> boto3.Session:
         """The session by a role, as the CDK CLI takes it; by the credentials at hand where these may not assume it. Raises ClientError."""
-        account, region = self._place(stack)
+        account, region = self._environment(stack)
         own = account == self._caller["Account"]
         if role is None:
             if not own:
@@ -136,7 +136,7 @@ class Accounts:
             return self._session
         sts = self._session.client("sts", region, endpoint_url=self._endpoint_url)
         try:
-            arn = self.filled(role.arn, stack)
+            arn = self.resolve(role.arn, stack)
             assumed = sts.assume_role(RoleArn=arn, RoleSessionName="privacy-budget-plan", **role.options)["Credentials"]
         except ClientError:
             if not own:
@@ -144,15 +144,15 @@ class Accounts:
             return self._session
         return boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
 
-    def filled(self, text: str, stack: Declared) -> str:
+    def resolve(self, text: str, stack: DeclaredStack) -> str:
         """A text of the manifest with partition, account and region put in."""
-        account, region = self._place(stack)
+        account, region = self._environment(stack)
         values = {"Partition": self._caller["Arn"].split(":")[1], "AccountId": account, "Region": region}
         for name, value in values.items():
             text = text.replace(f"${{AWS::{name}}}", value)
         return text
 
-    def _place(self, stack: Declared) -> tuple[str, str]:
+    def _environment(self, stack: DeclaredStack) -> tuple[str, str]:
         region = stack.region or self._session.region_name
         if region is None:
             raise NoRegionError

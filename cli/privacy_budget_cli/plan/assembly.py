@@ -30,7 +30,7 @@ class TemplateAsset:
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredStack:
     """A stack that is to be planned."""
 
     name: str
@@ -53,7 +53,7 @@ class Declared:
         return all(one in text for one in texts)
 
 
-def stacks(folder: Path) -> Iterator[Declared]:
+def stacks(folder: Path) -> Iterator[DeclaredStack]:
     """The stacks of a cloud assembly, those of its stages included, each after those that it depends on. Raises CommandError."""
     manifest_file = folder / "manifest.json"
     if not manifest_file.exists():
@@ -70,12 +70,12 @@ def stacks(folder: Path) -> Iterator[Declared]:
             yield _stack(folder, artifact, assets)
 
 
-def _stack(folder: Path, artifact: Mapping[str, Any], assets: tuple[TemplateAsset, ...]) -> Declared:
+def _stack(folder: Path, artifact: Mapping[str, Any], assets: tuple[TemplateAsset, ...]) -> DeclaredStack:
     properties = artifact["properties"]
     template = folder / properties["templateFile"]
     account, region = (None if part.startswith("unknown-") else part for part in artifact["environment"].removeprefix("aws://").split("/"))
     text = read_text(template)
-    return Declared(
+    return DeclaredStack(
         name=properties.get("stackName", artifact.get("displayName")),
         template=template,
         region=region,

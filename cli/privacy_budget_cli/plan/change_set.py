@@ -70,12 +70,12 @@ class ChangeSet:
     parameters: frozenset[str] = frozenset()
     """The names of the template's parameters."""
 
-    def everywhere(self) -> Iterator[Change]:
+    def all_changes(self) -> Iterator[Change]:
         """The changes, those in nested stacks included."""
         for change in self.changes:
             yield change
             if change.nested is not None:
-                yield from change.nested.everywhere()
+                yield from change.nested.all_changes()
 
 
 def unknown_in(value: Any, path: str = "") -> Iterator[str]:

@@ -12,13 +12,13 @@ from rich.console import Console
 from ..errors import CommandError
 from . import report
 from .account import Account, Accounts
-from .assembly import Declared, stacks
+from .assembly import DeclaredStack, stacks
 from .change_set import NESTED_STACK, ChangeSet, read
 from .dry_run import UnreadableError
-from .effect import Effect, Step
-from .preparation import ended_by_sigterm, prepared
+from .prediction import Effect
 from .resources import TYPES, resources
-from .steps import steps, with_conflicts
+from .steps import Step, steps, with_conflicts
+from .temporary_change_set import ended_by_sigterm, read_temporary
 
 DESCRIPTION: Final = "Show what a deployment would do to each privacy budget template, and what becomes of what is consumed of its budget."
 
@@ -78,15 +78,16 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def plan(
-    declared: Iterable[Declared], accounts: Accounts, change_set: str | None = None, parameters: Mapping[str, str] | None = None
+    declared: Iterable[DeclaredStack], accounts: Accounts, change_set: str | None = None, parameters: Mapping[str, str] | None = None
 ) -> list[Step]:
     """What deploying stacks would do to each of their templates. Raises CommandError, ServiceError, ClientError and BotoCoreError.
 
     :param change_set: The name of the change sets to read; without one, each is made and deleted again.
     :param parameters: Values of parameters for those that are made.
     """
-    stacks_of_app, planned = list(declared), list[Step]()
-    made_before: list[ChangeSet] = []
+    given, stacks_of_app = parameters or {}, list(declared)
+    planned: list[Step] = []
+    change_sets: list[ChangeSet] = []
     try:
         with ended_by_sigterm():
             for stack in stacks_of_app:
@@ -94,21 +95,26 @@ def plan(
                 if len(stacks_of_app) > 1 and not _concerns_budgets(stack, account, stacks_of_app):
                     continue
                 if change_set is not None:
-                    made = read(account.cloudformation, stack.name, change_set)
+                    found = read(account.cloudformation, stack.name, change_set)
                 else:
-                    made = prepared(stack, account, accounts, parameters or {})
-                planned += _as_far_as_known(_of_stack(made, account), stack, made_before)
-                made_before.append(made)
+                    found = read_temporary(stack, account, accounts, given)
+                planned += _as_far_as_known(_steps_of_stack(found, account), stack, change_sets)
+                change_sets.append(found)
     except UnreadableError as error:
         raise error.error from error.error.__cause__
-    unknown = (parameters or {}).keys() - {name for made in made_before for name in made.parameters}
-    if unknown and not any(made.refusal for made in made_before):
-        raise CommandError(f"--parameters: there is no parameter {', '.join(sorted(unknown))} in what was planned; check the spelling")
+    _check_parameters(given, change_sets)
     return with_conflicts(planned)
 
 
-def _concerns_budgets(stack: Declared, account: Account, stacks_of_app: Iterable[Declared]) -> bool:
-    """Whether a stack may have a template or a value that another one takes; for others no change set is made."""
+def _check_parameters(given: Mapping[str, str], change_sets: Iterable[ChangeSet]) -> None:
+    """Raise CommandError where a parameter is given that no template has."""
+    unknown = given.keys() - {name for change_set in change_sets for name in change_set.parameters}
+    if unknown and not any(change_set.refusal for change_set in change_sets):
+        raise CommandError(f"--parameters: there is no parameter {', '.join(sorted(unknown))} in what was planned; check the spelling")
+
+
+def _concerns_budgets(stack: DeclaredStack, account: Account, stacks_of_app: Iterable[DeclaredStack]) -> bool:
+    """Whether a stack may have a template, or a value that another stack takes. No other stack needs a change set."""
     if any(map(stack.mentions, _TELLING)):
         return True
     if any(other.mentions("Fn::GetStackOutput", stack.name) for other in stacks_of_app):
@@ -116,54 +122,55 @@ def _concerns_budgets(stack: Declared, account: Account, stacks_of_app: Iterable
     return any(type_ in (*TYPES, NESTED_STACK) for type_, _ in account.deployed(stack.name).resources.values())
 
 
-def _of_stack(change_set: ChangeSet, account: Account) -> list[Step]:
+def _steps_of_stack(change_set: ChangeSet, account: Account) -> list[Step]:
     if change_set.refusal:
         return [Step(change_set.stack_name, "", Effect.REFUSED, f"by CloudFormation: {change_set.refusal}")]
     return steps(resources(change_set, account.deployed(change_set.stack_name), account), account)
 
 
-def _as_far_as_known(planned: list[Step], stack: Declared, changed: Iterable[ChangeSet]) -> list[Step]:
-    """The steps, those aside that rest on a value which a stack that is deployed before may change: a change set has the present one."""
-    reason = next((told for change_set in changed if (told := _what_it_takes(stack, change_set))), "")
-    if not reason:
+def _as_far_as_known(planned: list[Step], stack: DeclaredStack, changed: Iterable[ChangeSet]) -> list[Step]:
+    """The steps, of unknown effect where the stack takes a value that an earlier stack changes: a change set has the present value."""
+    taken = next((value for change_set in changed if (value := _taken(stack, change_set))), "")
+    if not taken:
         return planned
+    reason = f"it may take {taken}, which is deployed before and changes: deploy that one first, then plan again"
     return [
         step if step.needs_review or step.effect is Effect.KEPT else replace(step, effect=Effect.UNKNOWN, detail=reason) for step in planned
     ]
 
 
-def _what_it_takes(stack: Declared, before: ChangeSet) -> str:
-    """What a stack takes from one that is deployed before and changes, in words; empty where it takes nothing that may change."""
-    if before.is_executable and stack.mentions("Fn::GetStackOutput", before.stack_name):
-        taken = f"an output of stack {before.stack_name}"
-    else:
-        stored = [
-            str(change.after["Properties"].get("Name", change.physical_id))
-            for change in before.everywhere()
-            if change.type == _STORED and change.after and change.after["Properties"] != (change.before or {}).get("Properties")
-        ]
-        taken = next((f"the stored parameter {name} of stack {before.stack_name}" for name in stored if name and stack.mentions(name)), "")
-    return f"it may take {taken}, which is deployed before and changes: deploy that one first, then plan again" if taken else ""
+def _taken(stack: DeclaredStack, earlier: ChangeSet) -> str:
+    """The changed value that a stack takes from one that is deployed earlier, in words; empty where it takes none."""
+    if earlier.is_executable and stack.mentions("Fn::GetStackOutput", earlier.stack_name):
+        return f"an output of stack {earlier.stack_name}"
+    for change in earlier.all_changes():
+        if change.type == _STORED and change.after and change.after["Properties"] != (change.before or {}).get("Properties"):
+            name = str(change.after["Properties"].get("Name", change.physical_id))
+            if name and stack.mentions(name):
+                return f"the stored parameter {name} of stack {earlier.stack_name}"
+    return ""
 
 
-def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> list[Declared]:
+def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> list[DeclaredStack]:
+    """The stacks to plan. Raises CommandError."""
     folder = app or _APP
-    if with_change_set and name is not None and app is None and not folder.exists():
-        return [Declared(name)]
-    if not folder.exists():
-        raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
     if folder.is_file():
         if name is None:
             raise CommandError(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
-        return [Declared(name, folder)]
+        return [DeclaredStack(name, folder)]
+    # A change set that is named with its stack needs no app.
+    without_app = [DeclaredStack(name)] if with_change_set and name is not None and app is None else []
+    if not folder.exists():
+        if without_app:
+            return without_app
+        raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
     found = list(stacks(folder))
     if name is None:
         return found
-    if with_change_set and app is None and name not in [one.name for one in found]:
-        return [Declared(name)]
-    if name not in [one.name for one in found]:
+    chosen = [one for one in found if one.name == name] or without_app
+    if not chosen:
         raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
-    return [one for one in found if one.name == name]
+    return chosen
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from .effect import Effect, Step
+from .prediction import Effect
+from .steps import Step
 
 
 def summary(steps: Iterable[Step]) -> str:

@@ -1,4 +1,4 @@
-"""What CloudFormation will send for each privacy budget template of a stack, and in which order, as a change set tells it.
+"""The privacy budget templates of a stack, and the event that CloudFormation will send for each, as a change set tells them.
 
 Source: "Update behaviors of stack resources", "DeletionPolicy attribute" and "UpdateReplacePolicy attribute" in the CloudFormation
 user guide, and ResourceChange in its API reference.
@@ -9,24 +9,83 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
+from privacy_budget_core import ownership
 from privacy_budget_core.contract import ADDED_BY_CLOUDFORMATION, RESOURCE_TYPE, Property
 
 from .account import Account, DeployedStack
 from .change_set import NESTED_STACK, Change, ChangeSet, unknown_in
-from .events import Create, Resource, Update
 
 NATIVE_TYPE: Final = "AWS::CleanRooms::PrivacyBudgetTemplate"
 TYPES: Final = (RESOURCE_TYPE, NATIVE_TYPE)
-"""Of resources that are privacy budget templates."""
+"""The resource types of privacy budget templates."""
 _POLICIES: Final = ("Delete", "Retain", "RetainExceptOnCreate")
 _FUNCTION: Final = "AWS::Lambda::Function"
 _TOKEN: Final = "ServiceToken"  # noqa: S105 - the name of a property
 _TOKEN_CHANGES: Final = "Modifying service token is not allowed."  # noqa: S105 - CloudFormation's sentence
 
 
+@dataclass(frozen=True)
+class Create:
+    """The resource is new."""
+
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Update:
+    """The resource's declaration has changed."""
+
+    physical_id: str
+    properties: Mapping[str, Any]
+    old: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Delete:
+    """The resource has left the stack, or another one has replaced it."""
+
+    physical_id: str
+    properties: Mapping[str, Any]
+
+
+Event = Create | Update | Delete
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A privacy budget template in a stack, and what the deployment does to it."""
+
+    stack: str
+    """The stack's name; of a nested stack, after those that it is nested in."""
+    stack_id: str
+    logical_id: str
+    is_native: bool = False
+    physical_id: str = ""
+    before: Mapping[str, Any] | None = None
+    """Its properties before; None where they are not known."""
+    after: Mapping[str, Any] | None = None
+    event: Create | Update | None = None
+    """The event that is sent while the stack is created or updated."""
+    is_replaced: bool = False
+    """Whether CloudFormation itself replaces it, as it does native ones."""
+    leaves: bool = False
+    """Whether it leaves the stack."""
+    is_retained: bool = False
+    """Whether a template that leaves, or is replaced, stays in Clean Rooms."""
+    refusal: str = ""
+    """Why CloudFormation refuses the change, in its own words."""
+    obstacle: str = ""
+    """Why the outcome cannot be determined."""
+
+    @property
+    def owner(self) -> str:
+        """The owner tag of its template."""
+        return ownership.owner(self.stack_id, self.logical_id)
+
+
 def resources(change_set: ChangeSet, deployed: DeployedStack, account: Account) -> list[Resource]:
     """The privacy budget templates of a stack and its nested stacks, in the order of the deployment."""
-    functions = {change.physical_id: change for change in change_set.everywhere() if change.type == _FUNCTION and change.physical_id}
+    functions = {change.physical_id: change for change in change_set.all_changes() if change.type == _FUNCTION and change.physical_id}
     return list(_Reader(account, functions).of_stack(change_set.stack_name, change_set, deployed))
 
 
@@ -90,7 +149,7 @@ class _Reader:
             case "Remove":
                 return replace(resource, leaves=True)
             case "Add" if after is not None:
-                return replace(resource, event=Create(after), obstacle=_unknown(after))
+                return replace(resource, event=Create(_with_known_tags(after)), obstacle=_unknown(after))
             case "Modify" if before is not None and after is not None:
                 return self._of_modification(resource, change, before, after)
             case "Add" | "Modify":
@@ -107,13 +166,13 @@ class _Reader:
             if token != before.get(_TOKEN):
                 return replace(resource, refusal=f"{_TOKEN_CHANGES} ({before.get(_TOKEN)} would become {token})")
             after = {**after, _TOKEN: token}
-        unknown = _unknown(after)
+        unknown, known_after = _unknown(after), _with_known_tags(after)
         if before == after and not unknown and not change.edits_properties:
             return resource
         is_replaced = resource.is_native and (
             change.replacement == "True" or (change.replacement == "Conditional" and _create_only(before) != _create_only(after))
         )
-        return replace(resource, event=Update(change.physical_id, after, before), is_replaced=is_replaced, obstacle=unknown)
+        return replace(resource, event=Update(change.physical_id, known_after, before), is_replaced=is_replaced, obstacle=unknown)
 
     def _token(self, before: Any, after: Any) -> Any:
         """The token after the deployment; a function that is only edited keeps its ARN, even where that is not shown. None if unknown."""
@@ -133,6 +192,15 @@ def _create_only(properties: Mapping[str, Any]) -> list[Any]:
     named = (Property.MEMBERSHIP_IDENTIFIER, Property.PRIVACY_BUDGET_TYPE, Property.AUTO_REFRESH)
     parameters = properties.get(Property.PARAMETERS)
     return [*map(properties.get, named), parameters.get("ResourceArn") if isinstance(parameters, Mapping) else parameters]
+
+
+def _with_known_tags(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The properties without the tags that are known only during the deployment, which decide nothing."""
+    tags = properties.get(Property.TAGS)
+    if not list(unknown_in(tags)):
+        return properties
+    known = [tag for tag in tags if not list(unknown_in(tag))] if isinstance(tags, list) else []
+    return {**properties, Property.TAGS: known}
 
 
 def _unknown(properties: Mapping[str, Any]) -> str:

@@ -1,32 +1,90 @@
-"""The plan of one stack: its events, in CloudFormation's order, through the code that would handle them."""
+"""The plan of one stack: its events in CloudFormation's order, and what becomes of each template and of what is consumed of its budget."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from privacy_budget_core import lifecycle, ownership
+from privacy_budget_core import lifecycle
 from privacy_budget_core.clean_rooms import Template
 from privacy_budget_core.contract import Property
-from privacy_budget_core.errors import InvalidPropertyError, ServiceError
-from privacy_budget_core.model import DesiredTemplate, Identity
+from privacy_budget_core.errors import InvalidPropertyError
+from privacy_budget_core.model import Balance, DesiredTemplate, Identity
 from privacy_budget_core.properties import parse, parse_identity
 
-from . import native
 from .account import Account
 from .change_set import unknown_in
-from .dry_run import DryRun, Prediction, UnreadableError, find, predict
-from .effect import Effect, Step, effect
-from .events import Create, Delete, Event, Resource, Update
+from .dry_run import DryRunCleanRooms
+from .prediction import Effect, Prediction, find, predict
+from .resources import Delete, Resource
+
+
+@dataclass(frozen=True)
+class Step:
+    """What becomes of one template; without a logical id, of a whole stack that CloudFormation refuses."""
+
+    stack: str
+    logical_id: str
+    effect: Effect
+    detail: str = ""
+    """From what to what, or why not: a refusal in the handler's own words, or as the forecast of one."""
+    drift: str = ""
+    """How Clean Rooms differs from what the stack last declared; empty where it does not."""
+    conflict: str = ""
+    """Which other resource of the deployment declares the same template; empty where none does."""
+    balances: tuple[Balance, ...] | None = None
+    """What remains of the existing budget, of a replaced template that of the old one; None where there is none."""
+    old: Effect | None = None
+    """What becomes of the old template where it is replaced."""
+    identity: Identity | None = None
+    """What the resource declares after the deployment; None where it leaves, or that cannot be told."""
+
+    @property
+    def name(self) -> str:
+        """The stack and the resource."""
+        return f"{self.stack}/{self.logical_id}" if self.logical_id else self.stack
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether a person should look before the deployment."""
+        return self.effect.needs_review or bool(self.conflict)
+
+    @property
+    def loses(self) -> bool:
+        """Whether what is consumed of the existing budget is forgotten."""
+        return self.effect.resets_the_budget or self.old is Effect.DELETED
+
+    @property
+    def consumed(self) -> list[Balance]:
+        """The parts of the budget of which something is consumed."""
+        return [balance for balance in self.balances or () if balance.remaining < balance.maximum]
+
+    @property
+    def action(self) -> str:
+        """What is done, in words."""
+        return self.effect.value + (f"; the old one: {self.old.value}" if self.old else "")
+
+    @property
+    def ledger(self) -> str:
+        """What becomes of what is consumed, in words; empty where no template exists."""
+        if self.balances is None:
+            return ""
+        becomes = "is lost" if self.loses else "may be lost" if self.effect is Effect.UNKNOWN else "stays consumed"
+        if not self.balances:
+            return f"what is consumed {becomes}, and cannot be told: Clean Rooms lists no balance"
+        return f"{', '.join(map(str, self.consumed))} consumed, which {becomes}" if self.consumed else "nothing is consumed yet"
+
+    def __str__(self) -> str:
+        told = "; ".join(part for part in (self.detail, self.conflict, self.drift, self.ledger) if part)
+        return f"{self.name}: {self.action}" + (f" ({told})" if told else "")
 
 
 def steps(resources: Iterable[Resource], account: Account) -> list[Step]:
     """What becomes of each template: forward in order, then the cleanup in reverse order. Raises UnreadableError."""
-    clean_rooms = account.clean_rooms
-    planned = [_Planned.of(resource, account) for resource in resources]
+    planned = [_PlannedResource.before_deployment(resource, account) for resource in resources]
     for one in planned:
-        one.go_forward(clean_rooms)
+        one.go_forward(account.clean_rooms)
     for one in reversed(planned):
-        one.clean_up(clean_rooms)
+        one.clean_up(account.clean_rooms)
     return [one.step for one in planned]
 
 
@@ -48,32 +106,24 @@ def with_conflicts(steps: list[Step]) -> list[Step]:
 
 
 @dataclass
-class _Planned:
+class _PlannedResource:
     """A resource, and its step as far as it is planned."""
 
     resource: Resource
-    owner: str
     existing: Template | None
-    """The template that is there before the deployment."""
+    """The existing template before the deployment."""
     step: Step
-    physical_id: str
-    """The physical id after what was planned."""
 
     @classmethod
-    def of(cls, resource: Resource, account: Account) -> "_Planned":
-        """The resource as it is before the deployment."""
-        owner = ownership.owner(resource.stack_id, resource.logical_id)
-        clean_rooms = account.clean_rooms
-        try:
-            existing = _existing(resource, owner, clean_rooms)
-            balances = tuple(clean_rooms.balances(existing.identity, existing.id)) if existing else None
-        except ServiceError as error:
-            raise UnreadableError(error) from error
+    def before_deployment(cls, resource: Resource, account: Account) -> "_PlannedResource":
+        """The resource while nothing is done to it. Raises UnreadableError."""
+        existing = find(account.clean_rooms, resource)
+        balances = tuple(account.clean_rooms.balances(existing.identity, existing.id)) if existing else None
         step = Step(resource.stack, resource.logical_id, Effect.UNCHANGED, drift=_drift(resource, existing, account), balances=balances)
-        return cls(resource, owner, existing, step, resource.physical_id)
+        return cls(resource, existing, step)
 
-    def go_forward(self, clean_rooms: DryRun) -> None:
-        """Plan what is done while the stack is created or updated."""
+    def go_forward(self, clean_rooms: DryRunCleanRooms) -> None:
+        """Plan what is done while the stack is created or updated. Raises UnreadableError."""
         resource = self.resource
         if resource.refusal:
             self.step = replace(self.step, effect=Effect.REFUSED, detail=f"by CloudFormation: {resource.refusal}")
@@ -85,66 +135,33 @@ class _Planned:
             drifted = Effect.DRIFTED if self.step.drift else Effect.UNCHANGED
             self.step = replace(self.step, effect=drifted, identity=self.existing.identity if self.existing else None)
         else:
-            prediction = self._predict(resource.event, clean_rooms)
-            self.physical_id = prediction.physical_id or resource.physical_id
-            self.step = replace(
-                self.step,
-                effect=effect(resource.event, prediction),
-                detail=_detail(resource.event, prediction, self.existing),
-                identity=parse_identity(resource.event.properties),
-            )
+            prediction = predict(clean_rooms, resource, resource.event)
+            identity = parse_identity(resource.event.properties)
+            self.step = replace(self.step, effect=prediction.effect, detail=_detail(prediction, self.existing), identity=identity)
 
-    def clean_up(self, clean_rooms: DryRun) -> None:
-        """Plan what is done once everything is created or updated."""
-        resource, effect_now = self.resource, self.step.effect
-        if effect_now is Effect.REPLACED:
-            self.step = replace(self.step, old=Effect.KEPT if resource.is_retained else self._of_old(clean_rooms))
-        elif resource.leaves and effect_now is Effect.KEPT and not resource.is_retained:
-            self.step = replace(self.step, effect=self._of_old(clean_rooms))
+    def clean_up(self, clean_rooms: DryRunCleanRooms) -> None:
+        """Plan what is done once everything is created or updated. Raises UnreadableError."""
+        resource, effect = self.resource, self.step.effect
+        if effect is Effect.REPLACED:
+            self.step = replace(self.step, old=Effect.KEPT if resource.is_retained else self._effect_on_old(clean_rooms))
+        elif resource.leaves and effect is Effect.KEPT and not resource.is_retained:
+            self.step = replace(self.step, effect=self._effect_on_old(clean_rooms))
 
-    def _of_old(self, clean_rooms: DryRun) -> Effect:
-        """What the Delete of the present template does to it."""
+    def _effect_on_old(self, clean_rooms: DryRunCleanRooms) -> Effect:
+        """What the Delete of the existing template does to it."""
         resource = self.resource
         if resource.is_replaced:
             return Effect.DELETED
-        before = resource.before
-        if (before is None or parse_identity(before) is None or list(unknown_in(before))) and self.existing is not None:
+        before = resource.before or {}
+        if self.existing is not None and (parse_identity(before) is None or list(unknown_in(before))):
             before = _declaring(self.existing.identity)
-        event = Delete(resource.physical_id, before or {})
-        return effect(event, self._predict(event, clean_rooms))
-
-    def _predict(self, event: Event, clean_rooms: DryRun) -> Prediction:
-        if self.resource.is_native:
-            return native.predict(clean_rooms, self.resource, event)
-        return predict(clean_rooms, self.owner, _without_unknown_tags(event))
-
-
-def _existing(resource: Resource, owner: str, clean_rooms: DryRun) -> Template | None:
-    """The template that is there for a resource; of a new one, that of its identity."""
-    if not resource.physical_id:
-        identity = parse_identity(resource.after or {})
-        return clean_rooms.find(identity) if identity else None
-    if resource.is_native:
-        return native.find(clean_rooms, resource.physical_id)
-    identity = parse_identity(resource.before or {})
-    return find(clean_rooms, owner, resource.physical_id, identity) if identity else clean_rooms.search(resource.physical_id)
+        return predict(clean_rooms, resource, Delete(resource.physical_id, before)).effect
 
 
 def _declaring(identity: Identity) -> dict[str, Any]:
     """Properties that declare an identity."""
     table: dict[str, Any] = {Property.PARAMETERS: {"ResourceArn": identity.resource_arn}} if identity.resource_arn else {}
     return {Property.MEMBERSHIP_IDENTIFIER: identity.membership_id, Property.PRIVACY_BUDGET_TYPE: identity.budget_type, **table}
-
-
-def _without_unknown_tags(event: Event) -> Event:
-    """The event without the tags that are not known yet, which decide nothing."""
-    if isinstance(event, Delete):
-        return event
-    tags = event.properties.get(Property.TAGS)
-    if not isinstance(tags, list) or not list(unknown_in(tags)):
-        return event
-    known = [tag for tag in tags if not list(unknown_in(tag))]
-    return replace(event, properties={**event.properties, Property.TAGS: known})
 
 
 def _drift(resource: Resource, existing: Template | None, account: Account) -> str:
@@ -184,16 +201,15 @@ def _membership_and_table(identity: Identity, written: Mapping[str, Any]) -> dic
     return {Property.MEMBERSHIP_IDENTIFIER: identity.membership_id, **merged}
 
 
-def _detail(event: Create | Update, prediction: Prediction, existing: Template | None) -> str:
+def _detail(prediction: Prediction, existing: Template | None) -> str:
     """From what to what, or why not."""
     if prediction.refusal is not None:
         words = " ".join([str(prediction.refusal), *getattr(prediction.refusal, "__notes__", [])])
         return f"a forecast, as only Clean Rooms can tell: {words}" if prediction.is_forecast else words
-    desired = parse({name: value for name, value in event.properties.items() if name != Property.TAGS})
+    desired = parse(prediction.event.properties)
     if existing is None:
         return str(desired.budget)
     if existing.identity != desired.identity:
-        there = effect(Create(event.properties), prediction)
-        return f"{existing.identity} by {desired.identity}, which is {there.value}"
+        return f"{existing.identity} by {desired.identity}, which is {prediction.effect_on_declared.value}"
     unchanged = lifecycle.change(existing.budget, desired.budget) is lifecycle.Change.NONE
     return "" if unchanged else f"{existing.budget} to {desired.budget}"

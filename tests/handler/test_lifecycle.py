@@ -1,0 +1,798 @@
+"""Each row of the lifecycle table (docs/lifecycle.md), by its name; every event is also planned, and the plan must agree."""
+
+from typing import Any
+
+import pytest
+from moto.cleanrooms.models import cleanrooms_backends
+
+from cleanrooms_local_aws.clean_rooms import exceptions, ledger
+from cleanrooms_local_aws.clean_rooms.arns import ArnForm
+from cleanrooms_local_aws.clean_rooms.ledger import Ledger
+from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
+from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
+from tests.support.planned_stack import PlannedStack
+from tests.support.stack import Context, HandledEvent, Rooms, access_budget, differential_privacy, tags
+
+OWNER = "cleanrooms-privacy-budget:owner"
+ADOPTED_FROM = "cleanrooms-privacy-budget:adopted-from"
+ROLLBACK = "UPDATE_ROLLBACK_IN_PROGRESS"
+DAY = {"Type": "CALENDAR_DAY", "Budget": 100, "AutoRefresh": "ENABLED"}
+LIFETIME = {"Type": "LIFETIME", "Budget": 1000}
+
+
+@pytest.fixture
+def stack() -> PlannedStack:
+    return PlannedStack()
+
+
+def calls() -> int:
+    return HandledEvent.latest.requests.count
+
+
+def epsilon(template: dict[str, Any]) -> int:
+    return int(template["parameters"]["differentialPrivacy"]["epsilon"])
+
+
+def left(rooms: Rooms, membership: str, kind: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
+    """What is left of the membership's one budget of a kind."""
+    (summary,) = rooms.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=kind)["privacyBudgetSummaries"]
+    if kind == "DIFFERENTIAL_PRIVACY":
+        return {entry["type"]: entry["remainingCount"] for entry in summary["budget"]["differentialPrivacy"]["aggregations"]}
+    return {entry["budgetType"]: entry["remainingBudget"] for entry in summary["budget"]["accessBudget"]["details"]}
+
+
+def by_hand(rooms: Rooms, membership: str, epsilon: int = 9, **own_tags: str) -> dict[str, Any]:
+    """A template that somebody made without any stack."""
+    made = rooms.client.create_privacy_budget_template(
+        membershipIdentifier=membership,
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        autoRefresh="NONE",
+        parameters={"differentialPrivacy": {"epsilon": epsilon, "usersNoisePerQuery": 30}},
+        tags=own_tags,
+    )
+    return dict(made["privacyBudgetTemplate"])
+
+
+class Faults:
+    """Raises an error at chosen calls: ``{("CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT): [error, …]}``."""
+
+    def __init__(self) -> None:
+        self.planned: dict[tuple[str, Moment], list[BaseException]] = {}
+
+    def __call__(self, operation: str, moment: Moment) -> None:
+        if errors := self.planned.get((operation, moment)):
+            raise errors.pop(0)
+
+
+@pytest.fixture
+def faults(settings: Settings) -> Faults:
+    planned = Faults()
+    PrivacyBudgetBackend.settings = Settings(faults=planned)
+    cleanrooms_backends.clear()
+    return planned
+
+
+@pytest.fixture(params=list(ArnForm))
+def both_arn_forms(request: pytest.FixtureRequest, settings: Settings) -> None:
+    PrivacyBudgetBackend.settings = Settings(arn_form=request.param)
+    cleanrooms_backends.clear()
+
+
+# Create
+
+
+def test_create_makes_the_template_in_one_call(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    answered = stack.create(differential_privacy(membership, Tags=tags(team="privacy")))
+    assert calls() == 1
+    template = rooms.only(membership)
+    assert answered["Status"] == "SUCCESS"
+    assert answered["PhysicalResourceId"] == template["arn"]
+    assert answered["Data"] == {
+        "Arn": template["arn"],
+        "PrivacyBudgetTemplateIdentifier": template["id"],
+        "MembershipArn": template["membershipArn"],
+        "CollaborationArn": template["collaborationArn"],
+        "CollaborationIdentifier": template["collaborationId"],
+    }
+    assert template["parameters"] == {"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}}
+    assert template["autoRefresh"] == "NONE"
+    assert template["tags"].items() >= {"team": "privacy", "cleanrooms-privacy-budget:owner": f"{stack.id}/Budget"}.items()
+
+
+def test_create_makes_an_access_budget_in_one_call(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    answered = stack.create(access_budget(membership, rooms.table(membership), [DAY, LIFETIME]))
+    assert calls() == 1
+    template = rooms.only(membership)
+    assert answered["PhysicalResourceId"] == template["arn"]
+    budget = template["parameters"]["accessBudget"]
+    assert budget["resourceArn"] == rooms.table(membership)
+    assert sorted(limit["type"] for limit in budget["budgetParameters"]) == ["CALENDAR_DAY", "LIFETIME"]
+
+
+def test_create_without_auto_refresh_sends_none(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    del properties["AutoRefresh"]
+    assert stack.create(properties)["Status"] == "SUCCESS"
+    assert rooms.only(membership)["autoRefresh"] == "NONE"
+
+
+def test_create_in_an_unknown_membership_fails_with_the_services_words(stack: PlannedStack) -> None:
+    answered = stack.create(differential_privacy("99999999-1111-4222-8333-444444444444"))
+    assert answered["Status"] == "FAILED"
+    assert answered["Reason"].startswith("ResourceNotFoundException from CreatePrivacyBudgetTemplate: ")
+    assert "99999999-1111-4222-8333-444444444444" in answered["Reason"]
+    assert not answered["PhysicalResourceId"].startswith("arn:")
+
+
+@pytest.mark.parametrize("change", [{"epsilon": 5}, {"noise": 60}, {"epsilon": 5, "noise": 10}])
+def test_update_of_epsilon_or_noise_edits_in_place_in_three_calls(
+    rooms: Rooms, membership: str, stack: PlannedStack, change: dict[str, int]
+) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    answered = stack.update(arn, before, differential_privacy(membership, **change))
+    assert calls() == 3
+    assert answered["PhysicalResourceId"] == arn == rooms.only(membership)["arn"]
+    assert answered["Data"]["Arn"] == arn
+    wanted = {"epsilon": change.get("epsilon", 3), "usersNoisePerQuery": change.get("noise", 30)}
+    assert rooms.only(membership)["parameters"]["differentialPrivacy"] == wanted
+
+
+def test_update_of_access_limits_edits_in_place(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = access_budget(membership, rooms.table(membership), [DAY])
+    arn = stack.create(before)["PhysicalResourceId"]
+    answered = stack.update(arn, before, access_budget(membership, rooms.table(membership), [{**DAY, "Budget": 7}]))
+    assert answered["PhysicalResourceId"] == arn
+    (limit,) = rooms.only(membership)["parameters"]["accessBudget"]["budgetParameters"]
+    assert limit["budget"] == 7
+
+
+def test_update_that_reorders_limits_sends_no_edit(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = access_budget(membership, rooms.table(membership), [DAY, LIFETIME])
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), uses=3)
+    answered = stack.update(arn, before, access_budget(membership, rooms.table(membership), [LIFETIME, DAY]))
+    assert answered["Status"] == "SUCCESS"
+    assert calls() == 2
+
+
+def test_update_of_tags_leaves_foreign_tags_and_the_budget(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership, Tags=tags(team="privacy", stage="dev"))
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.client.tag_resource(resourceArn=arn, tags={"by-hand": "yes"})
+    updated_at = rooms.only(membership)["updateTime"]
+    stack.update(arn, before, differential_privacy(membership, Tags=tags(team="data", cost="7")))
+    template = rooms.only(membership)
+    foreign = {key: value for key, value in template["tags"].items() if not key.startswith("cleanrooms-privacy-budget:")}
+    assert foreign == {"by-hand": "yes", "team": "data", "cost": "7"}
+    assert template["updateTime"] == updated_at
+
+
+def test_update_that_adds_tags_takes_three_calls_and_one_that_changes_nothing_takes_two(membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.update(arn, before, differential_privacy(membership, Tags=tags(team="data")))
+    assert calls() == 3
+    answered = stack.update(arn, before, before)
+    assert calls() == 2
+    assert answered["Data"]["Arn"] == arn
+
+
+def test_another_membership_is_another_template_and_the_old_one_is_cloudformations_to_delete(
+    rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    before, other = differential_privacy(membership), rooms.membership()
+    after = differential_privacy(other)
+    old = stack.create(before)["PhysicalResourceId"]
+    new = stack.update(old, before, after)["PhysicalResourceId"]
+    assert new == rooms.only(other)["arn"] != old == rooms.only(membership)["arn"]
+    assert stack.delete(old, before)["Status"] == "SUCCESS"
+    assert rooms.templates(membership) == []
+    assert rooms.only(other)["arn"] == new
+
+
+def test_another_kind_is_another_template(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    old = stack.create(before)["PhysicalResourceId"]
+    new = stack.update(old, before, access_budget(membership, rooms.table(membership), [DAY]))["PhysicalResourceId"]
+    assert {old, new} == {template["arn"] for template in rooms.templates(membership)}
+
+
+def test_another_table_is_another_template(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = access_budget(membership, rooms.table(membership, "a"), [DAY])
+    old = stack.create(before)["PhysicalResourceId"]
+    new = stack.update(old, before, access_budget(membership, rooms.table(membership, "b"), [DAY]))["PhysicalResourceId"]
+    assert {old, new} == {template["arn"] for template in rooms.templates(membership)}
+
+
+def test_delete_after_a_create_that_failed_for_its_properties_calls_nothing(stack: PlannedStack) -> None:
+    wrong = differential_privacy("no-membership")
+    failed = stack.create(wrong)
+    assert failed["Status"] == "FAILED"
+    assert stack.delete(failed["PhysicalResourceId"], wrong)["Status"] == "SUCCESS"
+    assert calls() == 0
+
+
+def test_delete_after_a_create_that_met_someone_elses_template_leaves_that(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    other = PlannedStack("other").create(properties)["PhysicalResourceId"]
+    failed = stack.create(properties)
+    assert stack.delete(failed["PhysicalResourceId"], properties)["Status"] == "SUCCESS"
+    assert rooms.only(membership)["arn"] == other
+
+
+def test_a_failed_update_keeps_the_physical_id(membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    answered = stack.update(arn, before, differential_privacy(membership, epsilon=99))
+    assert answered["Status"] == "FAILED"
+    assert answered["PhysicalResourceId"] == arn
+    assert answered["Data"] == {}
+
+
+def test_the_rollback_of_an_update_with_bad_properties_succeeds(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before, wrong = differential_privacy(membership), differential_privacy(membership, epsilon=99)
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.update(arn, before, wrong)
+    stack.status = "UPDATE_ROLLBACK_IN_PROGRESS"
+    assert stack.update(arn, wrong, before)["Status"] == "SUCCESS"
+    assert epsilon(rooms.only(membership)) == 3
+
+
+def test_create_nothing_there_creates_with_tags_and_mark_in_one_call(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    stack.create(differential_privacy(membership, Tags=tags(team="privacy")))
+    assert calls() == 1
+    held = rooms.only(membership)["tags"]
+    assert held["team"] == "privacy"
+    assert held[OWNER] == f"{stack.id}/Budget"
+
+
+def test_a_mark_that_would_be_too_long_is_a_digest(rooms: Rooms, membership: str) -> None:
+    stack = PlannedStack("s" * 128)
+    properties = differential_privacy(membership)
+    arn = stack.create(properties, "L" * 255)["PhysicalResourceId"]
+    assert rooms.only(membership)["tags"][OWNER].startswith("sha256:")
+    assert stack.delete(arn, properties, "L" * 255)["Status"] == "SUCCESS"
+    assert rooms.templates(membership) == []
+
+
+def test_create_delivered_twice_is_one_template(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    event = stack.event("Create", differential_privacy(membership))
+    first, second = stack.deliver(event), stack.deliver(event)
+    assert first == second
+    assert rooms.only(membership)["arn"] == first["PhysicalResourceId"]
+    assert ADOPTED_FROM not in rooms.only(membership)["tags"]
+
+
+@pytest.mark.parametrize("error", [exceptions.InternalServerException("down"), exceptions.ThrottlingException("slow")])
+def test_create_whose_answer_was_lost_is_found_again(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [error]
+    answered = stack.create(differential_privacy(membership))
+    assert answered["Status"] == "SUCCESS"
+    assert rooms.only(membership)["arn"] == answered["PhysicalResourceId"]
+
+
+def test_create_beside_someone_elses_fails_and_names_the_arn_and_the_option(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    theirs = by_hand(rooms, membership)
+    answered = stack.create(differential_privacy(membership))
+    assert answered["Status"] == "FAILED"
+    for told in (theirs["arn"], "on_existing=OnExisting.ADOPT", "OnExisting: ADOPT"):
+        assert told in answered["Reason"]
+
+
+def test_create_that_adopts_keeps_foreign_tags_and_the_spent_budget(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    theirs = by_hand(rooms, membership, by="hand")
+    rooms.spend(theirs, type="COUNT", count=7)
+    before = left(rooms, membership)
+    answered = stack.create(differential_privacy(membership, epsilon=9, OnExisting="ADOPT", Tags=tags(team="privacy")))
+    assert answered["PhysicalResourceId"] == theirs["arn"]
+    held = rooms.only(membership)
+    assert held["tags"].items() >= {"by": "hand", "team": "privacy", OWNER: f"{stack.id}/Budget", ADOPTED_FROM: ""}.items()
+    assert left(rooms, membership) == before
+
+
+def test_create_that_adopts_brings_the_template_to_the_desired_state(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    by_hand(rooms, membership, epsilon=9)
+    assert stack.create(differential_privacy(membership, epsilon=12, OnExisting="ADOPT"))["Status"] == "SUCCESS"
+    assert epsilon(rooms.only(membership)) == 12
+
+
+def test_create_that_adopts_an_access_budget(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    table = rooms.table(membership)
+    limit = {"Type": "CALENDAR_DAY", "Budget": 10}
+    theirs = PlannedStack("other").create(access_budget(membership, table, [limit]))["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), uses=4)
+    answered = stack.create(access_budget(membership, table, [limit], OnExisting="ADOPT"))
+    assert answered["PhysicalResourceId"] == theirs
+    assert left(rooms, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 6}
+
+
+# Update
+
+
+def test_update_of_epsilon_keeps_what_was_spent(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    stack.update(arn, before, differential_privacy(membership, epsilon=6))
+    assert calls() == 3
+    (summary,) = rooms.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")[
+        "privacyBudgetSummaries"
+    ]
+    counts = next(entry for entry in summary["budget"]["differentialPrivacy"]["aggregations"] if entry["type"] == "COUNT")
+    assert counts["maxCount"] - counts["remainingCount"] == 7
+
+
+def test_update_of_spent_access_limits_is_refused_and_says_what_would_be_lost(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    table = rooms.table(membership)
+    before = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 10}])
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), uses=4)
+    answered = stack.update(arn, before, access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 20}]))
+    assert answered["Status"] == "FAILED"
+    for told in ("4 of 10 CALENDAR_DAY", "on_budget_reset=OnBudgetReset.ALLOW"):
+        assert told in answered["Reason"]
+    assert left(rooms, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 6}
+
+
+@pytest.mark.parametrize("allowed_by", ["new", "old"])
+def test_update_of_spent_access_limits_goes_ahead_where_it_is_allowed(
+    rooms: Rooms, membership: str, stack: PlannedStack, allowed_by: str
+) -> None:
+    table = rooms.table(membership)
+    before = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 10}])
+    after = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 20}])
+    (after if allowed_by == "new" else before)["OnBudgetReset"] = "ALLOW"
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), uses=4)
+    assert stack.update(arn, before, after)["PhysicalResourceId"] == arn
+    assert left(rooms, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 20}
+
+
+def test_update_of_the_refresh_swaps_behind_the_same_physical_id(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership, Tags=tags(team="privacy"))
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.client.tag_resource(resourceArn=arn, tags={"by": "hand"})
+    answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
+    present = rooms.only(membership)
+    assert answered["PhysicalResourceId"] == arn != present["arn"]
+    assert answered["Data"]["Arn"] == present["arn"]
+    assert present["autoRefresh"] == "CALENDAR_MONTH"
+    assert present["tags"].items() >= {"team": "privacy", "by": "hand", OWNER: f"{stack.id}/Budget"}.items()
+
+
+def test_a_swapped_template_is_updated_and_deleted_by_its_mark(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    swapped = {**before, "AutoRefresh": "CALENDAR_MONTH"}
+    stack.update(arn, before, swapped)
+    edited = {**swapped, "Parameters": {"Epsilon": 8, "UsersNoisePerQuery": 30}}
+    assert stack.update(arn, swapped, edited)["PhysicalResourceId"] == arn
+    assert epsilon(rooms.only(membership)) == 8
+    assert stack.delete(arn, edited)["Status"] == "SUCCESS"
+    assert rooms.templates(membership) == []
+
+
+def test_update_of_a_spent_refresh_is_refused_and_says_what_would_be_lost(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
+    assert answered["Status"] == "FAILED"
+    assert answered["PhysicalResourceId"] == arn == rooms.only(membership)["arn"]
+    for told in ("7 of 99 COUNT", "on_budget_reset=OnBudgetReset.ALLOW", "auto refresh NONE", "auto refresh CALENDAR_MONTH"):
+        assert told in answered["Reason"]
+
+
+def test_a_budget_that_cannot_be_read_counts_as_spent(faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    faults.planned["ListPrivacyBudgets", Moment.BEFORE_EFFECT] = [exceptions.AccessDeniedException("no")]
+    answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
+    assert answered["Status"] == "FAILED"
+    assert "could not be read: AccessDeniedException" in answered["Reason"]
+    assert rooms.only(membership)["arn"] == arn
+
+
+def test_a_swap_whose_create_fails_puts_the_old_one_back(faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership, Tags=tags(team="privacy"))
+    arn = stack.create(before)["PhysicalResourceId"]
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.ValidationException("not today")]
+    answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
+    assert answered["Status"] == "FAILED"
+    assert "not today" in answered["Reason"]
+    assert "was put back" in answered["Reason"]
+    held = rooms.only(membership)
+    assert held["autoRefresh"] == "NONE"
+    assert held["tags"]["team"] == "privacy"
+    assert stack.update(arn, before, before)["Data"]["Arn"] == held["arn"]
+
+
+def test_a_swap_that_cannot_be_put_back_is_healed_by_the_next_event(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    before = differential_privacy(membership)
+    after = {**before, "AutoRefresh": "CALENDAR_MONTH"}
+    arn = stack.create(before)["PhysicalResourceId"]
+    refusal = exceptions.ValidationException("not today")
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [refusal, refusal]
+    answered = stack.update(arn, before, after)
+    assert "could not be put back" in answered["Reason"]
+    assert rooms.templates(membership) == []
+    stack.status = ROLLBACK
+    assert stack.update(arn, after, before)["PhysicalResourceId"] == arn
+    assert rooms.only(membership)["autoRefresh"] == "NONE"
+
+
+def test_a_crash_in_the_middle_of_a_swap_is_healed_by_the_redelivery(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    event = stack.event("Update", {**before, "AutoRefresh": "CALENDAR_MONTH"}, PhysicalResourceId=arn, OldResourceProperties=before)
+    faults.planned["DeletePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [SystemExit("the environment died")]
+    with pytest.raises(SystemExit):
+        stack.deliver(event)
+    assert rooms.templates(membership) == []
+    answered = stack.deliver(event)
+    assert answered["PhysicalResourceId"] == arn
+    assert answered["Data"]["Arn"] == rooms.only(membership)["arn"]
+    assert rooms.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
+
+
+def test_a_crash_in_the_middle_of_a_create_is_healed_by_the_redelivery(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    event = stack.event("Create", differential_privacy(membership))
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [SystemExit("the environment died")]
+    with pytest.raises(SystemExit):
+        stack.deliver(event)
+    assert stack.deliver(event)["PhysicalResourceId"] == rooms.only(membership)["arn"]
+
+
+def test_update_nothing_found_creates_and_keeps_the_physical_id(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    gone = rooms.only(membership)
+    rooms.client.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=gone["id"])
+    after = differential_privacy(membership, epsilon=5)
+    answered = stack.update(arn, before, after)
+    assert answered["PhysicalResourceId"] == arn
+    assert answered["Data"]["Arn"] == rooms.only(membership)["arn"] != arn
+    assert stack.delete(arn, after)["Status"] == "SUCCESS"
+    assert rooms.templates(membership) == []
+
+
+def test_update_to_another_identity_and_its_rollback_leave_the_old_one_alone(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    other = rooms.membership()
+    before, after = differential_privacy(membership), differential_privacy(other)
+    old = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    spent = left(rooms, membership)
+    new = stack.update(old, before, after)["PhysicalResourceId"]
+    stack.status = ROLLBACK
+    assert stack.update(new, after, before)["PhysicalResourceId"] == old
+    stack.status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
+    stack.delete(new, after)
+    assert rooms.templates(other) == []
+    assert left(rooms, membership) == spent
+    assert ADOPTED_FROM not in rooms.only(membership)["tags"]
+
+
+def test_the_rollback_of_a_replacement_whose_answer_was_lost_leaves_no_orphan(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    other = rooms.membership()
+    before, after = differential_privacy(membership), differential_privacy(other)
+    old = stack.create(before)["PhysicalResourceId"]
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [exceptions.AccessDeniedException("cut")]
+    assert stack.update(old, before, after)["PhysicalResourceId"] == old
+    assert len(rooms.templates(other)) == 1
+    stack.status = ROLLBACK
+    assert stack.update(old, after, before)["PhysicalResourceId"] == old
+    assert rooms.templates(other) == []
+    assert rooms.only(membership)["arn"] == old
+
+
+def test_a_template_that_was_kept_is_found_again_and_kept_by_a_rollback(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    other = rooms.membership()
+    here, there = differential_privacy(membership), differential_privacy(other)
+    kept = stack.create(here)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    spent = left(rooms, membership)
+    moved = stack.update(kept, here, there)["PhysicalResourceId"]
+    assert stack.update(moved, there, here)["PhysicalResourceId"] == kept
+    stack.status = ROLLBACK
+    stack.update(kept, here, there)
+    stack.delete(kept, here)
+    assert left(rooms, membership) == spent
+
+
+# Rollbacks
+
+
+@pytest.mark.parametrize("error", [exceptions.ValidationException, exceptions.ConflictException])
+def test_a_rollback_that_the_service_refuses_keeps_what_stands(
+    rooms: Rooms, membership: str, stack: PlannedStack, error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(Ledger, "LOWERED_EPSILON", error)
+    before, after = differential_privacy(membership, epsilon=3), differential_privacy(membership, epsilon=9)
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.update(arn, before, after)
+    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    stack.status = ROLLBACK
+    answered = stack.update(arn, after, before)
+    assert answered["Status"] == "SUCCESS"
+    assert epsilon(rooms.only(membership)) == 9
+    (warning,) = HandledEvent.latest.record.warnings
+    assert "epsilon 9" in warning
+    assert "epsilon 3" in warning
+
+
+def test_outside_a_rollback_the_refusal_fails_with_the_services_own_words(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership, epsilon=9)
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    answered = stack.update(arn, before, differential_privacy(membership, epsilon=3))
+    assert answered["Status"] == "FAILED"
+    assert answered["Reason"].startswith("ValidationException from UpdatePrivacyBudgetTemplate: ")
+
+
+def test_a_rollback_never_refuses_a_reset_it_keeps_the_ledger(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    before = differential_privacy(membership)
+    after = {**before, "AutoRefresh": "CALENDAR_MONTH"}
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.update(arn, before, after)
+    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    stack.status = ROLLBACK
+    assert stack.update(arn, after, before)["Status"] == "SUCCESS"
+    assert rooms.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
+
+
+def test_a_rollback_whose_swap_is_refused_puts_back_and_never_sticks(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    before = differential_privacy(membership, Tags=tags(team="privacy"))
+    after = {**before, "AutoRefresh": "CALENDAR_MONTH", "Tags": tags(team="data")}
+    arn = stack.create(before)["PhysicalResourceId"]
+    stack.update(arn, before, after)
+    stack.status = ROLLBACK
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.ValidationException("not today")]
+    answered = stack.update(arn, after, before)
+    assert answered["Status"] == "SUCCESS"
+    held = rooms.only(membership)
+    assert answered["Data"]["Arn"] == held["arn"]
+    assert held["autoRefresh"] == "CALENDAR_MONTH"
+
+
+# Delete
+
+
+def test_delete_of_ours_deletes_in_two_calls(rooms: Rooms, membership: str, stack: PlannedStack, both_arn_forms: None) -> None:
+    membership = Rooms().membership()
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    assert calls() == 2
+    assert rooms.templates(membership) == []
+
+
+@pytest.mark.usefixtures("both_arn_forms")
+def test_update_works_with_both_forms_of_the_arn(stack: PlannedStack) -> None:
+    rooms = Rooms()
+    membership = rooms.membership()
+    before = differential_privacy(membership)
+    arn = stack.create(before)["PhysicalResourceId"]
+    assert stack.update(arn, before, differential_privacy(membership, epsilon=5))["PhysicalResourceId"] == arn
+    assert calls() == 3
+
+
+def test_delete_of_a_template_that_is_gone_succeeds(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    assert stack.delete(arn, properties)["Status"] == "SUCCESS"
+
+
+def test_delete_in_a_membership_that_is_gone_succeeds(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    rooms.client.delete_membership(membershipIdentifier=membership)
+    assert stack.delete(arn, properties)["Status"] == "SUCCESS"
+
+
+def test_delete_leaves_another_identitys_template_with_our_mark(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    table, other = rooms.table(membership, "a"), rooms.table(membership, "b")
+    limit = {"Type": "LIFETIME", "Budget": 1}
+    first = access_budget(membership, table, [limit])
+    old = stack.create(first)["PhysicalResourceId"]
+    new = stack.update(old, first, access_budget(membership, other, [limit]))["PhysicalResourceId"]
+    stack.delete(old, first)
+    stack.delete(old, first)
+    assert rooms.only(membership)["arn"] == new
+
+
+def test_delete_of_a_cancelled_create_deletes_what_it_made(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    stack.create(properties)
+    assert stack.delete(f"{stack.name}-Budget-1A2B3C4D", properties)["Status"] == "SUCCESS"
+    assert rooms.templates(membership) == []
+
+
+def test_delete_of_a_cancelled_create_keeps_a_spent_ledger(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    stack.create(properties)
+    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    assert stack.delete(f"{stack.name}-Budget-1A2B3C4D", properties)["Status"] == "SUCCESS"
+    assert len(rooms.templates(membership)) == 1
+
+
+def test_delete_leaves_a_template_adopted_elsewhere_and_makes_that_final(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    other = PlannedStack("other")
+    other.create({**properties, "OnExisting": "ADOPT"})
+    assert stack.delete(arn, properties)["Status"] == "SUCCESS"
+    held = rooms.only(membership)
+    assert held["tags"][OWNER] == f"{other.id}/Budget"
+    assert ADOPTED_FROM not in held["tags"]
+    other.delete(arn, properties)
+    assert rooms.templates(membership) == []
+
+
+def test_update_of_an_adopted_template_makes_the_adoption_final(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    by_hand(rooms, membership)
+    adopting = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
+    arn = stack.create(adopting)["PhysicalResourceId"]
+    stack.update(arn, adopting, {**adopting, "Tags": tags(team="privacy")})
+    assert ADOPTED_FROM not in rooms.only(membership)["tags"]
+    stack.delete(arn, adopting)
+    assert rooms.templates(membership) == []
+
+
+def test_delete_of_an_adoption_that_is_not_final_hands_it_back(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    first = PlannedStack("first")
+    properties = differential_privacy(membership)
+    arn = first.create(properties)["PhysicalResourceId"]
+    stack.create({**properties, "OnExisting": "ADOPT"})
+    stack.status = "ROLLBACK_IN_PROGRESS"
+    stack.delete(arn, properties)
+    held = rooms.only(membership)
+    assert held["tags"][OWNER] == f"{first.id}/Budget"
+    assert ADOPTED_FROM not in held["tags"]
+
+
+def test_delete_of_an_adoption_by_hand_leaves_the_template_as_it_was_and_twice_so(
+    rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    theirs = by_hand(rooms, membership, by="hand")
+    properties = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
+    stack.create(properties)
+    for _ in range(2):
+        assert stack.delete(theirs["arn"], properties)["Status"] == "SUCCESS"
+        assert rooms.only(membership)["tags"] == {"by": "hand"}
+
+
+def test_an_adoption_of_an_adoption_never_lets_the_middle_one_delete_it(rooms: Rooms, membership: str) -> None:
+    theirs = by_hand(rooms, membership)
+    properties = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
+    middle, last = PlannedStack("middle"), PlannedStack("last")
+    middle.create(properties)
+    last.create(properties)
+    last.delete(theirs["arn"], properties)
+    middle.delete(theirs["arn"], properties)
+    assert rooms.only(membership)["arn"] == theirs["arn"]
+
+
+def test_a_renamed_resource_takes_its_template_along(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties, "Old")["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    spent = left(rooms, membership)
+    stack.create({**properties, "OnExisting": "ADOPT"}, "New")
+    stack.delete(arn, properties, "Old")
+    assert left(rooms, membership) == spent
+    stack.delete(arn, properties, "New")
+    assert rooms.templates(membership) == []
+
+
+def test_the_rollback_of_a_rename_gives_the_template_back(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties, "Old")["PhysicalResourceId"]
+    stack.create({**properties, "OnExisting": "ADOPT"}, "New")
+    stack.status = ROLLBACK
+    stack.delete(arn, properties, "New")
+    assert rooms.only(membership)["tags"][OWNER] == f"{stack.id}/Old"
+
+
+def test_delete_leaves_a_template_whose_mark_was_taken_off(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    rooms.client.untag_resource(resourceArn=arn, tagKeys=[OWNER])
+    assert stack.delete(arn, properties)["Status"] == "SUCCESS"
+    assert rooms.only(membership)["arn"] == arn
+
+
+def test_a_swap_never_deletes_what_somebody_else_adopted(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    other = PlannedStack("other")
+    other.create({**properties, "OnExisting": "ADOPT"})
+    answered = stack.update(arn, properties, {**properties, "AutoRefresh": "CALENDAR_MONTH"})
+    assert answered["Status"] == "FAILED"
+    assert other.id in answered["Reason"]
+    assert rooms.only(membership)["arn"] == arn
+
+
+def test_an_event_that_runs_out_of_time_says_what_was_going_on(faults: Faults, membership: str, stack: PlannedStack) -> None:
+    event = stack.event("Create", differential_privacy(membership))
+    throttled: list[BaseException] = [exceptions.ThrottlingException("slow down")] * 100
+    faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = throttled
+    context = Context(3)
+    answered = stack.deliver(event, context)
+    assert answered["Status"] == "FAILED"
+    assert "CreatePrivacyBudgetTemplate → ThrottlingException" in answered["Reason"]
+
+
+# What the service may answer otherwise (docs/assumptions.md)
+
+
+@pytest.mark.parametrize("error", [exceptions.AccessDeniedException, exceptions.ValidationException])
+def test_delete_of_a_template_that_is_gone_succeeds_whatever_the_service_calls_it(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack, error: type[exceptions.CleanRoomsError]
+) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    faults.planned["ListTagsForResource", Moment.BEFORE_EFFECT] = [error("you may not, or it is not there")]
+    assert stack.delete(arn, properties)["Status"] == "SUCCESS"
+
+
+def test_update_of_a_template_that_is_gone_creates_it_whatever_the_service_calls_that(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    stack.delete(arn, properties)
+    faults.planned["GetPrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.AccessDeniedException("not there")]
+    assert stack.update(arn, properties, properties)["PhysicalResourceId"] == arn
+    assert len(rooms.templates(membership)) == 1
+
+
+def test_delete_without_the_permission_to_look_fails_instead_of_leaving_an_orphan(
+    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+) -> None:
+    properties = differential_privacy(membership)
+    arn = stack.create(properties)["PhysicalResourceId"]
+    denied = [exceptions.AccessDeniedException("no"), exceptions.AccessDeniedException("no")]
+    faults.planned["ListTagsForResource", Moment.BEFORE_EFFECT] = [*denied]
+    answered = stack.delete(arn, properties)
+    assert answered["Status"] == "FAILED"
+    assert answered["Reason"].startswith("AccessDeniedException from ListTagsForResource")
+    assert len(rooms.templates(membership)) == 1
+
+
+@pytest.mark.parametrize("answered", [None, "NULL", "DISABLED"])
+def test_a_lifetime_limits_refresh_is_no_difference_whatever_the_service_answers(
+    rooms: Rooms, membership: str, stack: PlannedStack, monkeypatch: pytest.MonkeyPatch, answered: str | None
+) -> None:
+    written = ledger._filled_in
+
+    def filled_in(*given: Any) -> dict[str, Any]:
+        parameters = written(*given)
+        for limit in parameters["accessBudget"]["budgetParameters"]:
+            limit.update({"autoRefresh": answered} if answered else {})
+        return parameters
+
+    monkeypatch.setattr(ledger, "_filled_in", filled_in)
+    limit = {"Type": "LIFETIME", "Budget": 10, "AutoRefresh": "DISABLED"}
+    before = access_budget(membership, rooms.table(membership), [limit])
+    arn = stack.create(before)["PhysicalResourceId"]
+    rooms.spend(rooms.only(membership), uses=1)
+    assert stack.update(arn, before, {**before, "Tags": tags(team="data")})["Status"] == "SUCCESS"
+    assert left(rooms, membership, "ACCESS_BUDGET") == {"LIFETIME": 9}

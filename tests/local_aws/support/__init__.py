@@ -1,0 +1,1 @@
+"""Stacks, requests and fixtures that the tests of the local AWS share."""

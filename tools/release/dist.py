@@ -1,0 +1,142 @@
+"""Make a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all; nothing unchecked.
+
+``python -m tools.release.dist`` tests the wheel with every supported Python that this machine has. With ``--tag v1.2.3`` it is a release
+proper: the tag must be the version's, the changelog must date it, and this machine must have every Python that pyproject.toml names.
+"""
+
+import argparse
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from cleanrooms_local_aws.installation import REQUIREMENTS
+from privacy_budget_core import __version__
+from tools.function_bundle import HANDLER, assemble_for_release
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+DIST: Final = ROOT / "dist"
+NAME: Final = f"cleanrooms_privacy_budget-{__version__}"
+BILL: Final = f"{NAME}.dist-info/sboms/{HANDLER}.cdx.json"
+PACKAGE_OF_THE_ZIP: Final = "cleanrooms_privacy_budget"
+EMULATOR: Final = f"{REQUIREMENTS.parent.name}/{REQUIREMENTS.name}"
+SUMS: Final = "SHA256SUMS"
+UV: Final = (sys.executable, "-m", "uv", "--quiet")
+SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+
+
+class ReleaseError(Exception):
+    """Why no release can be made of this."""
+
+
+def main() -> None:
+    """Make and check everything, in an empty folder. The sums are written last: a folder without them is unfinished."""
+    parser = argparse.ArgumentParser(description="Make a release in dist/ and check it.")
+    parser.add_argument("--tag", help="the tag to release, v and the version")
+    tag: str | None = parser.parse_args().tag
+    present, missing = at_hand(SUPPORTED.findall("\n".join(_project()["project"]["classifiers"])))
+    if tag is not None:
+        check_tag(tag, (ROOT / "CHANGELOG.md").read_text())
+        if missing:
+            raise ReleaseError(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
+    shutil.rmtree(DIST, ignore_errors=True)
+    sdist, wheel = build(ROOT, DIST)
+    _run("twine's check", sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
+    check_contents(wheel)
+    with zipfile.ZipFile(wheel) as opened:
+        (DIST / f"{NAME}.cdx.json").write_bytes(opened.read(BILL))
+        _run("writing the plain template", sys.executable, "-m", "tools.release.plain_template", DIST)
+        archive = function_bundle()
+        if (DIST / archive.name).read_bytes() != opened.read(f"{PACKAGE_OF_THE_ZIP}/{archive.name}"):
+            raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {archive}, which is older")
+    _run(
+        "the wheel's test",
+        *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
+        environment={"WHEEL": str(wheel), "WHEEL_PYTHONS": ",".join(present)},
+    )
+    write_sums(DIST)
+    for path in sorted(DIST.glob("*")):
+        print(f"{path.stat().st_size:>10,}  {path.relative_to(ROOT)}")
+    print(f"The wheel was tested with Python {', '.join(present)}.", f"Not at hand: {', '.join(missing)}." if missing else "")
+
+
+def check_tag(tag: str, changelog: str) -> None:
+    """A tag is that of the version, and the changelog says when the version came out."""
+    if tag != f"v{__version__}":
+        raise ReleaseError(f"the tag must be v{__version__}, which privacy_budget_core/__init__.py states, got {tag}")
+    if not re.search(rf"^## {re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)$", changelog, re.MULTILINE):
+        raise ReleaseError(f"CHANGELOG.md must have a heading '## {__version__} (<year>-<month>-<day>)'")
+
+
+def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Of these versions of Python those that this machine has, and those that it has not."""
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for version in versions:
+        ran = subprocess.run([*UV, "--no-python-downloads", "python", "find", version], capture_output=True, check=False)
+        found[ran.returncode == 0].append(version)
+    return found[True], found[False]
+
+
+def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
+    """Build sdist and wheel, the wheel both from the sdist and from the checkout: they must be the same, byte by byte."""
+    _run("the build", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
+    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    with tempfile.TemporaryDirectory() as scratch:
+        _run("the build", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout)
+        if (Path(scratch) / wheel.name).read_bytes() != wheel.read_bytes():
+            raise ReleaseError("the sdist makes another wheel than the checkout: name in pyproject.toml's sdist target what it lacks")
+    return sdist, wheel
+
+
+def check_contents(wheel: Path) -> None:
+    """The wheel holds every module of its packages, what tells that they are typed, the emulator's pins, zip, licence and bill, no more."""
+    packages = [ROOT / package for package in _project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
+    expected = {path.relative_to(package.parent).as_posix() for package in packages for path in package.rglob("*.py")}
+    expected |= {f"{package.name}/py.typed" for package in packages} | {EMULATOR}
+    metadata = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    expected |= {f"{NAME}.dist-info/{name}" for name in metadata} | {BILL, f"{PACKAGE_OF_THE_ZIP}/{function_bundle().name}"}
+    with zipfile.ZipFile(wheel) as opened:
+        held = set(opened.namelist())
+    if expected - held:
+        raise ReleaseError(f"the wheel lacks {', '.join(sorted(expected - held))}")
+    if held - expected:
+        raise ReleaseError(f"the wheel must not hold {', '.join(sorted(held - expected))}")
+
+
+@functools.cache
+def function_bundle() -> Path:
+    """The functions' zip as this checkout's release carries it."""
+    return assemble_for_release(ROOT, ROOT / "build" / "release")
+
+
+def write_sums(folder: Path) -> None:
+    """Write the SHA-256 of every file, as ``sha256sum --check`` reads them."""
+    files = sorted(path for path in folder.glob("*") if path.name != SUMS)
+    (folder / SUMS).write_text("".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files))
+
+
+def _run(what: str, *command: str | Path, environment: dict[str, str] | None = None) -> None:
+    """Run a command, without the date that would otherwise get into what is built."""
+    inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
+        raise ReleaseError(f"{what} failed, see above")
+
+
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ReleaseError as unfit:
+        raise SystemExit(f"This is no release: {unfit}") from None
