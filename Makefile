@@ -55,14 +55,11 @@ $(error TARGET must be local or aws, got $(TARGET))
 endif
 
 # What the command line overrides, for example make deploy EPSILON=5.
-CONTEXT := -c environment=$(ENVIRONMENT) \
-	$(if $(PIPELINE),-c pipeline=$(PIPELINE)) \
-	$(if $(MEMBERSHIP),-c membership=$(MEMBERSHIP)) \
-	$(if $(EPSILON),-c epsilon=$(EPSILON)) \
-	$(if $(NOISE),-c usersNoisePerQuery=$(NOISE)) \
-	$(if $(REFRESH),-c autoRefresh=$(REFRESH)) \
-	$(if $(ON_EXISTING),-c onExisting=$(ON_EXISTING)) \
-	$(if $(ON_BUDGET_RESET),-c onBudgetReset=$(ON_BUDGET_RESET))
+ARGUMENTS := ENVIRONMENT PIPELINE MEMBERSHIP EPSILON NOISE REFRESH ON_EXISTING ON_BUDGET_RESET
+CONTEXT_OF = $(if $($(1)),-c $(2)=$($(1)))
+CONTEXT := $(call CONTEXT_OF,ENVIRONMENT,environment) $(call CONTEXT_OF,PIPELINE,pipeline) $(call CONTEXT_OF,MEMBERSHIP,membership) \
+	$(call CONTEXT_OF,EPSILON,epsilon) $(call CONTEXT_OF,NOISE,usersNoisePerQuery) $(call CONTEXT_OF,REFRESH,autoRefresh) \
+	$(call CONTEXT_OF,ON_EXISTING,onExisting) $(call CONTEXT_OF,ON_BUDGET_RESET,onBudgetReset)
 # What plan prepares and apply executes.
 STACK := $(if $(PIPELINE),PrivacyBudgetPipeline-$(PIPELINE),PrivacyBudget-$(ENVIRONMENT))
 CHANGE_SET := privacy-budget-plan
@@ -75,22 +72,26 @@ help: ## Show this help
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
+.PHONY: arguments
+arguments: $(DEPLOYMENT)
+	@$(BIN)/python -m tools.check_arguments $(foreach name,$(ARGUMENTS),"$(name)=$($(name))")
+
 .PHONY: deploy
-deploy: $(DEPLOYMENT) ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
+deploy: $(DEPLOYMENT) arguments ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
 	@mkdir -p build
 	@$(CDK_RUN) deploy --all $(APPROVAL) --outputs-file $(OUTPUTS)
 	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: diff
-diff: $(DEPLOYMENT) ## Show what a deploy would change
+diff: $(DEPLOYMENT) arguments ## Show what a deploy would change
 	@$(IF_DEPLOYED) $(CDK_RUN) diff
 
 .PHONY: synth
-synth: $(DEPLOYMENT) ## Write the CloudFormation template to cdk.out
+synth: $(DEPLOYMENT) arguments ## Write the CloudFormation template to cdk.out
 	@$(CDK) --no-notices $(CONTEXT) synth
 
 .PHONY: destroy
-destroy: $(DEPLOYMENT) ## Delete the stack, and with it the embedded local AWS unless TARGET=aws
+destroy: $(DEPLOYMENT) arguments ## Delete the stack, and with it the embedded local AWS unless TARGET=aws
 ifeq ($(TARGET),local)
 	@$(IF_DEPLOYED) $(CDK_RUN) destroy --all --force && $(BIN)/python -m cleanrooms_local_aws destroy
 else
@@ -102,20 +103,20 @@ status: $(DEPLOYMENT) ## Show what Clean Rooms holds since the last deploy
 	@$(IF_DEPLOYED) $(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: plan
-plan: $(DEPLOYMENT) ## Prepare a deploy as a change set, and say what it would do to each budget and to what is consumed of it
+plan: $(DEPLOYMENT) arguments ## Prepare a deploy as a change set, and say what it would do to each budget and to what is consumed of it
 	@mkdir -p build
 	@$(IF_DEPLOYED) $(CDK_RUN) deploy $(STACK) --method=prepare-change-set --change-set-name $(CHANGE_SET) --require-approval never \
 		> build/prepare.log 2>&1 || { cat build/prepare.log; exit 1; }; \
 		$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out --stack $(STACK) --change-set $(CHANGE_SET) || [ $$? -eq 3 ]
 
 .PHONY: apply
-apply: $(DEPLOYMENT) ## Deploy the very change set that make plan prepared and showed
+apply: $(DEPLOYMENT) arguments ## Deploy the very change set that make plan prepared and showed
 	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m tools.apply_change_set cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
 		$(CDK) --no-notices --app cdk.out deploy $(STACK) --method=execute-change-set --change-set-name $(CHANGE_SET) $(APPROVAL) \
 		--outputs-file $(OUTPUTS)
 
 .PHONY: spend
-spend: $(DEPLOYMENT) ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
+spend: $(DEPLOYMENT) arguments ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
 	@$(call WITHOUT_LOCAL,1); $(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5) $(if $(MEMBERSHIP),--membership $(MEMBERSHIP)) \
 		$(if $(TEMPLATE),--template $(TEMPLATE))
 
