@@ -21,9 +21,9 @@ INSTALL = $(PYTHON) local_aws/cleanrooms_local_aws/packages.py $(BIN)/python --n
 	echo "The packages cannot be installed. Check the index, the proxy and the certificates that are configured: python3 -m pip config list"; \
 	exit 1; }
 
-# What a target needs: the app and its deployments, or the tools of this project as well.
-DEPLOYMENT := $(VENV)/.installed node_modules/.installed
+# What a deployment needs, and the tools of this project; where those are installed, each target keeps them so.
 TOOLS := $(VENV)/.installed-tools
+DEPLOYMENT := $(VENV)/.installed $(wildcard $(TOOLS)) node_modules/.installed
 
 # Ends a recipe with this status, and a sentence, where no embedded local AWS is there to look at.
 WITHOUT_LOCAL = [ -d $(LOCAL) ] || { echo "Nothing is deployed: there is no embedded local AWS. Deploy to one: make deploy"; exit $(1); }
