@@ -44,6 +44,8 @@ class PlannedAccount:
     """The account, with the stack ``Shop``."""
 
     memberships: tuple[str, ...]
+    variables: Mapping[str, str] | None = field(default_factory=dict)
+    """The environment of the deployed provider; None where it may not be read."""
 
     def __post_init__(self) -> None:
         arn = f"arn:aws:cleanrooms:{REGION}:{ACCOUNT}"
@@ -69,6 +71,10 @@ class PlannedAccount:
         listed = [{"id": f"t{index}", "privacyBudgetType": kind} for index, kind in enumerate(kinds)]
         operation = "ListCollaborationPrivacyBudgetTemplates"
         self.answer(operation, "list_collaboration_privacy_budget_templates", {"collaborationPrivacyBudgetTemplateSummaries": listed})
+
+    def function_variables(self, function_arn: str) -> Mapping[str, str] | None:
+        assert function_arn == TOKEN
+        return self.variables
 
     def deployed(self, _: str) -> DeployedStack:
         found = {id_: (declared.type, self.physical_ids[id_]) for id_, declared in self.stack.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from ..errors import CommandError
 from .assembly import DeclaredStack, Role
@@ -42,7 +42,17 @@ class Account:
     def __init__(self, session: boto3.Session, region: str, endpoint_url: str | None = None) -> None:
         self.region = region
         self.clean_rooms = DryRunCleanRooms(session.client("cleanrooms", region, endpoint_url=endpoint_url, config=_CLIENT_CONFIG))
+        self._lambda = session.client("lambda", region, endpoint_url=endpoint_url)
         self.cloudformation: CloudFormationClient = session.client("cloudformation", region, endpoint_url=endpoint_url)
+
+    @functools.cache  # noqa: B019 - an account is used once a command
+    def function_variables(self, function_arn: str) -> Mapping[str, str] | None:
+        """The environment variables of a deployed function; None where they cannot be read."""
+        try:
+            environment = self._lambda.get_function_configuration(FunctionName=function_arn).get("Environment", {})
+        except (BotoCoreError, ClientError):
+            return None
+        return None if "Error" in environment else environment.get("Variables", {})
 
     @functools.cache  # noqa: B019 - an account is used once a command
     def deployed(self, name: str) -> DeployedStack:

@@ -132,7 +132,9 @@ def predict(clean_rooms: DryRunCleanRooms, resource: Resource, event: Event, req
         if resource.is_native:
             physical_id = _handle_natively(clean_rooms, resource, event)
         else:
-            reconciler = Reconciler(clean_rooms, resource.owner, request_id or str(uuid.uuid4()), NotRollingBack(), record=record)
+            reconciler = Reconciler(
+                clean_rooms, resource.owner, request_id or str(uuid.uuid4()), NotRollingBack(), resource.guardrails, record=record
+            )
             physical_id = _handle(reconciler, event)
     except (InvalidPropertyError, RefusalError) as error:
         refusal = error

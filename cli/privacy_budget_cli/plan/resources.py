@@ -5,21 +5,22 @@ user guide, and ResourceChange in its API reference.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from privacy_budget_core import ownership
 from privacy_budget_core.contract import ADDED_BY_CLOUDFORMATION, RESOURCE_TYPE, Property
+from privacy_budget_core.guardrails import Guardrails
 
 from .account import Account, DeployedStack
 from .change_set import NESTED_STACK, Change, ChangeSet, unknown_in
+from .provider_guardrails import FUNCTION, guardrails_of
 
 NATIVE_TYPE: Final = "AWS::CleanRooms::PrivacyBudgetTemplate"
 TYPES: Final = (RESOURCE_TYPE, NATIVE_TYPE)
 """The resource types of privacy budget templates."""
 _POLICIES: Final = ("Delete", "Retain", "RetainExceptOnCreate")
-_FUNCTION: Final = "AWS::Lambda::Function"
 _TOKEN: Final = "ServiceToken"  # noqa: S105 - the name of a property
 _TOKEN_CHANGES: Final = "Modifying service token is not allowed."  # noqa: S105 - CloudFormation's sentence
 
@@ -74,6 +75,8 @@ class Resource:
     """Whether a template that leaves, or is replaced, stays in Clean Rooms."""
     refusal: str = ""
     """Why CloudFormation refuses the change, in its own words."""
+    guardrails: Guardrails = field(default_factory=Guardrails)
+    """What its provider lets it declare."""
     obstacle: str = ""
     """Why the outcome cannot be determined."""
 
@@ -85,15 +88,15 @@ class Resource:
 
 def resources(change_set: ChangeSet, deployed: DeployedStack, account: Account) -> list[Resource]:
     """The privacy budget templates of a stack and its nested stacks, in the order of the deployment."""
-    functions = {change.physical_id: change for change in change_set.all_changes() if change.type == _FUNCTION and change.physical_id}
+    functions = [change for change in change_set.all_changes() if change.type == FUNCTION]
     return list(_Reader(account, functions).of_stack(change_set.stack_name, change_set, deployed))
 
 
 @dataclass(frozen=True)
 class _Reader:
     account: Account
-    functions: Mapping[str, Change]
-    """The functions that change, by their names."""
+    functions: list[Change]
+    """The functions that change."""
 
     def of_stack(self, path: str, change_set: ChangeSet, deployed: DeployedStack) -> Iterator[Resource]:
         changed = {change.logical_id for change in change_set.changes}
@@ -149,7 +152,7 @@ class _Reader:
             case "Remove":
                 return replace(resource, leaves=True)
             case "Add" if after is not None:
-                return replace(resource, event=Create(_with_known_tags(after)), obstacle=_unknown(after))
+                return self._with_guardrails(replace(resource, event=Create(_with_known_tags(after)), obstacle=_unknown(after)))
             case "Modify" if before is not None and after is not None:
                 return self._of_modification(resource, change, before, after)
             case "Add" | "Modify":
@@ -172,14 +175,27 @@ class _Reader:
         is_replaced = resource.is_native and (
             change.replacement == "True" or (change.replacement == "Conditional" and _create_only(before) != _create_only(after))
         )
-        return replace(resource, event=Update(change.physical_id, known_after, before), is_replaced=is_replaced, obstacle=unknown)
+        event = Update(change.physical_id, known_after, before)
+        return self._with_guardrails(replace(resource, event=event, is_replaced=is_replaced, obstacle=unknown))
+
+    def _with_guardrails(self, resource: Resource) -> Resource:
+        """The resource with the guardrails of its provider, or with an obstacle where these cannot be read."""
+        if resource.is_native or resource.event is None:
+            return resource
+        token = str(resource.event.properties.get(_TOKEN, ""))
+        guardrails = guardrails_of(token, self.functions, self.account)
+        if guardrails is not None:
+            return replace(resource, guardrails=guardrails)
+        unread = f"the guardrails of its provider cannot be read: allow lambda:GetFunctionConfiguration on {token}"
+        return replace(resource, obstacle=resource.obstacle or unread)
 
     def _token(self, before: Any, after: Any) -> Any:
         """The token after the deployment; None if unknown. A function that is only edited keeps its ARN, even where that is not shown."""
         if not list(unknown_in(after)):
             return after
-        function = self.functions.get(str(before).rpartition(":")[2])
-        return before if function and function.action == "Modify" and function.replacement == "False" else None
+        name = str(before).rpartition(":")[2]
+        edited = any(one.physical_id == name and one.action == "Modify" and one.replacement == "False" for one in self.functions)
+        return before if edited else None
 
 
 def _retains_replaced(change: Change) -> bool:
