@@ -35,9 +35,11 @@ def test_cfn_lint_finds_nothing_in_any_region_of_clean_rooms(path: Path) -> None
     assert lint(path, "--include-checks", "I") == ""
 
 
-def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_path: Path) -> None:
+def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "privacy_budget_handler-0.zip").touch()
     write_plain_template(tmp_path)
+    (archive,) = tmp_path.glob("*.zip")
+    assert capfd.readouterr().out == f"Wrote {tmp_path / 'provider.yaml'} and {archive}, which it names.\n"
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {file.name for file in path.parent.iterdir()} == {assemble_for_release(ROOT, tmp_path / "asset").name, path.name}
     for name in names:

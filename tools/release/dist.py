@@ -59,7 +59,7 @@ def main() -> None:
         if (DIST / archive.name).read_bytes() != opened.read(f"{PACKAGE_OF_THE_ZIP}/{archive.name}"):
             raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {archive}, which is older")
     _run(
-        "the wheel's test",
+        f"the wheel's test with Python {', '.join(present)}, which takes minutes,",
         *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
         environment={"WHEEL": str(wheel), "WHEEL_PYTHONS": ",".join(present)},
     )
@@ -88,10 +88,12 @@ def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
     """Build sdist and wheel. Raises ReleaseError unless the sdist and the checkout give the same wheel, byte by byte."""
-    _run("the build", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
+    _run("the build of sdist and wheel", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     with tempfile.TemporaryDirectory() as scratch:
-        _run("the build", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout)
+        _run(
+            "the build of the wheel from the checkout", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout
+        )
         if (Path(scratch) / wheel.name).read_bytes() != wheel.read_bytes():
             raise ReleaseError("the sdist makes another wheel than the checkout: name in pyproject.toml's sdist target what it lacks")
     return sdist, wheel
@@ -126,6 +128,7 @@ def write_sums(folder: Path) -> None:
 
 def _run(what: str, *command: str | Path, environment: dict[str, str] | None = None) -> None:
     """Run a command. Without SOURCE_DATE_EPOCH, whose date would get into the packages. Raises ReleaseError where it fails."""
+    print(f"{what[0].upper()}{what[1:]} ...", flush=True)
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
         raise ReleaseError(f"{what} failed, see above")

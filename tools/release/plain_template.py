@@ -170,6 +170,7 @@ def write(folder: Path) -> None:
     code = assemble_for_release(ROOT, ROOT / "build" / "release")
     shutil.copyfile(code, folder / code.name)
     (folder / TEMPLATE).write_text(yaml.dump(template(code.name), Dumper=_Yaml, sort_keys=False, width=130))
+    print(f"Wrote {folder / TEMPLATE} and {folder / code.name}, which it names.")
 
 
 if __name__ == "__main__":
