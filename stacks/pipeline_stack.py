@@ -1,4 +1,4 @@
-"""The pipeline: tests and synthesizes each commit, updates itself, and deploys to every environment of cdk.json in its order."""
+"""The pipeline: it tests and synthesizes each commit, updates itself, and deploys to every environment of cdk.json in order."""
 
 import json
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from .budget_stack import PrivacyBudgetStack
 from .settings import LOCAL, Environment, Pipeline
 
 CDK_ASSETS_VERSION: Final = "4.7.3"
-"""Of the tool that publishes the assets; the CDK CLI's own version is that of package.json."""
+"""The version of the tool that publishes the assets."""
 
 RUNTIMES: Final = {"python": "3.12", "nodejs": "22"}
-"""Of CodeBuild's image: Python for this repository, Node.js for the CDK CLI that updates the pipeline."""
+"""The runtimes of CodeBuild's image: Python for this repository, Node.js for the CDK CLI."""
 
 ACCEPT: Final = "AcceptBudgetChanges"
-"""The approval that CheckBudgets gives by itself where nothing is lost."""
+"""The approval that CheckBudgets gives where no budget would be lost or replaced."""
 
 CHANGE_SET: Final = "PipelineChange"
 """The name that CDK Pipelines gives the change set which it prepares and executes."""
@@ -75,13 +75,13 @@ class PipelineStack(cdk.Stack):
         )
         for environment in targets:
             stage = PrivacyBudgetStage(self, environment)
-            gate = self._gate(name, stage, source, synth) if environment.production else []
-            self.pipeline.add_stage(stage, stack_steps=[pipelines.StackSteps(stack=stage.stack, change_set=gate)])
+            steps = self._approval_steps(name, stage, source, synth) if environment.production else []
+            self.pipeline.add_stage(stage, stack_steps=[pipelines.StackSteps(stack=stage.stack, change_set=steps)])
 
-    def _gate(
+    def _approval_steps(
         self, pipeline_name: str, stage: cdk.Stage, source: pipelines.IFileSetProducer, synth: pipelines.ShellStep
     ) -> list[pipelines.Step]:
-        """The steps between a prepared change set and its execution: a person always, and a review where a budget would be lost."""
+        """The steps between a prepared change set and its execution: the check of budgets, its approval, and the promotion by a person."""
         accept = pipelines.ManualApprovalStep(
             ACCEPT, comment="Waits for a person only where a budget would be lost or replaced: the log of CheckBudgets says which."
         )
@@ -118,6 +118,6 @@ class PipelineStack(cdk.Stack):
 
 
 def _cdk_version() -> str:
-    """The CDK CLI that package.json pins, so that the pipeline deploys with the one that was tested."""
+    """The version of the CDK CLI that package.json pins: the pipeline deploys with the version that was tested."""
     version: str = json.loads((_ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]["aws-cdk"]
     return version

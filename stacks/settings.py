@@ -14,11 +14,11 @@ from .overrides import OVERRIDES, SettingError
 
 SAMPLE_MEMBERSHIP: Final = "00000000-0000-0000-0000-000000000000"
 LOCAL: Final = "local"
-"""The environment of the embedded local AWS, which no pipeline deploys to."""
+"""The environment of the embedded local AWS. No pipeline deploys to it."""
 
 E = TypeVar("E", bound=StrEnum)
 
-_PLACE: Final = ("account", "region")
+_ACCOUNT_AND_REGION: Final = ("account", "region")
 _LIMITS: Final = {
     "perDay": AccessLimit.per_day,
     "perWeek": AccessLimit.per_week,
@@ -29,7 +29,7 @@ _LIMITS: Final = {
 
 @dataclass(frozen=True)
 class Environment:
-    """One account and region, with the membership whose budget is declared there."""
+    """An account and region, and the budget of one membership there."""
 
     name: str
     membership: str
@@ -62,24 +62,24 @@ def environments(app: cdk.App) -> list[Environment]:
 
 
 def chosen_environment(app: cdk.App) -> Environment:
-    """The environment that the context chooses, with what the command line overrides (-c epsilon=5). Raises SettingError."""
+    """The environment that the context chooses, with the overrides of the command line (-c epsilon=5). Raises SettingError."""
     name, settings = _chosen(app, "environment")
     budget = {**settings.get("budget", {}), **_given(app, "epsilon", "usersNoisePerQuery", "autoRefresh")}
     return _environment(name, {**settings, **_given(app, "membership", "onExisting", "onBudgetReset"), "budget": budget})
 
 
 def chosen_pipeline(app: cdk.App) -> Pipeline | None:
-    """The pipeline that the context chooses (-c pipeline=main), or none. Raises SettingError."""
+    """The pipeline that the context chooses (-c pipeline=main); None if it chooses none. Raises SettingError."""
     if not app.node.try_get_context("pipeline"):
         return None
     name, settings = _chosen(app, "pipeline")
-    _check_names(f"pipelines.{name}", settings, required={"repository", "connection"}, optional={"branch", *_PLACE})
+    _check_names(f"pipelines.{name}", settings, required={"repository", "connection"}, optional={"branch", *_ACCOUNT_AND_REGION})
     return Pipeline(
         name=name,
         repository=settings["repository"],
         branch=settings.get("branch", "main"),
         connection=settings["connection"],
-        env=_place(settings),
+        env=_env(settings),
     )
 
 
@@ -110,7 +110,7 @@ def _given(app: cdk.App, *names: str) -> dict[str, Any]:
 def _environment(name: str, settings: Mapping[str, Any]) -> Environment:
     path = f"environments.{name}"
     options = {"onExisting", "onBudgetReset", "destroyWithStack", "production", "tags"}
-    _check_names(path, settings, required={"membership", "budget"}, optional={*options, *_PLACE})
+    _check_names(path, settings, required={"membership", "budget"}, optional={*options, *_ACCOUNT_AND_REGION})
     return Environment(
         name=name,
         membership=settings["membership"],
@@ -120,7 +120,7 @@ def _environment(name: str, settings: Mapping[str, Any]) -> Environment:
         destroy_with_stack=settings.get("destroyWithStack", False),
         production=settings.get("production", False),
         tags=settings.get("tags", {}),
-        env=_place(settings),
+        env=_env(settings),
     )
 
 
@@ -139,8 +139,8 @@ def _budget(path: str, settings: Mapping[str, Any]) -> PrivacyBudget:
     )
 
 
-def _place(settings: Mapping[str, Any]) -> cdk.Environment:
-    """Account and region, by default those of the credentials at hand."""
+def _env(settings: Mapping[str, Any]) -> cdk.Environment:
+    """The account and region; by default those of the credentials."""
     return cdk.Environment(
         account=settings.get("account", os.environ.get("CDK_DEFAULT_ACCOUNT")),
         region=settings.get("region", os.environ.get("CDK_DEFAULT_REGION")),

@@ -1,4 +1,4 @@
-"""``make apply``: execute the very change set that ``make plan`` prepared and showed, or say why it cannot be executed."""
+"""``make apply``: execute the change set that ``make plan`` prepared and showed, or say why it cannot be executed."""
 
 import argparse
 import subprocess
@@ -14,7 +14,7 @@ from privacy_budget_cli.plan.change_set import read
 
 
 def main(arguments: list[str]) -> int:
-    """Execute a stack's change set by a command, whose exit status this gives; 0 where there is nothing to deploy, 1 where it cannot be."""
+    """Execute a stack's change set by a command. Exit status: the command's, 0 where nothing changes, 1 where it cannot be executed."""
     parser = argparse.ArgumentParser(prog="python -m tools.apply_change_set", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the synthesized app that the change set was prepared from")
     parser.add_argument("--stack", required=True)

@@ -1,7 +1,7 @@
-"""A pipeline's gate before production: accepts by itself where no budget is lost or replaced, and leaves the rest to a person.
+"""Approve a deployment of the pipeline where no budget would be lost or replaced; any other deployment waits for a person.
 
-CheckBudgets runs this beside the approval AcceptBudgetChanges, once the pipeline has prepared the stack's change set: it reads that very
-change set, which the pipeline executes then.
+CheckBudgets runs this beside the approval AcceptBudgetChanges, once the pipeline has prepared the stack's change set. It reads the change
+set that the pipeline then executes.
 """
 
 import argparse
@@ -20,16 +20,16 @@ from privacy_budget_cli.plan.assembly import stacks
 from privacy_budget_cli.plan.command import plan
 
 SECONDS_TO_WAIT: Final = 60
-"""For the approval to begin, which CodePipeline starts at the same time as this check."""
+"""The approval may begin later than this check: CodePipeline starts both at the same time."""
 SECONDS_BETWEEN: Final = 5
 
 
 class ApprovalNotFoundError(Exception):
-    """The approval did not begin in time, or is that of another execution."""
+    """The approval did not begin in time, or belongs to another execution."""
 
 
 def main(arguments: list[str]) -> int:
-    """Plan the stage's prepared deployment, print it, and approve it where nobody has to review it.
+    """Plan the stage's prepared deployment, print the plan, and approve the deployment where nobody has to review it.
 
     Raises ApprovalNotFoundError and what ``plan`` raises.
     """
@@ -48,8 +48,8 @@ def main(arguments: list[str]) -> int:
     if any(step.needs_review for step in planned):
         _say(f"Review required: {options.action} waits for a person.")
         return 0
-    waiting = Approval(boto3.client("codepipeline"), options.pipeline, options.stage, options.action, options.execution)
-    waiting.give("No budget would be lost or replaced.")
+    approval = Approval(boto3.client("codepipeline"), options.pipeline, options.stage, options.action, options.execution)
+    approval.approve("No budget would be lost or replaced.")
     return 0
 
 
@@ -63,8 +63,8 @@ class Approval:
     action: str
     execution: str
 
-    def give(self, summary: str) -> None:
-        """Approve it as soon as it waits. Raises ApprovalNotFoundError and ClientError."""
+    def approve(self, summary: str) -> None:
+        """Approve as soon as the approval waits. Raises ApprovalNotFoundError and ClientError."""
         deadline = time.monotonic() + SECONDS_TO_WAIT
         while "token" not in (found := self._latest()) or found["status"] != "InProgress":
             if time.monotonic() >= deadline and found.get("status") == "Succeeded":
@@ -86,7 +86,7 @@ class Approval:
         _say(f"{self.action} is accepted: {summary}")
 
     def _latest(self) -> Mapping[str, Any]:
-        """What the approval is doing in this execution; nothing where it has not begun."""
+        """The state of the approval in this execution; empty where it has not begun."""
         for stage in self.client.get_pipeline_state(name=self.pipeline)["stageStates"]:
             if stage["stageName"] == self.stage and stage.get("latestExecution", {}).get("pipelineExecutionId") == self.execution:
                 for action in stage["actionStates"]:

@@ -1,10 +1,9 @@
 """The function behind the templates: one for all of a stack, or one that a stack of its own shares."""
 
 import re
-from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol, TypedDict, Unpack
 
-import aws_cdk as cdk
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -16,6 +15,7 @@ from constructs import Construct
 
 from privacy_budget_core import __version__, contract
 from privacy_budget_core.contract import Range
+from privacy_budget_core.guardrails import ENVIRONMENT_VARIABLE
 
 from .acknowledgements import (
     WHY_ALL_STACKS,
@@ -25,6 +25,8 @@ from .acknowledgements import (
     acknowledge_wildcards,
 )
 from .asset import HANDLER, handler_asset
+from .guardrails import PrivacyBudgetGuardrails
+from .literals import is_token
 from .permissions import CHANGE, CREATE_AND_FIND, READ, membership_arn, template_arns
 
 SINGLETON_ID: Final = "PrivacyBudgetProvider"
@@ -34,6 +36,7 @@ TIMEOUT: Final = Duration.minutes(5)
 TIMEOUT_SECONDS: Final = Range(90, 900)
 """An event is answered 30 seconds before the timeout, which must leave it twice as long to be handled; Lambda ends at 900."""
 _PARAMETER_NAME: Final = re.compile(r"(/[\w.-]+)+", re.ASCII)
+_FUNCTION_ARN: Final = re.compile(r"arn:[\w-]+:lambda:(?P<region>[\w-]+):\d{12}:function:[\w-]+(:[\w$-]+)?", re.ASCII)
 MAXIMUM_EVENT_AGE: Final = Duration.minutes(10)
 MARGIN: Final = Duration.minutes(1)
 
@@ -59,6 +62,26 @@ class IPrivacyBudgetProvider(Protocol):
     def service_timeout(self) -> Duration:
         """How long CloudFormation waits for the function's answer."""
         ...
+
+
+class ProviderOptions(TypedDict, total=False):
+    """The options of a ``PrivacyBudgetProvider``, which documents them."""
+
+    memory_size: float
+    timeout: Duration | None
+    runtime: lambda_.Runtime | None
+    architecture: lambda_.Architecture | None
+    log_retention: logs.RetentionDays | None
+    log_group: logs.ILogGroup | None
+    role: iam.IRole | None
+    memberships: Sequence[str] | None
+    vpc: ec2.IVpc | None
+    vpc_subnets: ec2.SubnetSelection | None
+    security_groups: Sequence[ec2.ISecurityGroup] | None
+    environment_encryption: kms.IKey | None
+    reserved_concurrent_executions: float | None
+    parameter_name: str | None
+    guardrails: PrivacyBudgetGuardrails | None
 
 
 class PrivacyBudgetProvider(Construct):
@@ -89,6 +112,7 @@ class PrivacyBudgetProvider(Construct):
     :param reserved_concurrent_executions: How many events may be handled at once. Default: no limit of its own.
     :param parameter_name: The SSM parameter to publish the function's ARN under, for stacks that share this provider by
         ``from_parameter_name``; a path that begins with a slash. Default: it is not published.
+    :param guardrails: What the templates of this provider may declare, whichever stack they are in. Default: no limit.
     :raises ValueError: Where options contradict each other or break a rule, before anything is added to the tree.
     """
 
@@ -111,14 +135,27 @@ class PrivacyBudgetProvider(Construct):
         environment_encryption: kms.IKey | None = None,
         reserved_concurrent_executions: float | None = None,
         parameter_name: str | None = None,
+        guardrails: PrivacyBudgetGuardrails | None = None,
     ) -> None:
-        _check_options(scope, id, timeout, log_group, log_retention, vpc, vpc_subnets, security_groups, memberships)
-        if parameter_name is not None:
-            _check_parameter_name(scope, id, parameter_name)
+        options = ProviderOptions(
+            timeout=timeout,
+            log_retention=log_retention,
+            log_group=log_group,
+            memberships=memberships,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=security_groups,
+            parameter_name=parameter_name,
+            guardrails=guardrails,
+        )
+        _check(scope, id, _broken_rules(options))
         super().__init__(scope, id)
         timeout = timeout or TIMEOUT
         asset = handler_asset()
-        self._options: dict[str, Any] = {}
+        self._options = ProviderOptions()
+        self._memberships = tuple(memberships or ())
+        self.guardrails: Final = guardrails or PrivacyBudgetGuardrails()
+        """What the provider's templates may declare."""
         self.log_group = log_group or logs.LogGroup(
             self, "LogGroup", retention=log_retention or logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
         )
@@ -149,6 +186,7 @@ class PrivacyBudgetProvider(Construct):
             security_groups=security_groups,
             environment_encryption=environment_encryption,
             reserved_concurrent_executions=reserved_concurrent_executions,
+            environment=None if guardrails is None else {ENVIRONMENT_VARIABLE: guardrails.to_json()},
             max_event_age=MAXIMUM_EVENT_AGE,
             retry_attempts=2,
         )
@@ -166,7 +204,12 @@ class PrivacyBudgetProvider(Construct):
             )
 
     @staticmethod
-    def get_or_create(scope: Construct, **options: Any) -> "PrivacyBudgetProvider":
+    def of(scope: Construct) -> "PrivacyBudgetProvider | None":
+        """The own provider of the stack that ``scope`` is in, if it was made already."""
+        return _OF_STACKS.get(stack_of(scope))
+
+    @staticmethod
+    def get_or_create(scope: Construct, **options: Unpack[ProviderOptions]) -> "PrivacyBudgetProvider":
         """The provider of the stack that ``scope`` is in, made with these options where there is none yet.
 
         Without options it takes whichever there is.
@@ -182,8 +225,7 @@ class PrivacyBudgetProvider(Construct):
                 raise ValueError(f"the id {SINGLETON_ID} is kept for the stack's own provider, got another construct [{taken.node.path}]")
             provider = _OF_STACKS[stack] = PrivacyBudgetProvider(stack, SINGLETON_ID, **options)
             provider._options = options
-        elif options and options != provider._options:
-            names = sorted(name for name in {**options, **provider._options} if options.get(name) != provider._options.get(name))
+        elif options and (names := _differing(options, provider._options)):
             raise ValueError(
                 f"a stack has one provider of its own, and this one was made with another {', '.join(names)} [{provider.node.path}]:"
                 " call PrivacyBudgetProvider.get_or_create with its options before the stack's first template,"
@@ -193,8 +235,8 @@ class PrivacyBudgetProvider(Construct):
 
     @staticmethod
     def from_function_arn(
-        scope: Construct,  # noqa: ARG004 - CDK's imports take the scope first
-        id: str,  # noqa: ARG004
+        scope: Construct,
+        id: str,
         function_arn: str,
         *,
         timeout: Duration | None = None,
@@ -203,7 +245,9 @@ class PrivacyBudgetProvider(Construct):
 
         :param function_arn: The ARN, of the account and region that the templates are in.
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
+        :raises ValueError: A literal is no ARN of a function, or of another region than the stack.
         """
+        _check(scope, id, _broken_arn_rules(function_arn, stack_of(scope)))
         return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
 
     @staticmethod
@@ -232,6 +276,12 @@ class PrivacyBudgetProvider(Construct):
         """How long CloudFormation waits for the function's answer."""
         return self._service_timeout
 
+    def broken_rules(self, membership_id: str) -> Iterator[str]:
+        """The rule that a template's membership breaks, where both it and the provider's memberships are literals."""
+        known = self._memberships
+        if known and membership_id not in known and not is_token(membership_id) and not any(map(is_token, known)):
+            yield f"membership_id must be among the provider's memberships ({', '.join(known)}), got {membership_id!r}"
+
     def _grant(self, memberships: Sequence[str] | None, *, in_vpc: bool) -> None:
         """Allow the role what the handler calls, and nothing that depends on which templates a stack declares.
 
@@ -258,6 +308,11 @@ class PrivacyBudgetProvider(Construct):
             acknowledge_managed_policy(self, policy.managed_policy_arn, WHY_VPC_POLICY)
 
 
+def _differing(options: ProviderOptions, others: ProviderOptions) -> list[str]:
+    """The names of the options that have another value."""
+    return sorted(name for name in {**options, **others} if _by_value(options.get(name)) != _by_value(others.get(name)))
+
+
 _OF_STACKS: Final[dict[Stack, PrivacyBudgetProvider]] = {}
 """The stacks' own providers. jsii keeps every construct alive for the life of the process anyway."""
 
@@ -273,37 +328,59 @@ class _ImportedProvider:
         self.service_timeout = service_timeout
 
 
-def _check_parameter_name(scope: Construct, id: str, parameter_name: str) -> None:
-    if not cdk.Token.is_unresolved(parameter_name) and not _PARAMETER_NAME.fullmatch(parameter_name):
-        raise ValueError(
+def _broken_rules(options: ProviderOptions) -> Iterator[str]:
+    """The rules that the options of a provider break."""
+    timeout = options.get("timeout")
+    if timeout is not None and not timeout.is_unresolved() and int(timeout.to_seconds()) not in TIMEOUT_SECONDS:
+        yield f"timeout must be {TIMEOUT_SECONDS} of seconds, got {timeout.to_seconds():g}"
+    if options.get("log_group") is not None and options.get("log_retention") is not None:
+        yield "log_retention goes without log_group, which has a retention of its own"
+    if options.get("vpc") is None and (options.get("vpc_subnets") is not None or options.get("security_groups") is not None):
+        yield "vpc_subnets and security_groups go with vpc, got no vpc"
+    yield from _broken_membership_rules(options.get("memberships"))
+    guardrails = options.get("guardrails")
+    if guardrails is not None and not isinstance(guardrails, PrivacyBudgetGuardrails):
+        yield f"guardrails must be PrivacyBudgetGuardrails(...), got {guardrails!r}"
+    parameter_name = options.get("parameter_name")
+    if parameter_name is not None and not _PARAMETER_NAME.fullmatch(parameter_name) and not is_token(parameter_name):
+        yield (
             "parameter_name must be a path of letters, digits, dots, dashes and underscores that begins with a slash,"
-            f" got {parameter_name!r} [{scope.node.path}/{id}]"
+            f" got {parameter_name!r}"
         )
 
 
-def _check_options(
-    scope: Construct,
-    id: str,
-    timeout: Duration | None,
-    log_group: logs.ILogGroup | None,
-    log_retention: logs.RetentionDays | None,
-    vpc: ec2.IVpc | None,
-    vpc_subnets: ec2.SubnetSelection | None,
-    security_groups: Sequence[ec2.ISecurityGroup] | None,
-    memberships: Sequence[str] | None,
-) -> None:
-    rule = None
-    if timeout is not None and not timeout.is_unresolved() and int(timeout.to_seconds()) not in TIMEOUT_SECONDS:
-        rule = f"timeout must be {TIMEOUT_SECONDS} of seconds, got {timeout.to_seconds():g}"
-    elif log_group is not None and log_retention is not None:
-        rule = "log_retention goes without log_group, which has a retention of its own"
-    elif vpc is None and (vpc_subnets is not None or security_groups is not None):
-        rule = "vpc_subnets and security_groups go with vpc, got no vpc"
-    elif memberships is not None and not memberships:
-        rule = "memberships must name at least one membership, or be left out for all of the account's, got none"
-    else:
-        for membership in memberships or ():
-            if not cdk.Token.is_unresolved(membership) and not contract.is_membership_id(membership):
-                rule = f"memberships must each be {contract.MEMBERSHIP_ID_RULE}, got {membership!r}"
-    if rule is not None:
+def _broken_membership_rules(memberships: Sequence[str] | None) -> Iterator[str]:
+    if memberships is not None and not memberships:
+        yield "memberships must name at least one membership, or be left out for all of the account's, got none"
+    for membership in memberships or ():
+        if not contract.is_membership_id(membership) and not is_token(membership):
+            yield f"memberships must each be {contract.MEMBERSHIP_ID_RULE}, got {membership!r}"
+
+
+def _broken_arn_rules(function_arn: str, stack: Stack) -> Iterator[str]:
+    """The rules that the ARN of another stack's function breaks: CloudFormation calls a function of the stack's own region alone."""
+    if is_token(function_arn):
+        return
+    found = _FUNCTION_ARN.fullmatch(str(function_arn))
+    if found is None:
+        yield f"function_arn must be the ARN of a Lambda function, got {function_arn!r}"
+    elif not is_token(stack.region) and found["region"] != stack.region:
+        yield f"function_arn must be of the stack's region, {stack.region}, got {function_arn!r}"
+
+
+def _check(scope: Construct, id: str, rules: Iterable[str]) -> None:
+    """Raise for the first rule that is broken, before anything is added to the tree."""
+    for rule in rules:
         raise ValueError(f"{rule} [{scope.node.path}/{id}]")
+
+
+def _by_value(option: Any) -> Any:
+    """An option as it can be compared: two CDK objects of one value are not equal."""
+    match option:
+        case Duration():
+            return option if option.is_unresolved() else option.to_milliseconds()
+        case lambda_.Runtime() | lambda_.Architecture():
+            return option.name
+        case list() | tuple():
+            return [_by_value(entry) for entry in option]
+    return option

@@ -1,11 +1,11 @@
 """The privacy budget template as a construct: declared here, made by the provider's function."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol
 
 import jsii
-from aws_cdk import Annotations, CustomResource, Fn, ITaggableV2, RemovalPolicy, Resource, Stack, TagManager, TagType, Token
+from aws_cdk import Annotations, CustomResource, Fn, ITaggableV2, RemovalPolicy, Resource, Stack, TagManager, TagType
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -13,11 +13,16 @@ from privacy_budget_core import contract
 from privacy_budget_core.contract import AggregationType, Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
 
 from .budget import PrivacyBudget
+from .literals import is_token, not_a_flag, not_among
 from .permissions import CHANGE, READ, READ_BALANCE, template_arns
 from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider, stack_of
+from .validation import WARNING_PREFIX, DeclaredTemplate, validation_of
 
 STACK_TAG_PRIORITY: Final = 0
-"""Tags that a stack was made with give way to every ``Tags.of(...)``, whose priority is 100 unless told."""
+"""Tags that a stack was made with give way to every ``Tags.of(...)``, whose priority is 100 by default."""
+
+REMOVAL_POLICIES: Final = (RemovalPolicy.DESTROY, RemovalPolicy.RETAIN, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+"""All but SNAPSHOT: Clean Rooms has no snapshots."""
 
 
 class IPrivacyBudgetTemplate(Protocol):
@@ -135,8 +140,12 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         provider: IPrivacyBudgetProvider | None = None,
         preview_impact: bool = False,
     ) -> None:
-        _check(scope, id, membership_id, budget, preview_impact)
-        provider = provider or PrivacyBudgetProvider.get_or_create(scope)
+        known = provider or PrivacyBudgetProvider.of(scope)
+        _check(scope, id, _broken_rules(membership_id, budget, on_existing, on_budget_reset, removal_policy, preview_impact, known))
+        if isinstance(known, PrivacyBudgetProvider):
+            guardrails = known.guardrails
+            _check(scope, id, [*budget.broken_guardrails(guardrails), *guardrails.option_violations(on_existing, on_budget_reset)])
+        provider = known or PrivacyBudgetProvider.get_or_create(scope)
         self._membership_id = membership_id
         self._preview_impact = preview_impact
         self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
@@ -144,7 +153,7 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             self._tags.set_tag(key, value, STACK_TAG_PRIORITY)
         properties: dict[str, Any] = {
             Property.MEMBERSHIP_IDENTIFIER.value: membership_id,
-            Property.PRIVACY_BUDGET_TYPE.value: budget.kind.value,
+            Property.PRIVACY_BUDGET_TYPE.value: budget.budget_type.value,
             **budget.properties,
             Property.TAGS.value: self._tags.rendered_tags,
         }
@@ -163,8 +172,11 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             properties=properties,
             removal_policy=removal_policy,
         )
-        for warning, message in _warnings(budget, on_budget_reset, removal_policy):
-            Annotations.of(self).add_warning_v2(f"cleanrooms-privacy-budget:{warning}", message)
+        identity = (str(membership_id), budget.budget_type.value, str(budget.resource_arn or ""))
+        is_access_budget = budget.budget_type is PrivacyBudgetType.ACCESS_BUDGET
+        validation_of(stack_of(scope)).add(DeclaredTemplate(self, identity, is_access_budget, self._tags))
+        for warning, message in _warnings(budget, on_budget_reset):
+            Annotations.of(self).add_warning_v2(f"{WARNING_PREFIX}{warning}", message)
 
     @staticmethod
     def from_privacy_budget_template_arn(scope: Construct, id: str, privacy_budget_template_arn: str) -> IPrivacyBudgetTemplate:
@@ -274,7 +286,7 @@ class _ImportedTemplate(Resource, _Grants):
     def membership_arn(self) -> str:
         if self._membership_arn is not None:
             return self._membership_arn
-        if Token.is_unresolved(self._arn) or ":membership/" not in self._arn:
+        if is_token(self._arn) or ":membership/" not in self._arn:
             raise self._untold("membership_arn")
         return self._arn.split("/privacybudgettemplate/")[0]
 
@@ -305,19 +317,40 @@ def _tags_of(stack: Stack) -> TagManager:
     return stack.tags
 
 
-def _check(scope: Construct, id: str, membership_id: str, budget: PrivacyBudget, preview_impact: bool) -> None:
-    """Raise for the first rule that a literal breaks."""
-    rules = [*budget.broken_rules()]
-    if not contract.is_membership_id(str(membership_id)) and not Token.is_unresolved(membership_id):
-        rules.insert(0, f"membership_id must be {contract.MEMBERSHIP_ID_RULE}, got {membership_id!r}")
-    if preview_impact and budget.kind != PrivacyBudgetType.DIFFERENTIAL_PRIVACY:
-        rules.append(f"preview_impact goes with differential privacy, got {budget.kind.value}")
-    if rules:
+def _broken_rules(
+    membership_id: str,
+    budget: PrivacyBudget,
+    on_existing: OnExisting,
+    on_budget_reset: OnBudgetReset,
+    removal_policy: RemovalPolicy,
+    preview_impact: bool,
+    provider: IPrivacyBudgetProvider | None,
+) -> Iterator[str]:
+    """The rules that literal values break, the guardrails of the provider last."""
+    if not contract.is_membership_id(str(membership_id)) and not is_token(membership_id):
+        yield f"membership_id must be {contract.MEMBERSHIP_ID_RULE}, got {membership_id!r}"
+    if isinstance(budget, PrivacyBudget):
+        yield from budget.broken_rules()
+    else:
+        yield f"budget must be made by PrivacyBudget.differential_privacy or PrivacyBudget.access_budget, got {budget!r}"
+    yield from not_among("on_existing", on_existing, OnExisting)
+    yield from not_among("on_budget_reset", on_budget_reset, OnBudgetReset)
+    yield from not_among("removal_policy", removal_policy, REMOVAL_POLICIES)
+    yield from not_a_flag("preview_impact", preview_impact)
+    if preview_impact is True and getattr(budget, "budget_type", None) is PrivacyBudgetType.ACCESS_BUDGET:
+        yield f"preview_impact goes with differential privacy, got {budget.budget_type.value}"
+    if isinstance(provider, PrivacyBudgetProvider):
+        yield from provider.broken_rules(membership_id)
+
+
+def _check(scope: Construct, id: str, rules: Iterable[str]) -> None:
+    """Raise for the rules that are broken, before anything is added to the tree."""
+    if broken := [*rules]:
         path = f"{scope.node.path}/{id}".lstrip("/")
-        raise ValueError(f"{'; '.join(rules)} [{path}]")
+        raise ValueError(f"{'; '.join(broken)} [{path}]")
 
 
-def _warnings(budget: PrivacyBudget, on_budget_reset: OnBudgetReset, removal_policy: RemovalPolicy) -> Iterator[tuple[str, str]]:
+def _warnings(budget: PrivacyBudget, on_budget_reset: OnBudgetReset) -> Iterator[tuple[str, str]]:
     """What the service's own documentation warns of, by ids that ``Annotations.of(...).acknowledge_warning`` takes."""
     if budget.auto_refresh == AutoRefresh.CALENDAR_MONTH:
         yield (
@@ -328,12 +361,6 @@ def _warnings(budget: PrivacyBudget, on_budget_reset: OnBudgetReset, removal_pol
     if on_budget_reset == OnBudgetReset.ALLOW:
         yield (
             "allows-budget-reset",
-            "OnBudgetReset.ALLOW lets any later edit throw away what was spent of the budget. Put OnBudgetReset.REFUSE back once the"
+            "OnBudgetReset.ALLOW lets any later edit reset the consumed budget. Put OnBudgetReset.REFUSE back once the"
             " reset that it was for is deployed.",
-        )
-    if budget.kind == PrivacyBudgetType.ACCESS_BUDGET and removal_policy == RemovalPolicy.DESTROY:
-        yield (
-            "delete-uncaps-table",
-            "Deleting an access budget makes its table unlimited, and RemovalPolicy.DESTROY deletes it with the stack. Use"
-            " RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE to keep the limits.",
         )

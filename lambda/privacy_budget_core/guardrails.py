@@ -51,32 +51,36 @@ class Guardrails:
     """Whether OnExisting may be ADOPT."""
 
     def __post_init__(self) -> None:
-        _check("MaxEpsilon", self.max_epsilon, EPSILON)
-        _check("MinUsersNoisePerQuery", self.min_users_noise_per_query, USERS_NOISE_PER_QUERY)
+        _check(self.named("max_epsilon"), self.max_epsilon, EPSILON)
+        _check(self.named("min_users_noise_per_query"), self.min_users_noise_per_query, USERS_NOISE_PER_QUERY)
+        if not isinstance(self.max_uses, Mapping):
+            raise InvalidGuardrailError(f"{self.named('max_uses')} must be a number for each period, got {self.max_uses!r}")
         for period, uses in self.max_uses.items():
             if period not in set(AccessBudgetPeriod):
-                raise InvalidGuardrailError(f"MaxUses must name periods out of {', '.join(AccessBudgetPeriod)}, got {period!r}")
-            _check(f"MaxUses.{period}", uses, ACCESS_LIMIT_BUDGET)
-        for name, value in (
-            ("AllowMonthlyRefresh", self.allow_monthly_refresh),
-            ("AllowBudgetReset", self.allow_budget_reset),
-            ("AllowAdoption", self.allow_adoption),
-        ):
-            if not isinstance(value, bool):
-                raise InvalidGuardrailError(f"{name} must be true or false, got {value!r}")
+                names = ", ".join(AccessBudgetPeriod)
+                raise InvalidGuardrailError(f"{self.named('max_uses')} must name periods out of {names}, got {period!r}")
+            _check(f"{self.named('max_uses')}.{period}", uses, ACCESS_LIMIT_BUDGET)
+        for flag in ("allow_monthly_refresh", "allow_budget_reset", "allow_adoption"):
+            if not isinstance(getattr(self, flag), bool):
+                raise InvalidGuardrailError(f"{self.named(flag)} must be true or false, got {getattr(self, flag)!r}")
+
+    @staticmethod
+    def named(attribute: str) -> str:
+        """A guardrail as JSON names it."""
+        return _NAMES[attribute]
 
     @classmethod
     def from_json(cls, text: str | None) -> "Guardrails":
-        """The guardrails of an environment variable; none where it is absent or empty. Raises InvalidGuardrailError."""
+        """The guardrails of an environment variable; a null is none. Raises InvalidGuardrailError."""
         try:
             members = json.loads(text or "{}")
         except ValueError as error:
             raise InvalidGuardrailError(f"the guardrails must be a JSON object, got {text!r}") from error
-        if not isinstance(members, dict) or not isinstance(members.get("MaxUses", {}), dict):
-            raise InvalidGuardrailError(f"the guardrails must be a JSON object, and MaxUses another one, got {text!r}")
+        if not isinstance(members, dict):
+            raise InvalidGuardrailError(f"the guardrails must be a JSON object, got {text!r}")
         if unknown := members.keys() - _NAMES.values():
             raise InvalidGuardrailError(f"{', '.join(sorted(unknown))}: no such guardrail; there are {', '.join(_NAMES.values())}")
-        return cls(**{attribute: members[name] for attribute, name in _NAMES.items() if name in members})
+        return cls(**{attribute: members[name] for attribute, name in _NAMES.items() if members.get(name) is not None})
 
     def to_json(self) -> str:
         """The guardrails that differ from the default, as JSON."""

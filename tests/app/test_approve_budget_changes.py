@@ -1,4 +1,4 @@
-"""The pipeline's gate: accepts by itself where nothing is lost, leaves the rest to a person, and accepts nothing else's approval."""
+"""The pipeline's approval: given where no budget is lost, left to a person otherwise, and never given to another execution."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core.model import Balance
 from tools import approve_budget_changes
 
-Gate = Callable[..., int]
+Run = Callable[..., int]
 
 EXECUTION = "11111111-2222-4333-8444-555555555555"
 ASKED = ["--change-set", "PipelineChange", "--pipeline", "main", "--stage", "prod", "--action", "Accept", "--execution", EXECUTION]
@@ -49,8 +49,8 @@ def codepipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """Run the gate where the plan of the stage's prepared change set is this."""
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the tool on a stage whose prepared change set has this plan."""
     (tmp_path / "manifest.json").write_text("{}")
 
     def run(*steps: Step) -> int:
@@ -73,7 +73,7 @@ def approves(codepipeline: Stubber, token: str) -> None:
     codepipeline.add_response("put_approval_result", {}, expected)
 
 
-def test_an_edit_is_accepted_once_the_approval_waits(codepipeline: Stubber, planned: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_is_accepted_once_the_approval_waits(codepipeline: Stubber, planned: Run, capsys: pytest.CaptureFixture[str]) -> None:
     codepipeline.add_response("get_pipeline_state", state("another execution", status="InProgress", token="old"))
     codepipeline.add_response("get_pipeline_state", state())
     codepipeline.add_response("get_pipeline_state", state(status="Succeeded", token="of the execution before"))
@@ -83,7 +83,7 @@ def test_an_edit_is_accepted_once_the_approval_waits(codepipeline: Stubber, plan
     assert "Shop/Budget: edited in place" in capsys.readouterr().out
 
 
-def test_a_recreation_waits_for_a_person(codepipeline: Stubber, planned: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recreation_waits_for_a_person(codepipeline: Stubber, planned: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert planned(replace(EDITED, effect=Effect.RECREATED)) == 0
     told = capsys.readouterr().out
     assert "Shop/Budget: deleted and created, which gives a fresh budget" in told
@@ -91,14 +91,14 @@ def test_a_recreation_waits_for_a_person(codepipeline: Stubber, planned: Gate, c
     assert "Accept waits for a person" in told
 
 
-def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, planned: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, planned: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert planned(replace(EDITED, effect=Effect.REFUSED)) == 0
     told = capsys.readouterr().out
     assert "Shop/Budget: refused" in told
     assert "Accept waits for a person" in told
 
 
-def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, planned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approve_budget_changes, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state())
     with pytest.raises(
@@ -109,7 +109,7 @@ def test_an_approval_that_never_begins_fails_the_check(codepipeline: Stubber, pl
 
 
 def test_a_person_who_was_faster_is_no_failure(
-    codepipeline: Stubber, planned: Gate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    codepipeline: Stubber, planned: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(approve_budget_changes, "SECONDS_TO_WAIT", 0)
     codepipeline.add_response("get_pipeline_state", state(status="Succeeded", token="theirs"))

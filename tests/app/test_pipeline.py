@@ -1,4 +1,4 @@
-"""The pipeline: pinned tools, a stage an environment, one asset for all, and a gate before production."""
+"""The pipeline: pinned tools, a stage an environment, one asset for all, and approvals before production."""
 
 import json
 import re

@@ -110,7 +110,7 @@ def test_the_calls_are_those_that_the_lifecycle_promises(clean_rooms: None) -> N
 
 
 @pytest.mark.parametrize(
-    ("handler", "trouble"),
+    ("handler", "fault"),
     [
         ("import nothing_of_this_name", "it ended"),
         ("def handler(event, context): raise ValueError('no')", "ValueError('no')"),

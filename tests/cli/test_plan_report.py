@@ -75,7 +75,7 @@ LEDGERS: dict[str, tuple[Step, str]] = {
     "stays": (FINE, "7 of 99 COUNT consumed, which stays consumed"),
     "lost": (LOST, "7 of 99 COUNT consumed, which is lost"),
     "not known": (replace(FINE, effect=Effect.UNKNOWN), "7 of 99 COUNT consumed, which may be lost"),
-    "not told": (replace(LOST, balances=()), "what is consumed is lost, and cannot be told: Clean Rooms lists no balance"),
+    "not told": (replace(LOST, balances=()), "what is consumed is lost, and how much is unknown: Clean Rooms lists no balance"),
     "the old one's": (replace(FINE, effect=Effect.REPLACED, old=Effect.KEPT), "7 of 99 COUNT consumed, which stays consumed"),
 }
 

@@ -91,10 +91,10 @@ def test_a_release_is_compiled_where_the_runtimes_interpreter_is_at_hand(
     assert assemble_for_release(ROOT, tmp_path / "with").name == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).name
 
 
-@pytest.mark.parametrize("source", [f"{HANDLER}/mark.py", f"{MONITOR}/readings.py"], ids=["handler", "monitor"])
+@pytest.mark.parametrize("source", [f"{CORE}/lifecycle.py", f"{HANDLER}/events.py", f"{MONITOR}/readings.py"])
 def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path, source: str) -> None:
     copied = checkout(tmp_path)
-    (copied / "lambda" / source).write_text("# edited\n")
+    (copied / "lambda" / source).write_text((copied / "lambda" / source).read_text() + "# edited\n")
     assert assemble(copied, tmp_path / "out").name != asset.path.name
 
 
@@ -166,3 +166,11 @@ def test_an_app_may_have_tools_of_its_own(asset: Asset, tmp_path: Path) -> None:
     app = "import tools; from cleanrooms_privacy_budget.asset import handler_asset; print(tools.__file__, handler_asset().path)"
     finished = subprocess.run([sys.executable, "-c", app], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert finished.stdout.split() == [str(tmp_path / "tools" / "__init__.py"), str(asset.path)]
+
+
+def test_a_missing_distribution_is_named(tmp_path: Path) -> None:
+    """``pip install -e`` installs what the construct needs, not what the functions do."""
+    command = [sys.executable, "-S", "-m", "tools.function_bundle", str(tmp_path)]
+    finished = subprocess.run(command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(f"The functions' zip needs {DISTRIBUTIONS[0]}, which is not installed here: install what ")

@@ -155,7 +155,7 @@ def test_options_after_the_first_template_raise() -> None:
 
 def test_an_option_that_does_not_exist_raises() -> None:
     with pytest.raises(TypeError, match="memory"):
-        PrivacyBudgetProvider.get_or_create(new_stack(), memory=256)
+        PrivacyBudgetProvider.get_or_create(new_stack(), memory=256)  # type: ignore[call-arg]
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -26,6 +26,7 @@ def test_exported_names() -> None:
         "OnBudgetReset",
         "OnExisting",
         "PrivacyBudget",
+        "PrivacyBudgetGuardrails",
         "PrivacyBudgetMonitor",
         "PrivacyBudgetProvider",
         "PrivacyBudgetTemplate",
@@ -57,6 +58,7 @@ def test_keywords() -> None:
         "environment_encryption",
         "reserved_concurrent_executions",
         "parameter_name",
+        "guardrails",
     ]
     assert parameters(PrivacyBudgetMonitor.__init__) == ["templates", "interval", "alarm_below", "alarm_actions", "dashboard"]
     assert parameters(PrivacyBudgetProvider.from_function_arn) == ["timeout"]

@@ -19,10 +19,13 @@ def bootstrapped(local_aws: LocalAws) -> LocalAws:
 
 @pytest.fixture
 def cdk(bootstrapped: LocalAws, tmp_path: Path) -> Iterator[Cdk]:
-    """The CLI for one app; what a test leaves deployed is destroyed."""
-    used = Cdk(bootstrapped, tmp_path)
-    yield used
+    """The CLI for one app; what a test leaves deployed is destroyed, which the next test waits for."""
     cloudformation = bootstrapped.client("cloudformation")
+    used = Cdk(bootstrapped, tmp_path)
+    for stack in cloudformation.describe_stacks()["Stacks"]:
+        if stack["StackStatus"] == "DELETE_IN_PROGRESS":
+            used.settled(stack["StackId"])
+    yield used
     for stack in cloudformation.describe_stacks()["Stacks"]:
         if stack["StackName"] != "CDKToolkit" and stack["StackStatus"] != "DELETE_COMPLETE":
             cloudformation.delete_stack(StackName=stack["StackName"])

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from aws_cdk import RemovalPolicy
+import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import AutoRefresh, OnBudgetReset, PrivacyBudget
-from cleanrooms_privacy_budget.template import _warnings
 from privacy_budget_handler.events import PrivacyBudgetEvent
-from tests.support.synth import ACCESS_BUDGET
+from tests.support.synth import ACCESS_BUDGET, add, new_stack
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
@@ -91,8 +90,12 @@ def test_the_playbook_has_each_message_once() -> None:
 
 
 def test_the_playbook_has_a_heading_for_each_warning_at_synth() -> None:
+    stack = new_stack(env=cdk.Environment(account="111122223333", region="sa-east-1"))
     monthly = PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh.CALENDAR_MONTH)
-    given = {id_ for budget in (monthly, ACCESS_BUDGET) for id_, _ in _warnings(budget, OnBudgetReset.ALLOW, RemovalPolicy.DESTROY)}
+    add(stack, "A", budget=monthly, on_budget_reset=OnBudgetReset.ALLOW)
+    add(stack, "B", budget=ACCESS_BUDGET, removal_policy=cdk.RemovalPolicy.DESTROY)
+    messages = cdk.App.of(stack).synth().get_stack_by_name("Shop").messages  # type: ignore[union-attr]
+    given = set(re.findall(r"\[ack: cleanrooms-privacy-budget:([a-z-]+)\]", " ".join(str(message.entry.data) for message in messages)))
     assert set(re.findall(r"^### `cleanrooms-privacy-budget:([a-z-]+)`$", PAGE, re.MULTILINE)) == given
 
 

@@ -30,7 +30,7 @@ def test_json_and_back() -> None:
     }
 
 
-@pytest.mark.parametrize("text", [None, "", "{}"])
+@pytest.mark.parametrize("text", [None, "", "{}", '{"MaxEpsilon": null}'])
 def test_no_guardrails(text: str | None) -> None:
     assert Guardrails.from_json(text) == Guardrails()
     assert Guardrails().to_json() == "{}"
@@ -41,7 +41,7 @@ def test_no_guardrails(text: str | None) -> None:
     [
         ("[]", "the guardrails must be a JSON object"),
         ("{", "the guardrails must be a JSON object"),
-        ('{"MaxUses": 3}', "MaxUses another one"),
+        ('{"MaxUses": 3}', "MaxUses must be a number for each period, got 3"),
         ('{"MaxEpsilon": 0}', "MaxEpsilon must be a whole number from 1 to 20, got 0"),
         ('{"MaxEpsilon": 21}', "MaxEpsilon must be a whole number from 1 to 20, got 21"),
         ('{"MaxEpsilon": true}', "MaxEpsilon must be a whole number from 1 to 20, got True"),

@@ -1,10 +1,16 @@
 """``python -m tools.function_bundle FOLDER`` assembles the zip of this checkout's sources in a folder, and prints its path."""
 
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from . import assemble
 
 if len(sys.argv) != 2:
     raise SystemExit("usage: python -m tools.function_bundle FOLDER")
-print(assemble(Path(__file__).resolve().parents[2], Path(sys.argv[1])))
+try:
+    print(assemble(Path(__file__).resolve().parents[2], Path(sys.argv[1])))
+except PackageNotFoundError as missing:
+    raise SystemExit(
+        f"The functions' zip needs {missing.name}, which is not installed here: install what the checkout's requirements.txt lists."
+    ) from None

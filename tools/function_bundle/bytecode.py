@@ -1,4 +1,4 @@
-"""Bytecode for the function's runtime: compiling the sources is half of a cold start, and Lambda has nowhere to keep what it compiled."""
+"""Bytecode for the functions' runtime. Compiling the sources is half of a cold start, and Lambda's file system is read-only."""
 
 import os
 import shutil
@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Final
 
 RUNTIME: Final = "3.14"
-"""The Python of the provider's default runtime; any other one ignores the bytecode and compiles the sources."""
+"""The Python version of the provider's default runtime. Any other one ignores the bytecode and compiles the sources."""
 
 _TASK_ROOT: Final = "/var/task"
 """Where Lambda unpacks the zip: the paths in tracebacks."""
 
 
 def interpreter_of_the_runtime() -> Path | None:
-    """The interpreter that can compile for the function's runtime, if this machine has it."""
+    """The interpreter of the functions' runtime; None where this machine has none."""
     found = shutil.which(f"python{RUNTIME}")
     return Path(found) if found else None
 
 
 def compiled(files: Mapping[str, bytes], interpreter: Path) -> dict[str, bytes]:
-    """The bytecode of the sources among these files, taken as it is: never compared with the sources' times, which a zip loses.
+    """The bytecode of the sources among these files, the same for every folder and hash seed. Raises subprocess.CalledProcessError.
 
-    It is the same for every folder and hash seed. Raises subprocess.CalledProcessError.
+    It is unchecked: Python would compare it with the sources' times, which a zip loses.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

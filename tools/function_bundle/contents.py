@@ -1,4 +1,4 @@
-"""Which files the functions' zip holds: of the handler and the monitor all, of the installed distributions what it uses of them."""
+"""The files of the functions' zip: this project's packages, and the parts of the installed distributions that the functions use."""
 
 import importlib.metadata
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ KEPT_DATA: Final = (
     "botocore/data/partitions.json",
     "botocore/data/sdk-default-configuration.json",
 )
-"""Of botocore's service data, what the handler's clients read."""
+"""The part of botocore's service data that the functions' clients read."""
 
 LEFT_OUT: Final = (
     "urllib3/contrib/emscripten/*",  # of Python in a browser
@@ -52,13 +52,13 @@ LEFT_OUT: Final = (
     "aws_lambda_powertools/metrics/provider/datadog/*",
     "aws_lambda_powertools/middleware_factory/*",
 )
-"""Parts that neither function uses, and what differs from one installation to the next."""
+"""Parts that no function uses, and files that differ between installations."""
 
 KEPT_UTILITIES: Final = ("aws_lambda_powertools/utilities/__init__.py", "aws_lambda_powertools/utilities/jmespath_utils/*")
-"""Of powertools' utilities, what its Logger imports."""
+"""The part of powertools' utilities that its Logger imports."""
 
 KEPT_METADATA: Final = ("*.dist-info/METADATA", "*.dist-info/LICEN[CS]E*", "*.dist-info/NOTICE*", "*.dist-info/licenses/*")
-"""Names, versions and licences; the rest of a distribution's metadata tells how it was installed."""
+"""Names, versions and licences. The rest of a distribution's metadata depends on how it was installed."""
 
 
 def contents(checkout: Path) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""botocore's data, less what the handler's clients never look at: parsing it is what takes a new client longest.
+"""botocore's data without the parts that the functions' clients never use. A new client spends most of its time on parsing it.
 
 Endpoints lose the other services, service models the other operations, the shapes that only these have, and the documentation.
 """
@@ -27,14 +27,14 @@ SERVICES: Final = {
     ),
     "cloudformation": ("DescribeStacks",),
 }
-"""The services and operations that the packages below ``lambda`` call, the domain's included."""
+"""The services and operations that the packages below ``lambda`` call."""
 
 _ENDPOINTS: Final = "botocore/data/endpoints.json"
 _MODEL: Final = "/service-2.json.gz"
 
 
 def trimmed(name: str, content: bytes) -> tuple[str, bytes]:
-    """A file of a distribution, under the name that it has in the zip; unchanged where it is no such data."""
+    """The name and the content in the zip of a distribution's file; only botocore's data changes."""
     if name == _ENDPOINTS:
         return name, _json(_endpoints(json.loads(content)))
     if name.startswith("botocore/data/") and name.endswith(_MODEL):

@@ -1,4 +1,4 @@
-"""Make a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all; nothing unchecked.
+"""Make and check a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all.
 
 ``python -m tools.release.dist`` tests the wheel with every supported Python that this machine has. With ``--tag v1.2.3`` it is a release
 proper: the tag must be the version's, the changelog must date it, the author and the project's URLs must be filled in, and this machine
@@ -37,11 +37,11 @@ SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
 
 class ReleaseError(Exception):
-    """Why no release can be made of this."""
+    """No release can be made; the message says why."""
 
 
 def main() -> None:
-    """Make and check everything, in an empty folder. The sums are written last: a folder without them is unfinished."""
+    """Make and check everything in an empty folder. The sums come last: a folder without them is unfinished."""
     parser = argparse.ArgumentParser(description="Make a release in dist/ and check it.")
     parser.add_argument("--tag", help="the tag to release, v and the version")
     tag: str | None = parser.parse_args().tag
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def check_tag(tag: str, changelog: str) -> None:
-    """A tag is that of the version, and the changelog says when the version came out."""
+    """Raise ReleaseError unless the tag is the version's and the changelog dates it."""
     if tag != f"v{__version__}":
         raise ReleaseError(f"the tag must be v{__version__}, which privacy_budget_core/__init__.py states, got {tag}")
     if not re.search(rf"^## {re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)$", changelog, re.MULTILINE):
@@ -93,7 +93,7 @@ def check_metadata(project: dict[str, Any]) -> None:
 
 
 def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Of these versions of Python those that this machine has, and those that it has not."""
+    """The versions of Python that this machine has, and those that it lacks."""
     found: dict[bool, list[str]] = {True: [], False: []}
     for version in versions:
         ran = subprocess.run([*UV, "--no-python-downloads", "python", "find", version], capture_output=True, check=False)
@@ -102,7 +102,7 @@ def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
-    """Build sdist and wheel, the wheel both from the sdist and from the checkout: they must be the same, byte by byte."""
+    """Build sdist and wheel. Raises ReleaseError unless the sdist and the checkout give the same wheel, byte by byte."""
     _run("the build", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     with tempfile.TemporaryDirectory() as scratch:
@@ -113,7 +113,7 @@ def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def check_contents(wheel: Path) -> None:
-    """The wheel holds every module of its packages, what tells that they are typed, the emulator's pins, zip, licence and bill, no more."""
+    """Raise ReleaseError unless the wheel holds modules, ``py.typed``, the emulator's pins, zip, licence and bill, and nothing else."""
     packages = [ROOT / package for package in _project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
     expected = {path.relative_to(package.parent).as_posix() for package in packages for path in package.rglob("*.py")}
     expected |= {f"{package.name}/py.typed" for package in packages} | {EMULATOR}
@@ -140,7 +140,7 @@ def write_sums(folder: Path) -> None:
 
 
 def _run(what: str, *command: str | Path, environment: dict[str, str] | None = None) -> None:
-    """Run a command, without the date that would otherwise get into what is built."""
+    """Run a command. Without SOURCE_DATE_EPOCH, whose date would get into the packages. Raises ReleaseError where it fails."""
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
         raise ReleaseError(f"{what} failed, see above")

@@ -1,4 +1,4 @@
-"""The provider for those who deploy without Python: a plain CloudFormation template, and the function's zip beside it.
+"""The provider for users without Python: a plain CloudFormation template, and the functions' zip beside it.
 
 ``python -m tools.release.plain_template FOLDER`` writes both. The template is what PrivacyBudgetProvider synthesizes.
 """
@@ -86,7 +86,7 @@ class PlainProvider(cdk.Stack):
 
 
 def _plain_id(provider: PrivacyBudgetProvider, construct: IConstruct) -> str:
-    """The logical id that says where a resource stands within the provider."""
+    """A readable logical id: the path of a resource within the provider."""
     below = construct.node.path.removeprefix(f"{provider.node.path}/").split("/")
     return "".join(name for name in below if name != "Resource")
 

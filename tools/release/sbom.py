@@ -1,4 +1,4 @@
-"""The bill of materials of the function's zip: which packages it carries, in which versions, under which licences.
+"""The bill of materials of the functions' zip: its packages, their versions and licences.
 
 CycloneDX 1.6 as JSON (https://cyclonedx.org/docs/1.6/json/), the same for every build of the same zip, so without a time. By the standard
 library alone, as the build of the wheel has nothing else.
@@ -24,7 +24,7 @@ LICENCES: Final = {
     "typing-extensions": "PSF-2.0",
     "urllib3": "MIT",
 }
-"""SPDX expressions, as each licence text has it: of the metadata some say nothing, and powertools' names MIT for MIT No Attribution."""
+"""SPDX expressions of the licence texts. Some packages' metadata names none, and powertools' names MIT instead of MIT No Attribution."""
 
 
 def sbom(archive: Path, version: str, distributions: Iterable[str]) -> str:

@@ -40,11 +40,11 @@ def main() -> None:
             local_aws.start()
             _prepare(local_aws, Path(scratch))
             membership = local_aws.demo.membership_id
-            _take("status", local_aws, ["status", "--all", "--fail-below", "0.2"], 110)
-            _take("status-narrow", local_aws, ["status", membership], 40)
-            _take("preview", local_aws, ["preview", membership, "--epsilon", "1,3,5,10,20", "--noise", "10,30,100"], 132)
-            _take("unknown", local_aws, ["preview", membership.replace("4", "5"), "--region", "eu-west-1"], 110)
-            _take("plan", local_aws, ["plan"], 110, folder=_changed(local_aws, Path(scratch)))
+            _take_picture("status", local_aws, ["status", "--all", "--fail-below", "0.2"], 110)
+            _take_picture("status-narrow", local_aws, ["status", membership], 40)
+            _take_picture("preview", local_aws, ["preview", membership, "--epsilon", "1,3,5,10,20", "--noise", "10,30,100"], 132)
+            _take_picture("unknown", local_aws, ["preview", membership.replace("4", "5"), "--region", "eu-west-1"], 110)
+            _take_picture("plan", local_aws, ["plan"], 110, folder=_changed(local_aws, Path(scratch)))
             chart = ["preview", membership, "--plot", str(PICTURES / "preview.png"), "--json"]
             subprocess.run([*COMMAND, *chart], env=local_aws.environment, stdout=subprocess.DEVNULL, check=True)
         finally:
@@ -71,16 +71,16 @@ def in_terminal(command: list[str], environment: Mapping[str, str], columns: int
 
 
 def _prepare(local_aws: LocalAws, scratch: Path) -> None:
-    """A budget of a stack, partly spent, and an access budget made by hand, nearly spent."""
+    """Create a stack's budget, partly consumed, and an access budget by hand, nearly consumed."""
     local_aws.bootstrap(CDK[:1])
     deploy = [*CDK, "deploy", "--all", "--require-approval", "never", "--output", str(scratch / "cdk.out")]
     subprocess.run(deploy, cwd=ROOT, env=local_aws.environment, check=True, capture_output=True)
-    rooms, membership = local_aws.client("cleanrooms"), local_aws.demo.membership_id
-    (made,) = rooms.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]
-    local_aws.spend(membership, made["id"], 37, "COUNT")
-    local_aws.spend(membership, made["id"], 64, "SUM")
+    client, membership = local_aws.client("cleanrooms"), local_aws.demo.membership_id
+    (created,) = client.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]
+    local_aws.spend(membership, created["id"], 37, "COUNT")
+    local_aws.spend(membership, created["id"], 64, "SUM")
     limits = [{"type": "CALENDAR_DAY", "budget": 100, "autoRefresh": "ENABLED"}, {"type": "LIFETIME", "budget": 1000}]
-    access = rooms.create_privacy_budget_template(
+    access = client.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="ACCESS_BUDGET",
         parameters={"accessBudget": {"resourceArn": local_aws.demo.table_association_arn, "budgetParameters": limits}},
@@ -90,14 +90,14 @@ def _prepare(local_aws: LocalAws, scratch: Path) -> None:
 
 
 def _changed(local_aws: LocalAws, scratch: Path) -> Path:
-    """A folder whose cdk.out declares a refresh that would forget what was spent."""
+    """A folder whose cdk.out declares a refresh that would reset the consumed budget."""
     changed = scratch / "changed"
     synth = [*CDK, "synth", "--quiet", "-c", "autoRefresh=CALENDAR_MONTH", "--output", str(changed / "cdk.out")]
     subprocess.run(synth, cwd=ROOT, env=local_aws.environment, check=True, capture_output=True)
     return changed
 
 
-def _take(name: str, local_aws: LocalAws, arguments: list[str], columns: int, folder: Path = ROOT) -> None:
+def _take_picture(name: str, local_aws: LocalAws, arguments: list[str], columns: int, folder: Path = ROOT) -> None:
     """Write a picture of the command's run, below the line that the user typed."""
     _, written = in_terminal([*COMMAND, *arguments], local_aws.environment, columns, folder)
     last_frame = re.split(r"\x1b\[2K(?:\x1b\[1A\x1b\[2K)*", written)[-1]  # without the progress bar, which was wiped away

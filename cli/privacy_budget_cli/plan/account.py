@@ -1,4 +1,4 @@
-"""One account in one region: as whom its stacks are read and change sets are made, and what is deployed there."""
+"""The accounts and regions of an app's stacks: the credentials to use there, and what is deployed."""
 
 import functools
 import json
@@ -18,51 +18,35 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 _CLIENT_CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 10}, connect_timeout=10)
-"""Against Clean Rooms' quota of 5 calls a second."""
+"""Many attempts, because of Clean Rooms' quota of 5 calls a second."""
 _ANY_REGION: Final = "us-east-1"
-"""For the question whose credentials these are, where no region is set and each stack names its own."""
+"""For GetCallerIdentity, where only the stacks name regions."""
 
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack as CloudFormation holds it; without an id, one that is not there."""
+    """A stack in CloudFormation. One without an id does not exist."""
 
     name: str = ""
     stack_id: str = ""
     status: str = ""
     parameters: frozenset[str] = frozenset()
-    """The names of those that it was deployed with."""
+    """The names of its parameters."""
     resources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Types and physical ids of the resources that are there, by their logical ids."""
+    """Types and physical ids of its resources, by their logical ids."""
 
 
 class Account:
     """One account in one region."""
 
-    def __init__(self, session: boto3.Session, id_: str, region: str, endpoint_url: str | None = None) -> None:
-        self.id = id_
+    def __init__(self, session: boto3.Session, region: str, endpoint_url: str | None = None) -> None:
         self.region = region
         self.clean_rooms = DryRunCleanRooms(session.client("cleanrooms", region, endpoint_url=endpoint_url, config=_CLIENT_CONFIG))
         self.cloudformation: CloudFormationClient = session.client("cloudformation", region, endpoint_url=endpoint_url)
-        self._stacks: dict[str, DeployedStack] = {}
 
+    @functools.cache  # noqa: B019 - an account is used once a command
     def deployed(self, name: str) -> DeployedStack:
-        """What CloudFormation holds of a stack, by its name or id. Raises ClientError where it may not be read."""
-        if name not in self._stacks:
-            self._stacks[name] = self._deployed(name)
-        return self._stacks[name]
-
-    def declared(self, stack_id: str, logical_id: str) -> Mapping[str, Any]:
-        """A resource in the template that a stack was last deployed with, as it is written; nothing where it is not JSON."""
-        return dict(self._template(stack_id).get(logical_id, {}))
-
-    def deletion_policy(self, stack_id: str, logical_id: str) -> str:
-        """What becomes of a resource of a stack that is deleted, as the template says."""
-        if not self._template(stack_id):
-            return "of a template that is not JSON"
-        return str(self.declared(stack_id, logical_id).get("DeletionPolicy", "Delete"))
-
-    def _deployed(self, name: str) -> DeployedStack:
+        """A stack by its name or id, read once. Raises ClientError."""
         try:
             (found,) = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
@@ -86,9 +70,19 @@ class Account:
         }
         return replace(stack, resources=resources)
 
-    @functools.cache  # noqa: B019 - an account is used once a command
+    def declared(self, stack_id: str, logical_id: str) -> Mapping[str, Any]:
+        """A resource as the stack's deployed template declares it; empty where the template is not JSON."""
+        return dict(self._template(stack_id).get(logical_id, {}))
+
+    def deletion_policy(self, stack_id: str, logical_id: str) -> str:
+        """The DeletionPolicy of a resource in the stack's deployed template."""
+        if not self._template(stack_id):
+            return "of a template that is not JSON"
+        return str(self.declared(stack_id, logical_id).get("DeletionPolicy", "Delete"))
+
+    @functools.cache  # noqa: B019
     def _template(self, stack_id: str) -> Mapping[str, Any]:
-        """The resources of a stack's template after its transforms."""
+        """The resources of a stack's deployed template, after its transforms."""
         body: Any = self.cloudformation.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
         if isinstance(body, str):
             try:
@@ -100,9 +94,9 @@ class Account:
 
 
 class Accounts:
-    """The accounts of an app's stacks, each opened once.
+    """The accounts of an app's stacks. Each is opened once.
 
-    :param session: Whose credentials, and the region of the stacks that name none.
+    :param session: The credentials, and the region of stacks that name none.
     :param endpoint_url: Another address of AWS.
     """
 
@@ -116,16 +110,16 @@ class Accounts:
         account, region = self._environment(stack)
         if (account, region) not in self._opened:
             session = self.session(stack, stack.lookup_role)
-            self._opened[account, region] = Account(session, account, region, self._endpoint_url)
+            self._opened[account, region] = Account(session, region, self._endpoint_url)
         return self._opened[account, region]
 
     def client(self, service: str, stack: DeclaredStack, role: Role | None) -> Any:
-        """A client for a stack's account, by a role of its bootstrap."""
+        """A client in a stack's account and region, by a role of the bootstrap."""
         session: Any = self.session(stack, role)
         return session.client(service, self._environment(stack)[1], endpoint_url=self._endpoint_url)
 
     def session(self, stack: DeclaredStack, role: Role | None) -> boto3.Session:
-        """The session by a role, as the CDK CLI takes it; by the credentials at hand where these may not assume it. Raises ClientError."""
+        """A session by a role or, as in the CDK CLI, by the given credentials where they may not assume it. Raises ClientError."""
         account, region = self._environment(stack)
         own = account == self._caller["Account"]
         if role is None:
@@ -145,7 +139,7 @@ class Accounts:
         return boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
 
     def resolve(self, text: str, stack: DeclaredStack) -> str:
-        """A text of the manifest with partition, account and region put in."""
+        """A text of the manifest, its placeholders replaced by the stack's partition, account and region."""
         account, region = self._environment(stack)
         values = {"Partition": self._caller["Arn"].split(":")[1], "AccountId": account, "Region": region}
         for name, value in values.items():

@@ -16,12 +16,12 @@ class Role:
 
     arn: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What else AssumeRole gets."""
+    """Further arguments of AssumeRole."""
 
 
 @dataclass(frozen=True)
 class TemplateAsset:
-    """A template that a deployment uploads: of a stack, or of one that is nested in it."""
+    """The template of a stack or of a nested stack, which a deployment uploads."""
 
     file: Path
     bucket: str
@@ -31,13 +31,13 @@ class TemplateAsset:
 
 @dataclass(frozen=True)
 class DeclaredStack:
-    """A stack that is to be planned."""
+    """A stack to plan."""
 
     name: str
     template: Path | None = None
-    """None where a change set has it."""
+    """None where only a change set is read."""
     region: str | None = None
-    """None where the stack takes that of the credentials."""
+    """None for the region of the credentials."""
     account: str | None = None
     deploy_role: Role | None = None
     execution_role: str | None = None
@@ -45,16 +45,16 @@ class DeclaredStack:
     parameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     assets: tuple[TemplateAsset, ...] = ()
-    """The stack's own template and those of its nested stacks; none outside of an app."""
+    """The stack's template and those of its nested stacks; empty for a single template."""
 
     def mentions(self, *texts: str) -> bool:
-        """Whether all of these stand in its template."""
+        """Whether its template contains all of these texts."""
         text = read_text(self.template) if self.template else ""
         return all(one in text for one in texts)
 
 
 def stacks(folder: Path) -> Iterator[DeclaredStack]:
-    """The stacks of a cloud assembly, those of its stages included, each after those that it depends on. Raises CommandError."""
+    """The stacks of a cloud assembly and of its stages, each after its dependencies. Raises CommandError."""
     manifest_file = folder / "manifest.json"
     if not manifest_file.exists():
         raise CommandError(
@@ -90,7 +90,7 @@ def _stack(folder: Path, artifact: Mapping[str, Any], assets: tuple[TemplateAsse
 
 
 def _role(properties: Mapping[str, Any], prefix: str) -> Role | None:
-    """A role by its members arn, externalId and additionalOptions, whose names begin with the prefix."""
+    """A role by its members arn, externalId and additionalOptions; a prefix comes before each name."""
     arn, external, additional = ("assumeRoleArn", "assumeRoleExternalId", "assumeRoleAdditionalOptions")
     if not prefix:
         arn = "arn"
@@ -115,7 +115,7 @@ def _template_assets(folder: Path) -> tuple[TemplateAsset, ...]:
 
 
 def read_text(file: Path) -> str:
-    """A file's text, whatever the locale. Raises CommandError."""
+    """A file's text, in UTF-8. Raises CommandError."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

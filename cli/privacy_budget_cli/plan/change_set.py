@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 NESTED_STACK: Final = "AWS::CloudFormation::Stack"
 
 _NOT_SHOWN: Final = ("{{changeSet:", "{{resolve:", "****")
-"""What stands in a text for a value that is known only during the deployment, or that CloudFormation does not show."""
+"""Placeholders for values that are known only during the deployment, or that CloudFormation does not show."""
 
 _NO_CHANGES: Final = ("The submitted information didn't contain changes", "No updates are to be performed")
-"""How the reason of a change set without changes begins, which is in state FAILED; nothing else tells."""
+"""The beginning of the reason of a change set without changes. Its status is FAILED; only the reason tells."""
 
 _SECONDS_BETWEEN: Final = 0.5
 _SECONDS_TO_WAIT: Final = 600
@@ -35,20 +35,20 @@ class Change:
     action: str
     physical_id: str = ""
     replacement: str = ""
-    """Of a resource that is modified: True, False or Conditional."""
+    """Of a modified resource: True, False or Conditional."""
     policy_action: str = ""
-    """What becomes of a resource that is removed or replaced; empty where CloudFormation does not say."""
+    """What happens to a removed or replaced resource; empty where CloudFormation does not say."""
     before: Mapping[str, Any] | None = None
-    """Properties, policies and more before; None where CloudFormation does not show them."""
+    """The declaration before: properties, policies and more; None where CloudFormation does not show it."""
     after: Mapping[str, Any] | None = None
     edits_properties: bool = False
-    """Whether the template or a parameter changes a property, be it only from a number to the same one as text."""
+    """Whether the template or a parameter changes a property, even if only a number becomes the same text."""
     nested: "ChangeSet | None" = None
-    """Of a nested stack: what it does there."""
+    """Of a nested stack: its own change set."""
 
     @property
     def retains(self) -> bool:
-        """Whether a resource that is removed or replaced stays."""
+        """Whether a removed or replaced resource is retained."""
         if self.action == "Remove" and not self.policy_action:
             return str((self.before or {}).get("DeletionPolicy", "Delete")).startswith("Retain")
         return self.policy_action.endswith("Retain")
@@ -62,11 +62,11 @@ class ChangeSet:
     stack_id: str
     changes: tuple[Change, ...] = ()
     refusal: str = ""
-    """Why CloudFormation would not deploy, in its own words; empty where it would."""
+    """Why CloudFormation refuses the deployment, in its own words; empty where it does not."""
     is_executable: bool = False
-    """Whether there is anything to deploy, be it only an output."""
+    """Whether there is anything to deploy, even if only an output."""
     includes_nested: bool = False
-    """Whether each nested stack in which something changes has a change set of its own."""
+    """Whether each nested stack that changes has a change set of its own."""
     parameters: frozenset[str] = frozenset()
     """The names of the template's parameters."""
 
@@ -79,7 +79,7 @@ class ChangeSet:
 
 
 def unknown_in(value: Any, path: str = "") -> Iterator[str]:
-    """The paths in a value of which CloudFormation does not tell what they will be."""
+    """The paths in a value to what CloudFormation does not know yet or does not show."""
     if isinstance(value, Mapping):
         for name, member in value.items():
             yield from unknown_in(member, f"{path}.{name}" if path else name)
@@ -91,7 +91,7 @@ def unknown_in(value: Any, path: str = "") -> Iterator[str]:
 
 
 def read(client: "CloudFormationClient", stack: str, name: str) -> ChangeSet:
-    """A change set of a stack, once it is complete. Raises CommandError where there is none that can be executed, and ClientError."""
+    """A stack's change set, once it is complete. Raises ClientError, and CommandError where no such change set can be executed."""
     described = _settled(client, stack, name)
     if described["Status"] == "FAILED":
         reason = described.get("StatusReason", "")
@@ -162,7 +162,7 @@ def _change(client: "CloudFormationClient", told: "ResourceChangeTypeDef") -> Ch
 
 
 def _context(text: str | None) -> Mapping[str, Any] | None:
-    """A context; its properties are there even where there are none, None where CloudFormation shows nothing that can be read."""
+    """A declaration, always with its properties; None where CloudFormation shows nothing readable."""
     if not text:
         return None
     try:

@@ -1,4 +1,4 @@
-"""``privacy-budget plan``: what a deployment would do to each privacy budget template, and what becomes of what is consumed."""
+"""``privacy-budget plan``: what a deployment would do to each privacy budget template and to the consumed part of its budget."""
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -23,16 +23,16 @@ from .temporary_change_set import ended_by_sigterm, read_temporary
 DESCRIPTION: Final = "Show what a deployment would do to each privacy budget template, and what becomes of what is consumed of its budget."
 
 FINE, REVIEW = 0, 3
-"""Exit statuses: nobody needs to look; a budget would be lost, replaced or refused, or that cannot be told."""
+"""Exit statuses: no review is required; a budget would be lost, replaced or refused, or the outcome cannot be determined."""
 
 _APP: Final = Path("cdk.out")
 _STORED: Final = "AWS::SSM::Parameter"
-_TELLING: Final = (*TYPES, NESTED_STACK, f'"{_STORED}"', "Transform")
-"""What a template mentions that may have a privacy budget template, or a stored value that one takes."""
+_SIGNS_OF_BUDGETS: Final = (*TYPES, NESTED_STACK, f'"{_STORED}"', "Transform")
+"""A template that may declare a privacy budget template, or a stored value for one, mentions one of these."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare the command's own arguments."""
+    """Add the subcommand's arguments."""
     parser.add_argument(
         "app",
         nargs="?",
@@ -59,7 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Print the plan, and give the exit status. Raises CommandError, ServiceError, ClientError and BotoCoreError."""
+    """Print the plan. Returns the exit status. Raises CommandError, ServiceError, ClientError and BotoCoreError."""
     if options.change_set and options.parameters:
         raise CommandError("--parameters goes with a template, not with --change-set: a change set has its values already")
     planned = plan(
@@ -80,10 +80,10 @@ def run(options: Namespace, console: Console) -> int:
 def plan(
     declared: Iterable[DeclaredStack], accounts: Accounts, change_set: str | None = None, parameters: Mapping[str, str] | None = None
 ) -> list[Step]:
-    """What deploying stacks would do to each of their templates. Raises CommandError, ServiceError, ClientError and BotoCoreError.
+    """The plan of a deployment of stacks. Raises CommandError, ServiceError, ClientError and BotoCoreError.
 
-    :param change_set: The name of the change sets to read; without one, each is made and deleted again.
-    :param parameters: Values of parameters for those that are made.
+    :param change_set: The name of the change sets to read. Default: each is made, read and deleted.
+    :param parameters: Values of parameters for change sets that are made.
     """
     given, stacks_of_app = parameters or {}, list(declared)
     planned: list[Step] = []
@@ -115,7 +115,7 @@ def _check_parameters(given: Mapping[str, str], change_sets: Iterable[ChangeSet]
 
 def _concerns_budgets(stack: DeclaredStack, account: Account, stacks_of_app: Iterable[DeclaredStack]) -> bool:
     """Whether a stack may have a template, or a value that another stack takes. No other stack needs a change set."""
-    if any(map(stack.mentions, _TELLING)):
+    if any(map(stack.mentions, _SIGNS_OF_BUDGETS)):
         return True
     if any(other.mentions("Fn::GetStackOutput", stack.name) for other in stacks_of_app):
         return True
@@ -129,7 +129,7 @@ def _steps_of_stack(change_set: ChangeSet, account: Account) -> list[Step]:
 
 
 def _as_far_as_known(planned: list[Step], stack: DeclaredStack, changed: Iterable[ChangeSet]) -> list[Step]:
-    """The steps, of unknown effect where the stack takes a value that an earlier stack changes: a change set has the present value."""
+    """The steps, their effects unknown where the stack takes a value that an earlier stack changes: a change set has the present value."""
     taken = next((value for change_set in changed if (value := _taken(stack, change_set))), "")
     if not taken:
         return planned
@@ -140,7 +140,7 @@ def _as_far_as_known(planned: list[Step], stack: DeclaredStack, changed: Iterabl
 
 
 def _taken(stack: DeclaredStack, earlier: ChangeSet) -> str:
-    """The changed value that a stack takes from one that is deployed earlier, in words; empty where it takes none."""
+    """The changed value that a stack takes from an earlier one, in words; empty where it takes none."""
     if earlier.is_executable and stack.mentions("Fn::GetStackOutput", earlier.stack_name):
         return f"an output of stack {earlier.stack_name}"
     for change in earlier.all_changes():
@@ -158,17 +158,13 @@ def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> l
         if name is None:
             raise CommandError(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
         return [DeclaredStack(name, folder)]
-    # A change set that is named with its stack needs no app.
-    without_app = [DeclaredStack(name)] if with_change_set and name is not None and app is None else []
+    found = list(stacks(folder)) if folder.exists() else []
+    chosen = [one for one in found if name in (None, one.name)]
+    if name is not None and not chosen and app is None and with_change_set:
+        return [DeclaredStack(name)]  # a stack and its change set need no app
     if not folder.exists():
-        if without_app:
-            return without_app
         raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
-    found = list(stacks(folder))
-    if name is None:
-        return found
-    chosen = [one for one in found if one.name == name] or without_app
-    if not chosen:
+    if name is not None and not chosen:
         raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
     return chosen
 

@@ -1,4 +1,4 @@
-"""A Clean Rooms that is read and never written: what a deployment would change stays in memory."""
+"""Clean Rooms in a dry run: it is read and never written, and what a deployment would change stays in memory."""
 
 import uuid
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from privacy_budget_core.ownership import OwnershipTags
 from privacy_budget_core.physical_id import TemplateArn
 
 NOT_CREATED_YET: Final = "not created yet"
-"""In place of what only Clean Rooms can give a template that the dry run created."""
+"""For the attributes that only Clean Rooms can give a template."""
 
 ACCESS_BUDGETS_PER_COLLABORATION: Final = 25
 """The service's quota. Source: the Clean Rooms user guide, "Quotas for AWS Clean Rooms"."""
@@ -39,13 +39,13 @@ class Write:
     operation: Operation
     arn: str
     budget: Budget | None = None
-    """Of a create and an update: the budget from then on."""
+    """Of a create and an update: the new budget."""
     tags: Mapping[str, str] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
 
 
 class UnreadableError(PrivacyBudgetError):
-    """Clean Rooms cannot be read, so nothing can be predicted. No ServiceError, which the reconciler would take for its event's."""
+    """Clean Rooms cannot be read, so nothing can be predicted. Not a ServiceError, because the reconciler handles those."""
 
     def __init__(self, error: ServiceError) -> None:
         super().__init__(str(error))
@@ -53,7 +53,7 @@ class UnreadableError(PrivacyBudgetError):
 
 
 class DryRunCleanRooms(CleanRooms):
-    """Clean Rooms as it would be after the writes so far. It sends each read once and no write.
+    """Clean Rooms as it would be after the writes so far. Each read is sent once, no write is sent.
 
     Where the service would refuse a write, that is forecast: the write raises a ServiceError.
     """
@@ -98,17 +98,17 @@ class DryRunCleanRooms(CleanRooms):
             raise NotFoundError("GetPrivacyBudgetTemplate", "ResourceNotFoundException", f"there is no template {template_id}")
         return template
 
-    def templates(self, membership_id: str, kind: str | None = None) -> list[Template]:
+    def templates(self, membership_id: str, budget_type: str | None = None) -> list[Template]:
         """The membership's templates after the writes. Raises NotFoundError."""
-        found = super().templates(membership_id, kind)
+        found = super().templates(membership_id, budget_type)
         listed = {template.id for template in found}
         made = [template for template in self._templates.values() if template and template.id not in listed]
-        return found + [one for one in made if one.membership_id == membership_id and kind in (None, one.identity.budget_type)]
+        return found + [one for one in made if one.membership_id == membership_id and budget_type in (None, one.identity.budget_type)]
 
     def find_by_physical_id(self, physical_id: str) -> Template | None:
         """The template that a physical id stands for, whoever owns it, in any active membership. Raises ServiceError."""
         arn = TemplateArn.parse(physical_id)
-        memberships = [arn.membership_id] if arn and arn.membership_id else self._active_memberships()
+        memberships = [arn.membership_id] if arn and arn.membership_id else self.active_memberships()
         if arn is not None:
             for membership_id in memberships:
                 with suppress(NotFoundError):
@@ -143,7 +143,7 @@ class DryRunCleanRooms(CleanRooms):
         self.writes.append(Write(Operation.DELETE, template.arn))
 
     def balances(self, identity: Identity, template_id: str) -> list[Balance]:
-        """The balances of a template. Raises UnreadableError: the function would count the budget as consumed, a plan must not guess."""
+        """The balances of a template. Raises UnreadableError, where the function would count the budget as consumed."""
         if template_id in self._fresh:
             return self._fresh[template_id]
         try:
@@ -190,9 +190,6 @@ class DryRunCleanRooms(CleanRooms):
             full = f"collaboration {collaboration} has {len(ids)} access budgets, of {ACCESS_BUDGETS_PER_COLLABORATION} that it may have"
             raise ServiceError(Operation.CREATE, "ServiceQuotaExceededException", full)
 
-    def _active_memberships(self) -> list[str]:
-        return [summary["id"] for summary in self._pages("list_memberships", "membershipSummaries", status="ACTIVE")]
-
     def _collaboration(self, membership_id: str) -> str:
         membership = self._call("get_membership", membershipIdentifier=membership_id)["membership"]
         return str(membership["collaborationId"])
@@ -207,7 +204,7 @@ class DryRunCleanRooms(CleanRooms):
 
 
 def _nothing_consumed(budget: Budget) -> list[Balance]:
-    """The balances of a new budget. Only the service knows how many aggregations it allows, so none of them is consumed of zero."""
+    """The balances of a new budget. Only Clean Rooms knows how many aggregations it allows, so their count is 0 of 0."""
     if isinstance(budget, AccessBudget):
         return [Balance(str(limit.period), limit.budget, limit.budget) for limit in budget.limits]
     return [Balance("aggregations", 0, 0)]

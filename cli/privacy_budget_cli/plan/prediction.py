@@ -1,4 +1,4 @@
-"""What an event does to its privacy budget template, predicted by whatever would handle it: the function's code, or CloudFormation."""
+"""What an event does to its privacy budget template, predicted by the code that would handle it, or by CloudFormation's rules."""
 
 import uuid
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Effect(Enum):
     DELETED = "deleted"
     OCCUPIED = "fails, since a template of another owner exists"
     REFUSED = "refused"
-    UNKNOWN = "cannot be told before the deployment"
+    UNKNOWN = "cannot be determined before the deployment"
 
     @property
     def resets_the_budget(self) -> bool:
@@ -49,7 +49,7 @@ class Effect(Enum):
 
     @property
     def needs_review(self) -> bool:
-        """Whether a person should look before the deployment, even where nothing is consumed yet: something may be by then."""
+        """Whether a person should review the deployment, even if nothing is consumed yet: something may be by then."""
         return self.resets_the_budget or self.fails or self in (Effect.REPLACED, Effect.UNKNOWN)
 
 
@@ -62,7 +62,7 @@ class Prediction:
     physical_id: str | None = None
     """The physical id from then on; None where the event fails."""
     refusal: Exception | None = None
-    """Why the event fails: the function's own error, or the forecast of one of Clean Rooms'."""
+    """Why the event fails: the function's own error, or the forecast of an error of Clean Rooms."""
     found_arn: str | None = None
     """The existing template that the function meets."""
 
@@ -84,7 +84,7 @@ class Prediction:
 
     @property
     def effect_on_declared(self) -> Effect:
-        """The effect on the template that the event declares: of a replacement, on the new one."""
+        """The effect on the template that the event declares; for a replacement, on the new one."""
         if self._has(Operation.DELETE):
             return Effect.RECREATED
         if self._has(Operation.CREATE):
@@ -109,7 +109,7 @@ class Prediction:
 
 
 class NotRollingBack:
-    """The stack of a deployment in which all goes well, which is what a plan is of."""
+    """The stack of a deployment that succeeds, which is what a plan is about."""
 
     def is_rolling_back(self) -> bool:
         """Whether the stack is rolling back."""
@@ -121,7 +121,7 @@ class NotRollingBack:
 
 
 def predict(clean_rooms: DryRunCleanRooms, resource: Resource, event: Event, request_id: str = "") -> Prediction:
-    """Have an event handled in a dry run. Raises UnreadableError where Clean Rooms cannot be read.
+    """The outcome of an event, by handling it in a dry run. Raises UnreadableError where Clean Rooms cannot be read.
 
     :param request_id: CloudFormation's id of the request; by default one that no other event has.
     """
@@ -148,20 +148,20 @@ def find(clean_rooms: DryRunCleanRooms, resource: Resource) -> Template | None:
     physical_id = resource.physical_id
     identity = parse_identity((resource.before if physical_id else resource.after) or {})
     try:
-        if physical_id and resource.is_native:
+        if not physical_id:
+            return clean_rooms.find(identity) if identity else None
+        if resource.is_native:
             return _native_template(clean_rooms, physical_id)
-        if physical_id and identity is None:
+        if identity is None:
             return clean_rooms.find_by_physical_id(physical_id)
-        if physical_id and identity:
-            found = Reconciler(clean_rooms, resource.owner, "", NotRollingBack()).find(physical_id, identity)
-            return found[0] if found else None
-        return clean_rooms.find(identity) if identity else None
+        found = Reconciler(clean_rooms, resource.owner, "", NotRollingBack()).find(physical_id, identity)
+        return found[0] if found else None
     except ServiceError as error:
         raise UnreadableError(error) from error
 
 
 def _handle(reconciler: Reconciler, event: Event) -> str:
-    """Have the function's code handle an event, and give the physical id from then on. Raises what the reconciler raises."""
+    """Handle an event as the function does. Returns the new physical id. Raises what the reconciler raises."""
     match event:
         case Create(properties):
             return reconciler.create(parse(properties)).physical_id
@@ -173,7 +173,7 @@ def _handle(reconciler: Reconciler, event: Event) -> str:
 
 
 def _handle_natively(clean_rooms: DryRunCleanRooms, resource: Resource, event: Event) -> str:
-    """Do what CloudFormation does for a native template, and give the physical id. Raises InvalidPropertyError and ServiceError.
+    """Handle an event as CloudFormation does for a native type. Returns the physical id. Raises InvalidPropertyError and ServiceError.
 
     Source: the schema of AWS::CleanRooms::PrivacyBudgetTemplate, whose replacement deletes first and then creates.
     """

@@ -1,4 +1,4 @@
-"""The plan as a person, a pull request and a program read it."""
+"""The plan as text for a terminal, as Markdown for a pull request, and as JSON."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -39,7 +39,7 @@ def show(steps: Sequence[Step], console: Console) -> None:
 
 
 def markdown(steps: Sequence[Step]) -> str:
-    """A table for a comment on a pull request."""
+    """A Markdown table for a comment on a pull request."""
     lines = ["### Privacy budgets", "", summary(steps)]
     if steps:
         lines += ["", "| | template | what the deployment does | what is consumed |", "|---|---|---|---|"]
@@ -51,7 +51,7 @@ def markdown(steps: Sequence[Step]) -> str:
 
 
 def as_json(steps: Iterable[Step]) -> dict[str, Any]:
-    """All of it for a program."""
+    """The plan as JSON."""
     return {"templates": [_step_as_json(step) for step in steps]}
 
 
@@ -73,7 +73,7 @@ def _step_as_json(step: Step) -> dict[str, Any]:
 
 
 def _indented(console: Console, columns: int, text: Text) -> None:
-    """Print a text that stays indented where it is folded."""
+    """Print a text, indented also where it is folded."""
     console.print(Padding(text, (0, 0, 0, columns), expand=False))
 
 
@@ -84,5 +84,5 @@ def _style(step: Step) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that is no markup of a table's cell."""
+    """A text without markup, for a cell of a table."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")

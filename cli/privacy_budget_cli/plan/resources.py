@@ -1,4 +1,4 @@
-"""The privacy budget templates of a stack, and the event that CloudFormation will send for each, as a change set tells them.
+"""The privacy budget templates of a stack, and the events that CloudFormation will send for them, from a change set.
 
 Source: "Update behaviors of stack resources", "DeletionPolicy attribute" and "UpdateReplacePolicy attribute" in the CloudFormation
 user guide, and ResourceChange in its API reference.
@@ -62,12 +62,12 @@ class Resource:
     is_native: bool = False
     physical_id: str = ""
     before: Mapping[str, Any] | None = None
-    """Its properties before; None where they are not known."""
+    """Its properties before the deployment; None where they are unknown."""
     after: Mapping[str, Any] | None = None
     event: Create | Update | None = None
     """The event that is sent while the stack is created or updated."""
     is_replaced: bool = False
-    """Whether CloudFormation itself replaces it, as it does native ones."""
+    """Whether CloudFormation itself replaces it, which only happens to native templates."""
     leaves: bool = False
     """Whether it leaves the stack."""
     is_retained: bool = False
@@ -124,7 +124,7 @@ class _Reader:
             yield Resource(path.rpartition("/")[0], parent.stack_id, change.logical_id, obstacle=unknown)
 
     def _of_removed_stack(self, path: str, change: Change, deployed: DeployedStack) -> Iterator[Resource]:
-        """A nested stack that leaves has no change set of its own: the policies of its resources decide."""
+        """The templates of a removed nested stack. It has no change set of its own: the policies of its resources decide."""
         for logical_id, (type_, physical_id) in sorted(deployed.resources.items()):
             policy = self.account.deletion_policy(change.physical_id, logical_id)
             retains = change.retains or policy.startswith("Retain")
@@ -175,7 +175,7 @@ class _Reader:
         return replace(resource, event=Update(change.physical_id, known_after, before), is_replaced=is_replaced, obstacle=unknown)
 
     def _token(self, before: Any, after: Any) -> Any:
-        """The token after the deployment; a function that is only edited keeps its ARN, even where that is not shown. None if unknown."""
+        """The token after the deployment; None if unknown. A function that is only edited keeps its ARN, even where that is not shown."""
         if not list(unknown_in(after)):
             return after
         function = self.functions.get(str(before).rpartition(":")[2])
@@ -183,19 +183,19 @@ class _Reader:
 
 
 def _retains_replaced(change: Change) -> bool:
-    """Whether the old one stays where a custom resource is replaced, which only its answer tells."""
+    """Whether the old template is retained if the custom resource is replaced, which only its response tells."""
     return bool(change.after) and (change.after or {}).get("UpdateReplacePolicy", "Delete") == "Retain"
 
 
 def _create_only(properties: Mapping[str, Any]) -> list[Any]:
-    """The properties that a template of the native type is replaced for. Source: createOnlyProperties in the schema of the type."""
+    """The properties whose change replaces a native template. Source: createOnlyProperties in the schema of the type."""
     named = (Property.MEMBERSHIP_IDENTIFIER, Property.PRIVACY_BUDGET_TYPE, Property.AUTO_REFRESH)
     parameters = properties.get(Property.PARAMETERS)
     return [*map(properties.get, named), parameters.get("ResourceArn") if isinstance(parameters, Mapping) else parameters]
 
 
 def _with_known_tags(properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The properties without the tags that are known only during the deployment, which decide nothing."""
+    """The properties without tags that are known only during the deployment. Tags do not decide the outcome."""
     tags = properties.get(Property.TAGS)
     if not list(unknown_in(tags)):
         return properties
@@ -204,13 +204,13 @@ def _with_known_tags(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unknown(properties: Mapping[str, Any]) -> str:
-    """Which of the values that decide are not known; empty where all are. Tags decide nothing."""
+    """Why the outcome cannot be determined: the deciding values that are unknown; empty where there are none."""
     paths = list(unknown_in({name: value for name, value in properties.items() if name not in (Property.TAGS, *ADDED_BY_CLOUDFORMATION)}))
     return f"CloudFormation knows only during the deployment, or does not show: {', '.join(paths)}" if paths else ""
 
 
 def _in_order(changes: Iterable[Change]) -> list[Change]:
-    """The changes in the order of the deployment, as far as DependsOn tells; others by their logical ids."""
+    """The changes in the order of the deployment as far as DependsOn gives it, otherwise by logical id."""
     by_id = {change.logical_id: change for change in sorted(changes, key=lambda change: change.logical_id)}
     graph = {id_: _dependencies(change) & by_id.keys() for id_, change in by_id.items()}
     try:

@@ -1,4 +1,4 @@
-"""The plan of one stack: its events in CloudFormation's order, and what becomes of each template and of what is consumed of its budget."""
+"""The steps of a plan: the events in CloudFormation's order, and their effects on the templates and on the consumed budgets."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,23 +20,23 @@ from .resources import Delete, Resource
 
 @dataclass(frozen=True)
 class Step:
-    """What becomes of one template; without a logical id, of a whole stack that CloudFormation refuses."""
+    """What a deployment does to one template; without a logical id, to a whole stack that CloudFormation refuses."""
 
     stack: str
     logical_id: str
     effect: Effect
     detail: str = ""
-    """From what to what, or why not: a refusal in the handler's own words, or as the forecast of one."""
+    """From what to what; or the refusal, in the function's own words or as a forecast."""
     drift: str = ""
-    """How Clean Rooms differs from what the stack last declared; empty where it does not."""
+    """How Clean Rooms differs from the stack's last declaration; empty where it does not."""
     conflict: str = ""
-    """Which other resource of the deployment declares the same template; empty where none does."""
+    """Which other resources of the deployment declare the same template; empty where none does."""
     balances: tuple[Balance, ...] | None = None
-    """What remains of the existing budget, of a replaced template that of the old one; None where there is none."""
+    """Balances of the existing template (the old one, if it is replaced); None if there is none."""
     old: Effect | None = None
-    """What becomes of the old template where it is replaced."""
+    """The effect on the old template of a replacement."""
     identity: Identity | None = None
-    """What the resource declares after the deployment; None where it leaves, or that cannot be told."""
+    """The identity that the resource declares after the deployment; None where there is none, or where it is unknown."""
 
     @property
     def name(self) -> str:
@@ -45,32 +45,32 @@ class Step:
 
     @property
     def needs_review(self) -> bool:
-        """Whether a person should look before the deployment."""
+        """Whether a person should review the deployment."""
         return self.effect.needs_review or bool(self.conflict)
 
     @property
     def loses(self) -> bool:
-        """Whether what is consumed of the existing budget is forgotten."""
+        """Whether the consumed part of the existing budget is forgotten."""
         return self.effect.resets_the_budget or self.old is Effect.DELETED
 
     @property
     def consumed(self) -> list[Balance]:
-        """The parts of the budget of which something is consumed."""
+        """The balances of which something is consumed."""
         return [balance for balance in self.balances or () if balance.remaining < balance.maximum]
 
     @property
     def action(self) -> str:
-        """What is done, in words."""
+        """The effect, in words."""
         return self.effect.value + (f"; the old one: {self.old.value}" if self.old else "")
 
     @property
     def ledger(self) -> str:
-        """What becomes of what is consumed, in words; empty where no template exists."""
+        """The effect on the consumed budget, in words; empty where no template exists."""
         if self.balances is None:
             return ""
         becomes = "is lost" if self.loses else "may be lost" if self.effect is Effect.UNKNOWN else "stays consumed"
         if not self.balances:
-            return f"what is consumed {becomes}, and cannot be told: Clean Rooms lists no balance"
+            return f"what is consumed {becomes}, and how much is unknown: Clean Rooms lists no balance"
         return f"{', '.join(map(str, self.consumed))} consumed, which {becomes}" if self.consumed else "nothing is consumed yet"
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Step:
 
 
 def steps(resources: Iterable[Resource], account: Account) -> list[Step]:
-    """What becomes of each template: forward in order, then the cleanup in reverse order. Raises UnreadableError."""
+    """A step for each template: first forward in order, then the cleanup in reverse order. Raises UnreadableError."""
     planned = [_PlannedResource.before_deployment(resource, account) for resource in resources]
     for one in planned:
         one.go_forward(account.clean_rooms)
@@ -89,7 +89,7 @@ def steps(resources: Iterable[Resource], account: Account) -> list[Step]:
 
 
 def with_conflicts(steps: list[Step]) -> list[Step]:
-    """The steps of a whole deployment, each with the others that declare the same template where one of them changes."""
+    """The steps of a whole deployment, with conflicts where several declare the same template and one of them changes."""
     by_identity: dict[Identity, list[Step]] = {}
     for step in steps:
         if step.identity is not None:
@@ -116,7 +116,7 @@ class _PlannedResource:
 
     @classmethod
     def before_deployment(cls, resource: Resource, account: Account) -> "_PlannedResource":
-        """The resource while nothing is done to it. Raises UnreadableError."""
+        """The resource before the deployment. Raises UnreadableError."""
         existing = find(account.clean_rooms, resource)
         balances = tuple(account.clean_rooms.balances(existing.identity, existing.id)) if existing else None
         step = Step(resource.stack, resource.logical_id, Effect.UNCHANGED, drift=_drift(resource, existing, account), balances=balances)
@@ -148,7 +148,7 @@ class _PlannedResource:
             self.step = replace(self.step, effect=self._effect_on_old(clean_rooms))
 
     def _effect_on_old(self, clean_rooms: DryRunCleanRooms) -> Effect:
-        """What the Delete of the existing template does to it."""
+        """The effect of the Delete that the existing template gets."""
         resource = self.resource
         if resource.is_replaced:
             return Effect.DELETED
@@ -165,7 +165,7 @@ def _declaring(identity: Identity) -> dict[str, Any]:
 
 
 def _drift(resource: Resource, existing: Template | None, account: Account) -> str:
-    """How Clean Rooms differs from what the stack last declared; empty where it does not, or where that cannot be told."""
+    """How Clean Rooms differs from the stack's last declaration; empty where it does not, or where that is unknown."""
     if not resource.physical_id:
         return ""
     if existing is None:
@@ -179,7 +179,7 @@ def _drift(resource: Resource, existing: Template | None, account: Account) -> s
 
 
 def _declared(resource: Resource, existing: Template, account: Account) -> DesiredTemplate | None:
-    """What the stack last declared of an existing template; None where only CloudFormation could resolve it.
+    """The stack's last declaration of an existing template; None where only CloudFormation could resolve it.
 
     A change set has the values of what changes. Of the rest, the template has those that are written in it.
     """
@@ -194,7 +194,7 @@ def _declared(resource: Resource, existing: Template, account: Account) -> Desir
 
 
 def _membership_and_table(identity: Identity, written: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of an identity that stay as long as the physical id does."""
+    """The properties of the membership and the table, which stay the same as long as the physical id."""
     parameters = written.get(Property.PARAMETERS, {})
     table = {"ResourceArn": identity.resource_arn} if identity.resource_arn else {}
     merged: dict[str, Any] = {Property.PARAMETERS: {**parameters, **table}} if isinstance(parameters, Mapping) else {}

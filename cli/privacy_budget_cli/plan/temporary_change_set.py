@@ -17,7 +17,7 @@ from .assembly import DeclaredStack, TemplateAsset, read_text
 from .change_set import ChangeSet, read
 
 _LARGEST_BODY: Final = 51_200
-"""Bytes of a template that CreateChangeSet takes itself; a larger one comes from S3."""
+"""The largest template, in bytes, that CreateChangeSet takes itself. A larger one goes through S3."""
 _TOOLKIT: Final = "CDKToolkit"
 _DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _SECONDS_TO_SETTLE: Final = 60
@@ -25,7 +25,7 @@ _SECONDS_TO_SETTLE: Final = 60
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """End the block by SystemExit on SIGTERM, so that a plan that is terminated deletes what it made, too."""
+    """End the block by SystemExit on SIGTERM, so that a terminated plan deletes what it made."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -52,7 +52,7 @@ class _TemporaryChangeSet:
         self._account = account
         self._accounts = accounts
         self._made = made
-        """Undoes what was made, the last first, however the preparation ends."""
+        """Deletes what was made, the last first, however the block ends."""
         self._client = accounts.client("cloudformation", declared, declared.deploy_role)
         self._deployed = account.deployed(declared.name)
 
@@ -90,7 +90,7 @@ class _TemporaryChangeSet:
         return options
 
     def _parameters(self, request: Mapping[str, Any], given: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The values of the template's parameters: given, or as deployed; of the others CloudFormation takes the defaults."""
+        """The values of the template's parameters, given or as deployed. The others have their defaults."""
         source = {name: request[name] for name in ("TemplateBody", "TemplateURL") if name in request}
         parameters: list[dict[str, Any]] = []
         for parameter in self._client.get_template_summary(**source).get("Parameters", []):
@@ -102,7 +102,7 @@ class _TemporaryChangeSet:
         return parameters
 
     def _refused(self, error: ClientError) -> ChangeSet:
-        """The change set of a template that CloudFormation rejects. Raises ClientError, and CommandError where it rejects the caller."""
+        """The change set of a template that CloudFormation rejects. Raises CommandError where it rejects the caller, and ClientError."""
         code, told = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code in _DENIED:
             role = self._declared.deploy_role
@@ -119,7 +119,7 @@ class _TemporaryChangeSet:
         return ChangeSet(self._declared.name, self._deployed.stack_id, refusal=told)
 
     def _delete(self, change_set: str) -> None:
-        """Delete a change set, and the whole stack where there was none before."""
+        """Delete the change set, and the stack where it did not exist before."""
         name = self._declared.name
         try:
             self._delete_change_set(change_set)
@@ -138,7 +138,7 @@ class _TemporaryChangeSet:
             self._client.delete_change_set(StackName=self._declared.name, ChangeSetName=change_set)
 
     def _delete_shell(self) -> None:
-        """Delete the stack that the change set alone has made, unless somebody else has made another change set for it."""
+        """Delete the empty stack that CloudFormation made for the change set, unless it has another change set by now."""
         (shell,) = self._client.describe_stacks(StackName=self._declared.name)["Stacks"]
         if shell["StackStatus"] == "REVIEW_IN_PROGRESS" and not self._client.list_change_sets(StackName=shell["StackId"])["Summaries"]:
             self._client.delete_stack(StackName=shell["StackId"])
@@ -148,7 +148,7 @@ class _TemporaryChangeSet:
         return str(described["Status"])
 
     def _template(self) -> dict[str, str]:
-        """The template itself, or where a larger one was put."""
+        """The template itself or, if it is too large, its URL after an upload."""
         file = self._declared.template
         if file is None:
             raise TypeError("a stack without a template is planned by its change set")
@@ -164,7 +164,7 @@ class _TemporaryChangeSet:
         return {"TemplateURL": f"https://s3.{self._account.region}.amazonaws.com/{bucket}/{key}"}
 
     def _publish_nested_templates(self) -> None:
-        """Put the templates of nested stacks where their stacks name them, under the hash of their content, as a deployment would."""
+        """Upload the templates of nested stacks under the hash of their content, as a deployment does."""
         for asset in self._declared.assets:
             if asset.file == self._declared.template:
                 continue
@@ -178,7 +178,7 @@ class _TemporaryChangeSet:
         return self._accounts.resolve(asset.bucket, self._declared), self._accounts.client("s3", self._declared, asset.role)
 
     def _bootstrap_bucket(self, size: int) -> str:
-        """The bucket of the CDK's bootstrap, for a template that belongs to no app."""
+        """The bucket of the CDK's bootstrap, for a template without an app."""
         with suppress(ClientError):
             (toolkit,) = self._client.describe_stacks(StackName=_TOOLKIT)["Stacks"]
             return next(str(output["OutputValue"]) for output in toolkit["Outputs"] if output["OutputKey"] == "BucketName")

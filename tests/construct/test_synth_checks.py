@@ -1,0 +1,373 @@
+"""What can be known at synth is told there: rule, value and path, and nothing is added to the tree."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_lambda as lambda_
+
+from cleanrooms_privacy_budget import (
+    AccessBudgetPeriod,
+    AccessLimit,
+    AutoRefresh,
+    OnBudgetReset,
+    OnExisting,
+    PrivacyBudget,
+    PrivacyBudgetGuardrails,
+    PrivacyBudgetProvider,
+)
+from tests.support.synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only
+
+OTHER = MEMBERSHIP.replace("1", "9")
+
+
+class Int64:
+    """A whole number of another library, as numpy's is."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __index__(self) -> int:
+        return self._value
+
+
+def epsilon(value: Any) -> PrivacyBudget:
+    return PrivacyBudget.differential_privacy(epsilon=value, users_noise_per_query=30)
+
+
+def access(*limits: Any) -> PrivacyBudget:
+    return PrivacyBudget.access_budget(resource_arn=TABLE, limits=limits)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "nan": ({"budget": epsilon(float("nan"))}, "epsilon must be a whole number from 1 to 20, got nan"),
+    "infinity": ({"budget": epsilon(float("inf"))}, "epsilon must be a whole number from 1 to 20, got inf"),
+    "fraction": ({"budget": epsilon(2.5)}, "epsilon must be a whole number from 1 to 20, got 2.5"),
+    "decimal": ({"budget": epsilon(Decimal("2.5"))}, "epsilon must be a whole number from 1 to 20, got Decimal('2.5')"),
+    "decimal nan": ({"budget": epsilon(Decimal("nan"))}, "epsilon must be a whole number from 1 to 20, got Decimal('NaN')"),
+    "flag": ({"budget": epsilon(True)}, "epsilon must be a whole number from 1 to 20, got True"),
+    "none": ({"budget": epsilon(None)}, "epsilon must be a whole number from 1 to 20, got None"),
+    "dict": ({"budget": epsilon({"a": 1})}, "epsilon must be a whole number from 1 to 20, got {'a': 1}"),
+    "text": ({"budget": epsilon("3")}, "epsilon must be a whole number from 1 to 20, got '3'"),
+    "another library's": ({"budget": epsilon(Int64(21))}, "epsilon must be a whole number from 1 to 20, got 21"),
+    "refresh": (
+        {"budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh="none")},
+        "auto_refresh must be AutoRefresh.CALENDAR_MONTH or AutoRefresh.NONE, got 'none'",
+    ),
+    "budget": ({"budget": 3}, "budget must be made by PrivacyBudget.differential_privacy or PrivacyBudget.access_budget, got 3"),
+    "budget as a dict": ({"budget": {"epsilon": 3}}, "or PrivacyBudget.access_budget, got {'epsilon': 3}"),
+    "no limit": ({"budget": access(100)}, "limits must be made by AccessLimit.per_day, per_week, per_month or lifetime, got 100"),
+    "one limit": (
+        {"budget": PrivacyBudget.access_budget(resource_arn=TABLE, limits=5)},  # type: ignore[arg-type]
+        "limits must be made by AccessLimit.per_day, per_week, per_month or lifetime, got 5",
+    ),
+    "limit's refresh": (
+        {"budget": access(AccessLimit.per_day(1, auto_refresh="yes"))},  # type: ignore[arg-type]
+        "auto_refresh of the CALENDAR_DAY limit must be True or False, got 'yes'",
+    ),
+    "limit's budget": ({"budget": access(AccessLimit.per_day(float("nan")))}, "from 0 to 1000000, got nan"),  # type: ignore[arg-type]
+    "membership": ({"membership_id": 3}, "membership_id must be a lower-case UUID, got 3"),
+    "membership nan": ({"membership_id": float("nan")}, "membership_id must be a lower-case UUID, got nan"),
+    "on existing": ({"on_existing": "adopt"}, "on_existing must be OnExisting.FAIL or OnExisting.ADOPT, got 'adopt'"),
+    "on reset": ({"on_budget_reset": "allow"}, "on_budget_reset must be OnBudgetReset.REFUSE or OnBudgetReset.ALLOW, got 'allow'"),
+    "removal": (
+        {"removal_policy": "destroy"},
+        "removal_policy must be RemovalPolicy.DESTROY, RemovalPolicy.RETAIN or RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE, got 'destroy'",
+    ),
+    "snapshot": ({"removal_policy": cdk.RemovalPolicy.SNAPSHOT}, "got <RemovalPolicy.SNAPSHOT"),
+    "preview": ({"preview_impact": "yes"}, "preview_impact must be True or False, got 'yes'"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_literal(options: dict[str, Any], message: str) -> None:
+    stack = new_stack()
+    with pytest.raises(ValueError) as raised:
+        add(stack, **options)
+    assert message in str(raised.value)
+    assert str(raised.value).endswith("[Shop/Budget]")
+    assert stack.node.children == []
+
+
+@pytest.mark.parametrize("three", [3, Int64(3), Decimal(3), 3.0], ids=["int", "another library's", "decimal", "float"])
+def test_a_whole_number_of_any_type(three: Any) -> None:
+    stack = new_stack()
+    add(stack, budget=epsilon(three))
+    assert only(stack)["Properties"]["Parameters"]["Epsilon"] == 3
+
+
+def test_numpy() -> None:
+    numpy = pytest.importorskip("numpy")
+    stack = new_stack()
+    add(stack, budget=epsilon(numpy.int64(3)))
+    assert only(stack)["Properties"]["Parameters"]["Epsilon"] == 3
+
+
+def test_the_refresh_takes_a_token() -> None:
+    stack = new_stack()
+    refresh = cdk.CfnParameter(stack, "Refresh").value_as_string
+    add(stack, budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=refresh))
+    assert only(stack)["Properties"]["AutoRefresh"] == {"Ref": "Refresh"}
+
+
+def test_the_options_take_their_values_as_text() -> None:
+    stack = new_stack()
+    add(stack, on_existing="ADOPT", on_budget_reset="ALLOW")
+    assert only(stack)["Properties"]["OnExisting"] == "ADOPT"
+
+
+def errors(stack: cdk.Stack) -> str:
+    with pytest.raises(RuntimeError) as raised:
+        cdk.App.of(stack).synth()  # type: ignore[union-attr]
+    return str(raised.value)
+
+
+def warnings(stack: cdk.Stack) -> list[str]:
+    messages = cdk.App.of(stack).synth().get_stack_by_name(stack.stack_name).messages  # type: ignore[union-attr]
+    return [str(message.entry.data) for message in messages if message.level == cdk.cx_api.SynthesisMessageLevel.WARNING]
+
+
+TAGS: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
+    "reserved": (
+        lambda stack: cdk.Tags.of(stack).add("cleanrooms-privacy-budget:owner", "me"),
+        "reserved prefix (aws:, cleanrooms-privacy",
+    ),
+    "of AWS": (lambda stack: cdk.Tags.of(stack).add("aws:x", "me"), "got 'aws:x' [Shop/Budget]"),
+    "long key": (lambda stack: cdk.Tags.of(stack).add("k" * 129, "v"), "tag keys must have 1 to 128 characters, got 'kkk"),
+    "empty key": (lambda stack: cdk.Tags.of(stack).add("", "v"), "tag keys must have 1 to 128 characters, got ''"),
+    "long value": (
+        lambda stack: cdk.Tags.of(stack).add("k", "secret" * 50),
+        "at most 256 characters, got 300 in that of 'k' [Shop/Budget]",
+    ),
+    "too many": (lambda stack: [cdk.Tags.of(stack).add(f"k{number}", "v") for number in range(197)], "tags must be at most 196, got 197"),
+}
+
+
+@pytest.mark.parametrize(("tag", "message"), TAGS.values(), ids=TAGS.keys())
+def test_tags_of_the_final_tree(tag: Callable[[cdk.Stack], object], message: str) -> None:
+    stack = new_stack()
+    add(stack)
+    tag(stack)
+    told = errors(stack)
+    assert message in told
+    assert "secretsecret" not in told
+
+
+def test_tags_that_comply() -> None:
+    stack = new_stack()
+    template = add(stack)
+    for number in range(196):
+        cdk.Tags.of(template).add(f"k{number}", "v" * 256)
+    cdk.Tags.of(template).add("k0", cdk.Aws.STACK_NAME)
+    assert warnings(stack) == []
+
+
+@pytest.mark.parametrize("budget", [DIFFERENTIAL_PRIVACY, ACCESS_BUDGET], ids=["differential privacy", "access budget"])
+@pytest.mark.parametrize("membership", ["literal", "token"])
+def test_two_templates_of_one_identity(budget: PrivacyBudget, membership: str) -> None:
+    stack = new_stack()
+    id_ = MEMBERSHIP if membership == "literal" else cdk.CfnParameter(stack, "Membership").value_as_string
+    add(stack, "A", membership_id=id_, budget=budget)
+    add(stack, "B", membership_id=id_, budget=budget)
+    assert "Shop/A declares the same privacy budget" in errors(stack)
+
+
+def test_templates_of_different_identities() -> None:
+    stack = new_stack()
+    add(stack, "A")
+    add(stack, "B", budget=ACCESS_BUDGET)
+    add(stack, "C", membership_id=OTHER)
+    add(stack, "D", membership_id=cdk.CfnParameter(stack, "Membership").value_as_string)
+    assert warnings(stack) == []
+
+
+def test_two_templates_of_which_conditions_choose_one() -> None:
+    stack = new_stack()
+    for name in ("A", "B"):
+        condition = cdk.CfnCondition(stack, f"{name}Chosen", expression=cdk.Fn.condition_equals(cdk.Aws.REGION, name))
+        add(stack, name).node.default_child.cfn_options.condition = condition  # type: ignore[union-attr]
+    assert warnings(stack) == []
+
+
+REMOVALS: dict[str, Callable[[cdk.Stack, Any], object]] = {
+    "apply_removal_policy": lambda _, template: template.apply_removal_policy(cdk.RemovalPolicy.DESTROY),
+    "RemovalPolicies": lambda stack, _: cdk.RemovalPolicies.of(stack).destroy(),
+}
+
+
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS.keys())
+def test_an_access_budget_that_is_deleted(remove: Callable[[cdk.Stack, Any], object]) -> None:
+    stack = new_stack()
+    remove(stack, add(stack, budget=ACCESS_BUDGET))
+    (warning,) = warnings(stack)
+    assert "makes its table unlimited" in warning
+    assert "[ack: cleanrooms-privacy-budget:delete-uncaps-table]" in warning
+
+
+def test_an_access_budget_that_is_deleted_on_purpose() -> None:
+    stack = new_stack()
+    template = add(stack, budget=ACCESS_BUDGET, removal_policy=cdk.RemovalPolicy.DESTROY)
+    cdk.Annotations.of(template).acknowledge_warning("cleanrooms-privacy-budget:delete-uncaps-table", "a sandbox")
+    assert warnings(stack) == []
+
+
+def test_an_access_budget_that_an_aspect_keeps() -> None:
+    stack = new_stack()
+    add(stack, budget=ACCESS_BUDGET, removal_policy=cdk.RemovalPolicy.DESTROY)
+    cdk.RemovalPolicies.of(stack).retain()
+    assert warnings(stack) == []
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "sa-east-1"])
+def test_a_region_without_clean_rooms(region: str) -> None:
+    stack = new_stack(env=cdk.Environment(account="111122223333", region=region))
+    add(stack)
+    (warning,) = warnings(stack)
+    assert f"no AWS Clean Rooms in {region}" in warning
+    assert "[ack: cleanrooms-privacy-budget:region-without-clean-rooms]" in warning
+
+
+def test_a_membership_that_the_provider_may_not_work_on() -> None:
+    stack = new_stack()
+    provider = PrivacyBudgetProvider(stack, "Provider", memberships=[MEMBERSHIP])
+    add(stack, provider=provider)
+    with pytest.raises(ValueError, match=rf"membership_id must be among the provider's memberships \({MEMBERSHIP}\), got '{OTHER}'"):
+        add(stack, "Other", provider=provider, membership_id=OTHER)
+    assert stack.node.try_find_child("Other") is None
+    add(stack, "Token", provider=provider, membership_id=cdk.Fn.import_value("membership"))
+
+
+def test_a_membership_that_the_stacks_own_provider_may_not_work_on() -> None:
+    stack = new_stack()
+    PrivacyBudgetProvider.get_or_create(stack, memberships=[OTHER])
+    with pytest.raises(ValueError, match="membership_id must be among the provider's memberships"):
+        add(stack)
+
+
+@pytest.mark.parametrize(
+    ("arn", "message"),
+    [
+        ("arn:aws:lambda:eu-west-1:111122223333:function:provider", "function_arn must be of the stack's region, us-east-1, got 'arn:"),
+        ("provider", "function_arn must be the ARN of a Lambda function, got 'provider'"),
+        ("arn:aws:sns:us-east-1:111122223333:topic", "function_arn must be the ARN of a Lambda function, got 'arn:aws:sns"),
+        (3, "function_arn must be the ARN of a Lambda function, got 3"),
+    ],
+)
+def test_the_arn_of_an_imported_provider(arn: Any, message: str) -> None:
+    stack = new_stack(env=cdk.Environment(account="111122223333", region="us-east-1"))
+    with pytest.raises(ValueError) as raised:
+        PrivacyBudgetProvider.from_function_arn(stack, "Shared", arn)
+    assert message in str(raised.value)
+    assert str(raised.value).endswith("[Shop/Shared]")
+
+
+def test_the_arn_of_an_imported_provider_that_cannot_be_judged() -> None:
+    agnostic = new_stack()
+    PrivacyBudgetProvider.from_function_arn(agnostic, "A", "arn:aws:lambda:eu-west-1:111122223333:function:provider:live")
+    PrivacyBudgetProvider.from_function_arn(agnostic, "B", cdk.Fn.import_value("provider"))
+
+
+SAME: dict[str, Callable[[], Any]] = {
+    "timeout": lambda: cdk.Duration.minutes(3),
+    "runtime": lambda: lambda_.Runtime.PYTHON_3_13,
+    "architecture": lambda: lambda_.Architecture.X86_64,
+    "memberships": lambda: [MEMBERSHIP],
+}
+
+
+@pytest.mark.parametrize(("name", "make"), SAME.items(), ids=SAME.keys())
+def test_options_are_compared_by_value(name: str, make: Callable[[], Any]) -> None:
+    stack = new_stack()
+    provider = PrivacyBudgetProvider.get_or_create(stack, **{name: make()})
+    assert PrivacyBudgetProvider.get_or_create(stack, **{name: make()}) is provider
+
+
+def test_durations_of_one_length_are_the_same() -> None:
+    stack = new_stack()
+    PrivacyBudgetProvider.get_or_create(stack, timeout=cdk.Duration.minutes(3))
+    PrivacyBudgetProvider.get_or_create(stack, timeout=cdk.Duration.seconds(180))
+    with pytest.raises(ValueError, match="another timeout"):
+        PrivacyBudgetProvider.get_or_create(stack, timeout=cdk.Duration.minutes(4))
+
+
+GUARDRAILS = PrivacyBudgetGuardrails(
+    max_epsilon=Int64(5),  # type: ignore[arg-type]
+    min_users_noise_per_query=20,
+    allow_monthly_refresh=False,
+    max_uses={AccessBudgetPeriod.CALENDAR_DAY: 100},
+    allow_budget_reset=False,
+    allow_adoption=False,
+)
+REMEDY = "Comply with it, or ask the owner of the privacy budget provider to change it."
+
+BEYOND: dict[str, tuple[dict[str, Any], str]] = {
+    "epsilon": ({"budget": epsilon(6)}, "epsilon must be at most 5, got 6: the provider's guardrail MaxEpsilon."),
+    "noise": (
+        {"budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=19)},
+        "users noise per query must be at least 20, got 19: the provider's guardrail MinUsersNoisePerQuery.",
+    ),
+    "refresh": (
+        {"budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh.CALENDAR_MONTH)},
+        "auto refresh must be NONE, got CALENDAR_MONTH: the provider's guardrail AllowMonthlyRefresh.",
+    ),
+    "uses": (
+        {"budget": access(AccessLimit.per_month(1000))},
+        "a table must have a limit of at most 100 uses per CALENDAR_DAY, got 1000 per CALENDAR_MONTH: the provider's guardrail MaxUses.",
+    ),
+    "reset": (
+        {"on_budget_reset": OnBudgetReset.ALLOW},
+        "OnBudgetReset must be REFUSE, got ALLOW: the provider's guardrail AllowBudgetReset.",
+    ),
+    "adoption": ({"on_existing": OnExisting.ADOPT}, "OnExisting must be FAIL, got ADOPT: the provider's guardrail AllowAdoption."),
+}
+
+
+@pytest.mark.parametrize(("options", "sentence"), BEYOND.values(), ids=BEYOND.keys())
+def test_a_template_beyond_a_guardrail(options: dict[str, Any], sentence: str) -> None:
+    """The function refuses it with the same sentence: tests/handler/test_guardrails.py."""
+    stack = new_stack()
+    PrivacyBudgetProvider.get_or_create(stack, guardrails=GUARDRAILS)
+    with pytest.raises(ValueError) as raised:
+        add(stack, **options)
+    assert str(raised.value) == f"{sentence} {REMEDY} [Shop/Budget]"
+    assert stack.node.try_find_child("Budget") is None
+
+
+def test_templates_within_the_guardrails() -> None:
+    stack = new_stack()
+    provider = PrivacyBudgetProvider(stack, "Provider", guardrails=GUARDRAILS)
+    add(stack, "A", provider=provider)
+    add(stack, "B", provider=provider, budget=ACCESS_BUDGET)
+    parameter = cdk.CfnParameter(stack, "Epsilon", type="Number").value_as_number
+    add(stack, "C", provider=provider, membership_id=OTHER, budget=epsilon(parameter))
+    (function,) = cdk.assertions.Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
+    assert function["Properties"]["Environment"]["Variables"]["PRIVACY_BUDGET_GUARDRAILS"] == (
+        '{"AllowAdoption": false, "AllowBudgetReset": false, "AllowMonthlyRefresh": false, "MaxEpsilon": 5,'
+        ' "MaxUses": {"CALENDAR_DAY": 100}, "MinUsersNoisePerQuery": 20}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_epsilon": 21}, "max_epsilon must be a whole number from 1 to 20, got 21"),
+        ({"max_epsilon": float("nan")}, "max_epsilon must be a whole number from 1 to 20, got nan"),
+        ({"min_users_noise_per_query": 9}, "min_users_noise_per_query must be a whole number from 10 to 100, got 9"),
+        ({"max_uses": 3}, "max_uses must be a number for each period, got 3"),
+        ({"max_uses": {"DAY": 3}}, "max_uses must name periods out of CALENDAR_DAY, .*, got 'DAY'"),
+        ({"max_uses": {"CALENDAR_DAY": -1}}, "max_uses.CALENDAR_DAY must be a whole number from 0 to 1000000, got -1"),
+        ({"allow_adoption": "no"}, "allow_adoption must be true or false, got 'no'"),
+    ],
+)
+def test_wrong_guardrails(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PrivacyBudgetGuardrails(**wrong)
+
+
+def test_guardrails_of_another_type() -> None:
+    stack = new_stack()
+    with pytest.raises(ValueError, match=r"guardrails must be PrivacyBudgetGuardrails\(\.\.\.\), got 3"):
+        PrivacyBudgetProvider(stack, "Provider", guardrails=3)  # type: ignore[arg-type]
+    assert stack.node.children == []
