@@ -13,6 +13,8 @@ The provider must outlive the budget, so it is destroyed last:
     cdk destroy --all --app "python examples/guardrails.py" -c membership=<membership id>
 """
 
+import sys
+
 import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import (
@@ -44,7 +46,7 @@ stack = cdk.Stack(app, "GuardedBudget")
 template = PrivacyBudgetTemplate(
     stack,
     "Budget",
-    membership_id=app.node.get_context("membership"),
+    membership_id=app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>"),
     budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30),
     provider=provider,
 )

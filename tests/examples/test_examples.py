@@ -36,6 +36,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "columns": "customer,amount",
         "role": "arn:aws:iam::111122223333:role/reader",
     },
+    "migration": {"membership": ROOM, "sales": table(ROOM, "sales")},
     "monitoring": {"membership": ROOM, "sales": table(ROOM, "sales"), "mail": "privacy@example.com"},
     "native_type": {"native": ROOM, "ours": OTHER_ROOM},
     "nested_stack": {"sales": ROOM, "research": OTHER_ROOM},
