@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from privacy_budget_core.errors import PrivacyBudgetError, ServiceError
 
-from .session import CALLS_A_SECOND, LOOKUPS_A_SECOND
+from .session import CALLS_PER_SECOND, LOOKUPS_PER_SECOND
 
 
 class CommandError(PrivacyBudgetError):
@@ -37,7 +37,7 @@ def _error_response(error: ClientError, region: str | None) -> str:
     """The message for an error response of AWS."""
     code, operation = error.response["Error"]["Code"], error.operation_name
     told = error.response["Error"].get("Message") or code
-    service, quota = ("cloudtrail", LOOKUPS_A_SECOND) if operation == "LookupEvents" else ("cleanrooms", CALLS_A_SECOND)
+    service, quota = ("cloudtrail", LOOKUPS_PER_SECOND) if operation == "LookupEvents" else ("cleanrooms", CALLS_PER_SECOND)
     match code:
         case "ResourceNotFoundException":
             noun = "collaboration" if "Collaboration" in operation else "membership"

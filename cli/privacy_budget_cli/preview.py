@@ -53,7 +53,7 @@ def run(options: Namespace, console: Console) -> int:
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         impacts = [
             Impact(epsilon, noise, clean_rooms.preview(options.membership, DifferentialPrivacy(epsilon, noise, AutoRefresh.NONE)))
-            for noise, epsilon in progress.track(pairs, description=f"{session.CALLS_A_SECOND} calls a second")
+            for noise, epsilon in progress.track(pairs, description=f"{session.CALLS_PER_SECOND} calls a second")
         ]
     if options.json:
         console.out(json.dumps(_as_json(options.membership, impacts), indent=2))

@@ -13,7 +13,8 @@ from constructs import Construct
 
 from privacy_budget_core import __version__
 from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
-from privacy_budget_monitor.contract import NAMESPACE, Dimension, Input, Metric
+from privacy_budget_core.metrics import NAMESPACE, Dimension, Metric
+from privacy_budget_monitor.contract import Input
 
 from .acknowledgements import WHY_ALL_MEMBERSHIPS, acknowledge_wildcards
 from .asset import MONITOR, handler_asset

@@ -1,6 +1,6 @@
 """Privacy budgets, templates and balances: the types that all parts share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting, PrivacyBudgetType
@@ -116,3 +116,8 @@ class Balance:
 
     def __str__(self) -> str:
         return f"{self.maximum - self.remaining} of {self.maximum} {self.name}"
+
+
+def remaining_fraction(balances: Iterable[Balance]) -> float | None:
+    """The least that remains of any aggregation or limit, from 0 to 1; None where there is no balance."""
+    return min((balance.remaining_fraction for balance in balances), default=None)

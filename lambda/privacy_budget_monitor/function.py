@@ -11,9 +11,9 @@ from botocore.config import Config
 from privacy_budget_core import __version__
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.errors import PrivacyBudgetError, ServiceError
+from privacy_budget_core.throttle import throttle
 
-from .contract import CALLS_A_SECOND, Input
-from .pace import pace
+from .contract import CALLS_PER_SECOND, Input
 from .readings import read
 
 PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=5, read_timeout=20)
@@ -21,8 +21,8 @@ PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect
 
 logger = Logger(service="privacy-budget-monitor", use_rfc3339=True)
 client = botocore.session.get_session().create_client("cleanrooms", config=PATIENCE)
-pace(client, CALLS_A_SECOND)
-rooms = CleanRooms(client)
+throttle(client, CALLS_PER_SECOND)
+clean_rooms = CleanRooms(client)
 
 
 class UnreadBudgetsError(PrivacyBudgetError):
@@ -52,7 +52,7 @@ def handler(event: Mapping[str, Any], _: object) -> None:
 def _publish(membership_id: str, template_ids: set[str]) -> int:
     """Publish the templates of one membership, warn of those that cannot be read, and give how many could."""
     try:
-        readings = read(rooms, membership_id, template_ids)
+        readings = read(clean_rooms, membership_id, template_ids)
     except ServiceError as error:
         names = ", ".join(sorted(template_ids))
         logger.warning(

@@ -8,9 +8,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import PrivacyBudgetType
-from privacy_budget_core.model import Balance
-
-from .contract import NAMESPACE, Dimension, Metric
+from privacy_budget_core.metrics import NAMESPACE, Dimension, Metric
+from privacy_budget_core.model import Balance, remaining_fraction
 
 DETAIL: Final = {
     PrivacyBudgetType.DIFFERENTIAL_PRIVACY: Dimension.AGGREGATION,
@@ -25,36 +24,33 @@ class Reading:
 
     membership_id: str
     template_id: str
-    kind: PrivacyBudgetType
+    budget_type: PrivacyBudgetType
     balances: list[Balance]
-
-    @property
-    def remaining_fraction(self) -> float:
-        """The least that is left, from 0 to 1; a limit of no use at all leaves nothing."""
-        return min(balance.remaining / balance.maximum if balance.maximum else 0.0 for balance in self.balances)
 
     def publish(self) -> None:
         """Print the metrics, which Lambda's log hands over to CloudWatch: the embedded metric format."""
-        _print({}, {Metric.REMAINING_FRACTION: (MetricUnit.NoUnit, self.remaining_fraction)}, self)
+        fraction = remaining_fraction(self.balances)
+        if fraction is not None:
+            _print({}, {Metric.REMAINING_FRACTION: (MetricUnit.NoUnit, fraction)}, self)
         for balance in self.balances:
             counts = {
                 Metric.REMAINING: (MetricUnit.Count, balance.remaining),
                 Metric.MAXIMUM: (MetricUnit.Count, balance.maximum),
             }
-            _print({DETAIL[self.kind]: balance.name}, counts, self)
+            _print({DETAIL[self.budget_type]: balance.name}, counts, self)
 
 
-def read(rooms: CleanRooms, membership_id: str, template_ids: Set[str]) -> dict[str, Reading]:
+def read(clean_rooms: CleanRooms, membership_id: str, template_ids: Set[str]) -> dict[str, Reading]:
     """What is left of these budgets of a membership, by template; those that Clean Rooms lists no balance for are left out.
 
-    One ListPrivacyBudgets for each kind, and the second only where templates are not found by the first. Raises ServiceError.
+    One ListPrivacyBudgets for each budget type, and the second only where templates are not found by the first. Raises ServiceError.
     """
     readings: dict[str, Reading] = {}
-    for kind in PrivacyBudgetType:
+    for budget_type in PrivacyBudgetType:
         if readings.keys() != template_ids:
-            for template_id, balances in rooms.balances_by_template(membership_id, kind).items():
+            for template_id, balances in clean_rooms.balances_by_template(membership_id, budget_type).items():
                 if template_id in template_ids and balances:
-                    readings[template_id] = Reading(membership_id, template_id, kind, balances)
+                    readings[template_id] = Reading(membership_id, template_id, budget_type, balances)
     return readings
 
 

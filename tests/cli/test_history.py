@@ -92,7 +92,7 @@ def account(use: Callable[[Settings], None], command: Command, tmp_path: Path, m
     trail = RecordedCalls(rooms.client, tmp_path / "events", at("2026-01-01"))
     use(Settings(clock=lambda: trail.now))
     monkeypatch.setattr("time.time", NOW.timestamp)
-    monkeypatch.setattr("privacy_budget_cli.session.LOOKUPS_A_SECOND", 1000)
+    monkeypatch.setattr("privacy_budget_cli.session.LOOKUPS_PER_SECOND", 1000)
     make: Any = boto3.Session.client
 
     def served(self: boto3.Session, service: str, *arguments: Any, **options: Any) -> Any:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from cleanrooms_local_aws.clean_rooms.impact import max_counts
 from privacy_budget_cli import preview
 from privacy_budget_cli.preview import numbers_in
-from privacy_budget_cli.session import Pace
 from privacy_budget_core.contract import EPSILON
 from tests.support.command import Command
 
@@ -125,15 +124,3 @@ def test_a_file_that_refuses_the_chart_is_told(command: Command, membership: str
     ended = command("preview", membership, "--epsilon", "1", "--noise", "10", "--plot", str(tmp_path / "impact.png"))
     assert ended.status == 1
     assert ended.err == f"privacy-budget: the chart could not be written to {tmp_path / 'impact.png'}: Is a directory\n"
-
-
-def test_requests_are_spread_within_the_quota() -> None:
-    now, sent = [100.0], []
-    pace = Pace(5, clock=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
-    for operation in ("Preview", "Preview", "List", "Preview"):
-        pace.wait(operation)
-        sent.append((operation, round(now[0], 3)))
-    assert sent == [("Preview", 100.0), ("Preview", 100.2), ("List", 100.2), ("Preview", 100.4)]
-    now[0] = 200.0
-    pace.wait("Preview")
-    assert now[0] == 200.0

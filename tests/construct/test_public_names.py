@@ -6,8 +6,7 @@ import aws_cdk as cdk
 
 import cleanrooms_privacy_budget
 from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
-from privacy_budget_core import contract, ownership
-from privacy_budget_monitor import contract as metrics
+from privacy_budget_core import contract, metrics, ownership
 from tests.support.synth import add
 
 

@@ -12,8 +12,8 @@ from cleanrooms_local_aws.clean_rooms.exceptions import AccessDeniedException, T
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
-from privacy_budget_monitor import function, pace, readings
-from privacy_budget_monitor.contract import NAMESPACE
+from privacy_budget_core.metrics import NAMESPACE
+from privacy_budget_monitor import function, readings
 from tests.fakes.cloudwatch import Values, published
 from tests.support.stack import Rooms
 
@@ -30,16 +30,16 @@ def sleepless(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def calls() -> Iterator[list[tuple[str, str]]]:
-    """The membership and the kind of each ListPrivacyBudgets."""
+    """The membership and the budget type of each ListPrivacyBudgets."""
     sent: list[tuple[str, str]] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
         sent.append((params["url_path"].split("/")[2], params["query_string"]["privacyBudgetType"]))
 
     event = "before-call.cleanrooms.ListPrivacyBudgets"
-    function.client.meta.events.register(event, note)
+    function.clean_rooms.client.meta.events.register(event, note)
     yield sent
-    function.client.meta.events.unregister(event, note)
+    function.clean_rooms.client.meta.events.unregister(event, note)
 
 
 def differential_privacy(rooms: Rooms, membership: str | None = None) -> Template:
@@ -222,29 +222,8 @@ def test_throttling_is_waited_out(rooms: Rooms, capsys: pytest.CaptureFixture[st
     assert ("RemainingFraction", *of(template)) in printed(capsys)
 
 
-def test_calls_keep_within_the_quota(rooms: Rooms, sleepless: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that only the pauses move."""
-    now = 0.0
-    sent: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    client = Rooms().client
-    pace.pace(client, 4)
-    client.meta.events.register_last("before-send.cleanrooms", lambda **_: sent.append(now))
-    membership = rooms.membership()
-    for _ in range(12):
-        client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="ACCESS_BUDGET")
-    assert len(sent) == 12
-    assert max(sum(begin <= moment < begin + 1 for moment in sent) for begin in sent) == 4
-
-
-def test_each_kind_of_budget_has_a_dimension_of_its_own() -> None:
-    assert {kind.value: dimension.value for kind, dimension in readings.DETAIL.items()} == {
+def test_each_budget_type_has_a_dimension_of_its_own() -> None:
+    assert {budget_type.value: dimension.value for budget_type, dimension in readings.DETAIL.items()} == {
         "DIFFERENTIAL_PRIVACY": "Aggregation",
         "ACCESS_BUDGET": "Period",
     }

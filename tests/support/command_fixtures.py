@@ -53,7 +53,7 @@ def command(rooms: Rooms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return client
 
     monkeypatch.setattr(boto3.Session, "client", served)
-    monkeypatch.setattr(session, "CALLS_A_SECOND", 1000)
+    monkeypatch.setattr(session, "CALLS_PER_SECOND", 1000)
 
     def ended(*arguments: str) -> Ended:
         try:

@@ -18,7 +18,7 @@ from privacy_budget_core.ownership import OwnershipTags
 from ..arguments import membership
 from ..errors import explain
 from ..messages import say
-from ..session import LOOKUPS_A_SECOND, cloud_trail
+from ..session import LOOKUPS_PER_SECOND, cloud_trail
 from ..session import clean_rooms as new_client
 from .cloud_trail import Record
 from .lives import lives
@@ -85,7 +85,7 @@ def _record(options: Namespace) -> Record:
         record.read_files(options.from_file)
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task(f"{LOOKUPS_A_SECOND} lookups a second", total=None)
+        task = progress.add_task(f"{LOOKUPS_PER_SECOND} lookups a second", total=None)
         record.look_up(cloud_trail(options.session, options.endpoint_url), lambda: progress.advance(task))
     return record
 

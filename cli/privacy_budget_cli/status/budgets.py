@@ -7,7 +7,7 @@ from typing import Any
 
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import CleanRooms, CollaborationTemplate, Template
-from privacy_budget_core.model import AccessBudget, Balance, Budget, DifferentialPrivacy, type_of
+from privacy_budget_core.model import AccessBudget, Balance, Budget, DifferentialPrivacy, remaining_fraction, type_of
 
 from ..periods import as_iso, end_of
 
@@ -38,7 +38,7 @@ class BudgetStatus:
     @property
     def remaining_fraction(self) -> float | None:
         """The least that remains of any aggregation or limit, from 0 to 1; None where the service lists no balance."""
-        return min((balance.remaining_fraction for balance in self.balances), default=None)
+        return remaining_fraction(self.balances)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, in the service's own names."""
