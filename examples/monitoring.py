@@ -2,7 +2,7 @@
 
 Use it wherever somebody cares how fast a budget is used up: CloudWatch hears nothing of budgets by itself. The alarms go off where less
 than a fifth of a budget is left, and where nobody can tell what is left. A template that another stack made is watched as well: import
-it, and put it on the list.
+it, and put it on the list. A change that somebody makes outside the stack is mailed as well; this needs a CloudTrail trail.
 
 Deploy with the id of your membership, the ARN of one of its configured table associations, and an address, which gets a mail that asks
 whether it wants these:
@@ -56,6 +56,7 @@ monitor = PrivacyBudgetMonitor(
     interval=cdk.Duration.minutes(30),
     alarm_below=0.2,
     alarm_actions=[actions.SnsAction(topic)],
+    outside_changes=[topic],
 )
 
 cdk.CfnOutput(stack, "Dashboard", value=monitor.dashboards[0].dashboard_name)

@@ -1,14 +1,18 @@
 """What is left of privacy budgets, in CloudWatch: metrics, alarms and a dashboard."""
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from privacy_budget_core import __version__
@@ -16,9 +20,11 @@ from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
 from privacy_budget_core.metrics import NAMESPACE, Dimension, Metric
 from privacy_budget_monitor.contract import Input
 
-from .acknowledgements import WHY_ALL_MEMBERSHIPS, acknowledge_wildcards
+from .acknowledgements import WHY_ALL_MEMBERSHIPS, WHY_VPC_POLICY, acknowledge_deliberate, acknowledge_managed_policy, acknowledge_wildcards
 from .asset import MONITOR, handler_asset
+from .outside_changes import add_rules
 from .permissions import LIST_BALANCES, membership_arn
+from .provider import PrivacyBudgetProvider
 from .template import IPrivacyBudgetTemplate
 
 TIMEOUT: Final = Duration.minutes(15)
@@ -54,6 +60,17 @@ class PrivacyBudgetMonitor(Construct):
         template, and one for runs that failed. Default: no alarms.
     :param alarm_actions: What these alarms do, such as ``aws_cloudwatch_actions.SnsAction``. Default: nothing but change their state.
     :param dashboard: Whether to make a dashboard, with a row for each budget. Default: yes.
+    :param outside_changes: Where to send successful changes of any privacy budget template of the account and region, and deletions
+        of memberships, that were not made by a provider: SNS topics, which get a sentence, or targets of EventBridge, which get the
+        event that CloudTrail recorded. The account needs a CloudTrail trail that records management events. Default: nowhere.
+    :param expected_roles: The roles whose changes are not sent to ``outside_changes``: the role of each provider of the account and
+        region. Default: the role of the stack's own provider. At least one is needed where the stack has none.
+    :param log_group: The log group to write to. Default: one that goes with the stack and keeps a year.
+    :param vpc: The VPC to run in; it needs a way to Clean Rooms. Default: none.
+    :param vpc_subnets: Which of the VPC's subnets. Default: those with egress.
+    :param security_groups: The function's security groups in the VPC. Default: a new one.
+    :param environment_encryption: The KMS key for the function's environment. Default: Lambda's own.
+    :param reserved_concurrent_executions: How many runs may take place at once. Default: no limit of its own.
     :raises ValueError: Where options contradict each other or break a rule, before anything is added to the tree.
     """
 
@@ -67,18 +84,42 @@ class PrivacyBudgetMonitor(Construct):
         alarm_below: float | None = None,
         alarm_actions: Sequence[cloudwatch.IAlarmAction] = (),
         dashboard: bool = True,
+        outside_changes: Sequence[events.IRuleTarget | sns.ITopic] = (),
+        expected_roles: Sequence[iam.IRole] = (),
+        log_group: logs.ILogGroup | None = None,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        environment_encryption: kms.IKey | None = None,
+        reserved_concurrent_executions: float | None = None,
     ) -> None:
         self._interval = interval or Duration.hours(1)
         _check(scope, id, templates, self._interval, alarm_below, alarm_actions)
+        own_provider = PrivacyBudgetProvider.of(scope)
+        roles = expected_roles or ([own_provider.role] if own_provider else [])
+        in_vpc_only = vpc_subnets is not None or security_groups is not None
+        _check_actions(scope, id, outside_changes, expected_roles, roles, needs_vpc=vpc is None and in_vpc_only)
         memberships = list(dict.fromkeys(template.membership_id for template in templates))
         super().__init__(scope, id)
         self._errors_alarm: cloudwatch.Alarm | None = None
         self._errors_actions: list[cloudwatch.IAlarmAction] = []
-        self.log_group = logs.LogGroup(self, "LogGroup", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY)
+        self.log_group = log_group or logs.LogGroup(
+            self, "LogGroup", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
+        )
         """Where the function writes the metrics, its warnings and one record for each run."""
-        self.function = self._make_function(memberships)
+        acknowledge_deliberate(self, log_group.log_group_arn if log_group else None)
+        self.function = self._make_function(
+            memberships,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=security_groups,
+            environment_encryption=environment_encryption,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+        )
         """The function itself."""
         self._make_schedule(templates)
+        self.outside_change_rules = add_rules(self, outside_changes, roles) if outside_changes else []
+        """The EventBridge rules behind ``outside_changes``."""
         if alarm_below is not None:
             for template in templates:
                 self.alarm(template, below=alarm_below, actions=alarm_actions)
@@ -164,7 +205,7 @@ class PrivacyBudgetMonitor(Construct):
         self._errors_actions += new
         self._errors_alarm.add_alarm_action(*new)
 
-    def _make_function(self, memberships: Sequence[str]) -> lambda_.Function:
+    def _make_function(self, memberships: Sequence[str], *, vpc: ec2.IVpc | None, **options: Any) -> lambda_.Function:
         asset = handler_asset()
         role = iam.Role(
             self,
@@ -179,6 +220,10 @@ class PrivacyBudgetMonitor(Construct):
             acknowledge_wildcards(self, arns, WHY_ALL_MEMBERSHIPS)
         role.add_to_principal_policy(iam.PolicyStatement(actions=[LIST_BALANCES], resources=arns))
         self.log_group.grant_write(role)
+        if vpc is not None:
+            managed = iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSLambdaVPCAccessExecutionRole")
+            role.add_managed_policy(managed)
+            acknowledge_managed_policy(self, managed.managed_policy_arn, WHY_VPC_POLICY)
         return lambda_.Function(
             self,
             "Function",
@@ -193,6 +238,8 @@ class PrivacyBudgetMonitor(Construct):
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             retry_attempts=0,  # the next run comes by itself
+            vpc=vpc,
+            **options,
         )
 
     def _make_schedule(self, templates: Sequence[IPrivacyBudgetTemplate]) -> None:
@@ -321,6 +368,26 @@ def _check(
         raise ValueError(f"{rule} [{path}]")
     if alarm_below is not None:
         _check_fraction("alarm_below", alarm_below, path)
+
+
+def _check_actions(
+    scope: Construct,
+    id: str,
+    outside_changes: Sequence[events.IRuleTarget | sns.ITopic],
+    expected_roles: Sequence[iam.IRole],
+    roles: Sequence[iam.IRole],
+    *,
+    needs_vpc: bool,
+) -> None:
+    rule = None
+    if expected_roles and not outside_changes:
+        rule = "expected_roles go with outside_changes, got no outside_changes"
+    elif outside_changes and not roles:
+        rule = "outside_changes needs the role of each provider as expected_roles, as the stack has no provider of its own, got none"
+    elif needs_vpc:
+        rule = "vpc_subnets and security_groups go with vpc, got no vpc"
+    if rule is not None:
+        raise ValueError(f"{rule} [{scope.node.path}/{id}]")
 
 
 def _check_fraction(name: str, value: float, path: str) -> None:

@@ -21,6 +21,7 @@ from .acknowledgements import (
     WHY_ALL_STACKS,
     WHY_ALL_TEMPLATES,
     WHY_VPC_POLICY,
+    acknowledge_deliberate,
     acknowledge_managed_policy,
     acknowledge_wildcards,
 )
@@ -168,6 +169,7 @@ class PrivacyBudgetProvider(Construct):
         )
         """The function's role."""
         self._grant(memberships, in_vpc=vpc is not None)
+        acknowledge_deliberate(self, log_group.log_group_arn if log_group else None)
         self.function = lambda_.Function(
             self,
             "Function",

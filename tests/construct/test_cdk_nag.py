@@ -7,20 +7,32 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ec2 as ec2
-from cdk_nag import AwsSolutionsChecks
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
-from cleanrooms_privacy_budget.acknowledgements import WHY_ALL_MEMBERSHIPS, WHY_ALL_STACKS, WHY_ALL_TEMPLATES, WHY_VPC_POLICY
+from cleanrooms_privacy_budget.acknowledgements import (
+    WHY_ALL_MEMBERSHIPS,
+    WHY_ALL_STACKS,
+    WHY_ALL_TEMPLATES,
+    WHY_INLINE_POLICIES,
+    WHY_LOG_STREAMS,
+    WHY_NO_DEAD_LETTER_QUEUE,
+    WHY_VPC_POLICY,
+)
 from tests.support.synth import ACCESS_BUDGET, MEMBERSHIP, add
 
 ROOT = Path(__file__).parents[2]
 
 
-def findings(stack: cdk.Stack, folder: Path) -> list[str]:
+def findings(stack: cdk.Stack, folder: Path, pack: Any = AwsSolutionsChecks) -> list[str]:
     """The findings in a stack, as cdk-nag reports them."""
     app: Any = stack.node.root
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    cdk.Validations.of(app).add_plugins(pack(app))
     try:
         app.synth()
     except RuntimeError as error:
@@ -73,6 +85,36 @@ def test_no_finding_of_the_monitors(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert findings(stack, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "pack",
+    [AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks],
+    ids=["aws_solutions", "hipaa", "nist_800_53", "pci_dss"],
+)
+def test_no_finding_of_any_pack_with_every_option(stack: cdk.Stack, tmp_path: Path, pack: Any) -> None:
+    """Provider and monitor in a VPC, with a key, a log group and reserved concurrency; the key and the log group are the user's."""
+    options: dict[str, Any] = {
+        "vpc": ec2.Vpc.from_vpc_attributes(
+            stack, "Vpc", vpc_id="vpc-1", availability_zones=["us-east-1a"], private_subnet_ids=["subnet-1"]
+        ),
+        "environment_encryption": kms.Key.from_key_arn(stack, "Key", f"arn:aws:kms:us-east-1:111122223333:key/{MEMBERSHIP}"),
+        "log_group": logs.LogGroup.from_log_group_name(stack, "Log", "audited"),
+        "reserved_concurrent_executions": 10,
+    }
+    topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:us-east-1:111122223333:topic")
+    PrivacyBudgetProvider.get_or_create(stack, **options)
+    template = add(stack)
+    PrivacyBudgetMonitor(
+        stack,
+        "Monitor",
+        templates=[template],
+        alarm_below=0.2,
+        alarm_actions=[actions.SnsAction(topic)],
+        outside_changes=[topic],
+        **options,
+    )
+    assert findings(stack, tmp_path, pack) == []
+
+
 def test_what_is_not_acknowledged_is_found(stack: cdk.Stack, tmp_path: Path) -> None:
     provider = PrivacyBudgetProvider(stack, "Provider")
     provider.role.add_to_principal_policy(cdk.aws_iam.PolicyStatement(actions=["cleanrooms:*"], resources=["*"]))
@@ -81,8 +123,12 @@ def test_what_is_not_acknowledged_is_found(stack: cdk.Stack, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("page", "reasons"),
-    [("README.md", [WHY_ALL_TEMPLATES, WHY_ALL_STACKS, WHY_VPC_POLICY]), ("docs/monitoring.md", [WHY_ALL_MEMBERSHIPS])],
-    ids=["provider", "monitor"],
+    [
+        ("README.md", [WHY_ALL_TEMPLATES, WHY_ALL_STACKS, WHY_VPC_POLICY]),
+        ("docs/monitoring.md", [WHY_ALL_MEMBERSHIPS]),
+        ("docs/security.md", [WHY_INLINE_POLICIES, WHY_LOG_STREAMS, WHY_NO_DEAD_LETTER_QUEUE]),
+    ],
+    ids=["provider", "monitor", "packs"],
 )
 def test_each_reason_is_printed(page: str, reasons: list[str]) -> None:
     printed = re.sub(r"\s+", " ", (ROOT / page).read_text())

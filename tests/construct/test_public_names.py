@@ -59,7 +59,21 @@ def test_keywords() -> None:
         "parameter_name",
         "guardrails",
     ]
-    assert parameters(PrivacyBudgetMonitor.__init__) == ["templates", "interval", "alarm_below", "alarm_actions", "dashboard"]
+    assert parameters(PrivacyBudgetMonitor.__init__) == [
+        "templates",
+        "interval",
+        "alarm_below",
+        "alarm_actions",
+        "dashboard",
+        "outside_changes",
+        "expected_roles",
+        "log_group",
+        "vpc",
+        "vpc_subnets",
+        "security_groups",
+        "environment_encryption",
+        "reserved_concurrent_executions",
+    ]
     assert parameters(PrivacyBudgetProvider.from_function_arn) == ["timeout"]
     assert parameters(PrivacyBudgetProvider.from_parameter_name) == ["timeout"]
 

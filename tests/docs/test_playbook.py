@@ -44,7 +44,7 @@ def texts(source: str) -> Iterator[str]:
                 hidden.update(part for part in parts if isinstance(part, ast.Constant))
             case ast.arg(annotation=ast.AST() as unseen) | ast.AnnAssign(annotation=unseen) | ast.FunctionDef(returns=ast.AST() as unseen):
                 hidden.update(ast.walk(unseen))
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile")) | ast.keyword(arg="description"):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile")) | ast.keyword(arg="description" | "detail_type"):
                 hidden.update(ast.walk(node))
             case ast.ClassDef(bases=bases) if any("Enum" in ast.unparse(base) for base in bases):
                 hidden.update(ast.walk(node))
