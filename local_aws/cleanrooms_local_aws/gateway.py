@@ -29,6 +29,7 @@ from . import (
     functions,
     native_replacements,
     native_resources,
+    principal_arn,
     resource_tags,
     roles,
     seed,
@@ -78,6 +79,7 @@ class Gateway:
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
         cloudformation.install()  # it evaluates conditions, nested stacks and change sets by less than templates hold
+        principal_arn.install()  # conditions on aws:PrincipalArn would compare with a session
         roles.install()  # stacks would lose the permissions boundaries of their roles
         stack_events.install()  # stack events of one moment would have no order
 

@@ -6,7 +6,6 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from botocore.exceptions import ClientError
 from rich.console import Console
@@ -24,8 +23,6 @@ from ..session import clean_rooms as new_client
 from .cloud_trail import Record
 from .lives import lives
 from .report import History, as_json, shown
-
-DESCRIPTION: Final = "Show the life of each privacy budget as CloudTrail recorded it, and the sum of what was granted."
 
 FINE, UNREADABLE = 0, 1
 """Exit statuses."""
