@@ -1,4 +1,4 @@
-"""Clean Rooms without a server: the gateway's entry, what outlives the process, and the installation into moto."""
+"""Clean Rooms without a server: the server's entry, what outlives the process, and the installation into moto."""
 
 import subprocess
 import sys

@@ -14,7 +14,7 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws, LocalAwsError
 from cleanrooms_local_aws.folder import FORMAT
-from cleanrooms_local_aws.server import Claim, find
+from cleanrooms_local_aws.server_lock import Claim, find
 from tests.local_aws.support.stacks import Stack, requests, template
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
@@ -40,7 +40,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def processes() -> str:
-    return subprocess.run(["ps", "-axww", "-o", "tests.support.command"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["ps", "-axww", "-o", "command"], capture_output=True, text=True, check=True).stdout
 
 
 def alive(process_id: int) -> bool:
@@ -151,11 +151,11 @@ def test_server_before_is_not_taken_for_the_one_that_starts(fresh: LocalAws, mon
     spawn = subprocess.Popen
 
     def look_first(*arguments: Any, **options: Any) -> Any:
-        if "cleanrooms_local_aws.gateway" in arguments[0]:
+        if "cleanrooms_local_aws.server_process" in arguments[0]:
             told.append((fresh.folder / "server.json").exists())
         return spawn(*arguments, **options)
 
-    monkeypatch.setattr("cleanrooms_local_aws.control.subprocess.Popen", look_first)
+    monkeypatch.setattr("cleanrooms_local_aws.local_aws.subprocess.Popen", look_first)
     fresh.start()
     assert told == [False]
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cleanrooms_local_aws import LocalAws
-from cleanrooms_local_aws.native_types import TYPES, NativeType
+from cleanrooms_local_aws.native_types.schemas import TYPES, NativeType
 from tests.local_aws.support.native_stacks import ROLE, Budget, access_budget, attribute, broken, budget, remains, resource, rule, template
 from tests.local_aws.support.stacks import Stack
 

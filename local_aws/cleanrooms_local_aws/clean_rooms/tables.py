@@ -1,6 +1,6 @@
 """Configured tables' associations and the analysis rules of both, which moto does not have.
 
-Requests come here checked by ``model``. Nothing is queried here, so a rule is kept and answered as it was given.
+Requests come here checked by ``request_validation``. Nothing is queried here, so a rule is kept and answered as it was given.
 """
 
 from collections.abc import Callable, Mapping

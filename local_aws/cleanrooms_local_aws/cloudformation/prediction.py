@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .. import emulator
-from ..native_types import TYPES
+from ..native_types.schemas import TYPES
 from . import create_only, current_stack, deployed, nested_stacks
 from .known_values import KNOWN_AFTER_APPLY, UnknownAttributes, is_unknown, predicting
 

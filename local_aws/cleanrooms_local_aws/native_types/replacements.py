@@ -7,10 +7,10 @@ replacement too, and brings back a resource with a new id. Upstream could read `
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from . import emulator
-from .cloudformation import patching
-from .native_resources import Handler, Properties, Provisioned
-from .native_types import PREFIX, TYPES
+from .. import emulator
+from ..cloudformation import patching
+from .resources import Handler, Properties, Provisioned
+from .schemas import PREFIX, TYPES
 
 _DELETE_FIRST: Final = frozenset(type_.type for type_ in TYPES if type_.delete_first)
 

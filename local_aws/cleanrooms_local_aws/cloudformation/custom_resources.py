@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from . import emulator
-from .cloudformation import patching
+from .. import emulator
+from . import patching
 
 MAX_ANSWER_BYTES: Final = 4096
 SECONDS_TO_ANSWER: Final = 3600

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final
 
-from . import emulator
+from .. import emulator
 
 _SESSION: Final = "AWSCloudFormation"
 _OPERATIONS: Final = (

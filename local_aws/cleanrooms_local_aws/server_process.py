@@ -18,29 +18,15 @@ from urllib.parse import quote
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from . import (
-    clean_rooms,
-    clean_rooms_service,
-    cloud_trail,
-    cloudformation,
-    custom_resources,
-    demo,
-    emulator,
-    functions,
-    native_replacements,
-    native_resources,
-    resource_tags,
-    roles,
-    seed,
-    stack_events,
-    stack_roles,
-)
+from . import clean_rooms, clean_rooms_service, cloud_trail, cloudformation, demo, emulator, functions, resource_tags, seed
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
 from .clean_rooms.settings import Settings
+from .cloudformation import custom_resources, role_boundaries, stack_events, stack_roles
 from .errors import LocalAwsError
 from .folder import Folder
-from .server import Claim
+from .native_types import replacements, resources
+from .server_lock import Claim
 from .state import State
 
 _Message = MutableMapping[str, Any]
@@ -52,7 +38,7 @@ _READ_ONLY: Final = frozenset({"GET", "HEAD"})
 _log = logging.getLogger(__name__)
 
 
-class Gateway:
+class ServerProcess:
     """The emulator, with what it lacks around it."""
 
     def __init__(self, folder: Folder, claim: Claim, listening: socket.socket) -> None:
@@ -70,15 +56,15 @@ class Gateway:
         trail = cloud_trail.CloudTrail(self._folder.cloud_trail)
         trail.load()
         cloud_trail.install(trail)  # its history of events has neither sessions of roles nor answers
-        rooms = clean_rooms_service.CleanRoomsService(trail)
-        rooms.install()  # it does not know Clean Rooms, nor its permissions
+        service = clean_rooms_service.CleanRoomsService(trail)
+        service.install()  # it does not know Clean Rooms, nor its permissions
         resource_tags.install()  # its tagging API does not list what is in Clean Rooms
         stack_roles.install()  # stacks would forget whose role they act by
-        native_replacements.install(native_resources.install(rooms))  # it has no types of Clean Rooms, and creates before it deletes
+        replacements.install(resources.install(service))  # it has no types of Clean Rooms, and creates before it deletes
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
         cloudformation.install()  # it evaluates conditions, nested stacks and change sets by less than templates hold
-        roles.install()  # stacks would lose the permissions boundaries of their roles
+        role_boundaries.install()  # stacks would lose the permissions boundaries of their roles
         stack_events.install()  # stack events of one moment would have no order
 
     async def run(self) -> None:
@@ -202,13 +188,13 @@ def main(path: str, starting: int, requests_per_second: float | None = None) -> 
     ensure_certificate(folder)
     folder.empty_temporary()
     set_environment(folder, listening.getsockname()[1])
-    gateway = Gateway(folder, claim, listening)
+    process = ServerProcess(folder, claim, listening)
     try:
-        gateway.install(Settings(requests_per_second=requests_per_second))
+        process.install(Settings(requests_per_second=requests_per_second))
     except LocalAwsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    asyncio.run(gateway.run())
+    asyncio.run(process.run())
     return 0
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import botocore.session
 
-from . import emulator
-from .clean_rooms_service import CallFailed, CleanRoomsService
-from .cloud_trail import caller_by_service
-from .native_types import TYPES, NativeType
-from .stack_roles import acting_principal
+from .. import emulator
+from ..clean_rooms_service import CallFailed, CleanRoomsService
+from ..cloud_trail import caller_by_service
+from ..cloudformation.stack_roles import acting_principal
+from .schemas import TYPES, NativeType
 
 _SECONDS_TO_RETRY: Final = 60.0
 _SECONDS_BETWEEN: Final = 0.25
