@@ -21,6 +21,7 @@ from . import emulator
 from .clean_rooms import arns, dispatch
 from .clean_rooms.models import PrivacyBudgetBackend
 from .cloud_trail import Caller, CloudTrail, caller_by_key
+from .errors import CleanRoomsCallError
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -63,16 +64,6 @@ class Call:
     body: bytes
 
 
-class CallFailed(Exception):
-    """Clean Rooms refused a call; the message is the service's own."""
-
-    def __init__(self, status: int, code: str, answer: Mapping[str, Any]) -> None:
-        super().__init__(answer.get("message", ""))
-        self.status = status
-        self.code = code
-        self.reason = answer.get("reason")
-
-
 class CleanRoomsService:
     """The service, whoever calls it; every call leaves an event in the trail."""
 
@@ -85,7 +76,7 @@ class CleanRoomsService:
         emulator.module("app").SERVICE_HANDLERS["cleanrooms"] = self._handle
 
     def call(self, operation: str, members: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
-        """Make a call from within the server, by its members. Raises CallFailed."""
+        """Make a call from within the server, by its members. Raises CleanRoomsCallError."""
         serialized = create_serializer("rest-json", include_validation=False).serialize_to_request(
             members, _model().operation_model(operation)
         )
@@ -97,7 +88,7 @@ class CleanRoomsService:
         status, headers, answered = self._answer(call, {}, caller)
         answer: dict[str, Any] = json.loads(answered) if answered else {}
         if status >= 400:
-            raise CallFailed(status, headers.get("X-Amzn-ErrorType", "ResourceNotFoundException"), answer)
+            raise CleanRoomsCallError(status, headers.get("X-Amzn-ErrorType", "ResourceNotFoundException"), answer)
         return answer
 
     async def _handle(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import emulator
+from .errors import EventLookupError
 from .folder import write_atomically
 
 DAYS_KEPT: Final = 90
@@ -48,14 +49,6 @@ class Caller:
     identity: Mapping[str, Any]
     source_ip_address: str
     user_agent: str
-
-
-class EventLookupError(Exception):
-    """A refusal of LookupEvents, under the service's own name."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class CloudTrail:

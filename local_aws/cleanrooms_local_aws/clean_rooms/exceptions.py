@@ -6,8 +6,10 @@ Source: the error shapes of the service model. A test compares status and member
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from ..errors import EmulatedServiceError
 
-class CleanRoomsError(Exception):
+
+class CleanRoomsError(EmulatedServiceError):
     """Base of every error answer; ``members`` are those of the error's shape beside its message."""
 
     status: ClassVar[int]

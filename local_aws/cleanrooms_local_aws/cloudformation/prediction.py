@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .. import emulator
+from ..errors import UnresolvableError
 from ..native_types.schemas import TYPES
 from . import create_only, current_stack, deployed, nested_stacks
 from .known_values import KNOWN_AFTER_APPLY, UnknownAttributes, is_unknown, predicting
@@ -23,10 +24,6 @@ _SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:[^}]*\}\}")
 
 _NAMES: Final = {type_.type: tuple(type_.attributes) for type_ in TYPES}
 """The attributes that name a resource or what it stands under, of those types that have others than ``Arn``."""
-
-
-class UnresolvableError(ValueError):
-    """Something that the template refers to cannot be had, for which the template itself is not refused."""
 
 
 @dataclass
