@@ -9,7 +9,7 @@ from typing import Final
 from .emulator import PINNED_VERSION
 from .errors import LocalAwsError
 
-FORMAT: Final = f"2, ministack {PINNED_VERSION}"
+FORMAT: Final = f"3, ministack {PINNED_VERSION}"
 """What the state in a folder depends on; folders of another format are refused."""
 
 

@@ -26,7 +26,7 @@ from .cloudformation import custom_resources, role_boundaries, stack_events, sta
 from .errors import LocalAwsError
 from .folder import Folder
 from .native_types import replacements, resources
-from .server_lock import Claim
+from .server_lock import ServerLock
 from .state import State
 
 _Message = MutableMapping[str, Any]
@@ -41,9 +41,9 @@ _log = logging.getLogger(__name__)
 class ServerProcess:
     """The emulator, with what it lacks around it."""
 
-    def __init__(self, folder: Folder, claim: Claim, listening: socket.socket) -> None:
+    def __init__(self, folder: Folder, lock: ServerLock, listening: socket.socket) -> None:
         self._folder = folder
-        self._claim = claim
+        self._lock = lock
         self._listening = listening
         self._port: int = listening.getsockname()[1]
         self._state = State(folder)
@@ -121,7 +121,7 @@ class ServerProcess:
                 except Exception:  # hypercorn would go on without what could not be restored
                     _log.exception("The state in %s could not be restored.", self._folder.state)
                     os._exit(1)
-                self._claim.write(self._port)
+                self._lock.write(self._port)
             await send(message)
 
         return forward
@@ -135,7 +135,7 @@ class ServerProcess:
 
     async def _watch_folder(self) -> None:
         """End when somebody has deleted the folder, as nobody could find this server any more."""
-        while self._claim.stands():
+        while self._lock.is_held():
             await asyncio.sleep(1)
         emulator.module("core.lambda_runtime").reset()
         os._exit(0)
@@ -179,8 +179,8 @@ def set_environment(folder: Folder, port: int) -> None:
 def main(path: str, starting: int, requests_per_second: float | None = None) -> int:
     """Run the server of a folder; ``starting`` is a descriptor to close once it is this server's. Returns only where it cannot run."""
     folder = Folder(Path(path))
-    claim = Claim(folder.server)
-    if not claim.take():
+    lock = ServerLock(folder.server)
+    if not lock.take():
         print(f"Another server runs in {folder.path} already.", file=sys.stderr)  # noqa: T201
         return 1
     os.close(starting)
@@ -188,7 +188,7 @@ def main(path: str, starting: int, requests_per_second: float | None = None) -> 
     ensure_certificate(folder)
     folder.empty_temporary()
     set_environment(folder, listening.getsockname()[1])
-    process = ServerProcess(folder, claim, listening)
+    process = ServerProcess(folder, lock, listening)
     try:
         process.install(Settings(requests_per_second=requests_per_second))
     except LocalAwsError as error:

@@ -14,7 +14,7 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws, LocalAwsError
 from cleanrooms_local_aws.folder import FORMAT
-from cleanrooms_local_aws.server_lock import Claim, find
+from cleanrooms_local_aws.server_lock import ServerLock, find
 from tests.local_aws.support.stacks import Stack, requests, template
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
@@ -196,16 +196,16 @@ def test_process_id_of_another_process_is_no_server(tmp_path: Path) -> None:
 
 def test_claim_is_taken_once_and_ends_with_its_holder(tmp_path: Path) -> None:
     file = tmp_path / "server.json"
-    claim = Claim(file)
-    assert claim.take()
-    claim.write(4711)
+    lock = ServerLock(file)
+    assert lock.take()
+    lock.write(4711)
     server = find(file)
     assert server is not None
     assert (server.process_id, server.port) == (os.getpid(), 4711)
-    assert not Claim(file).take()
-    assert claim.stands()
+    assert not ServerLock(file).take()
+    assert lock.is_held()
     file.unlink()
-    assert not claim.stands()
+    assert not lock.is_held()
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:

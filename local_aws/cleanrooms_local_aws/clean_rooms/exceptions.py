@@ -30,7 +30,7 @@ class CleanRoomsError(EmulatedServiceError):
 
 
 class ConflictException(CleanRoomsError):
-    """Something stands in the way."""
+    """The request conflicts with the current state of a resource."""
 
     status = 409
 
@@ -61,7 +61,7 @@ class ValidationException(CleanRoomsError):
 
 
 class ServiceQuotaExceededException(CleanRoomsError):
-    """More of a kind than the service allows."""
+    """The request exceeds a quota of the service."""
 
     status = 402
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from . import pages, serializers
 from .models import PrivacyBudgetBackend
 from .tables import AnalysisRule
-from .templates import Kind, Template
+from .templates import BudgetType, Template
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -15,7 +15,7 @@ Answer = dict[str, Any]
 def _create(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     template = backend.ledger.create(
         request["membershipIdentifier"],
-        Kind(request["privacyBudgetType"]),
+        BudgetType(request["privacyBudgetType"]),
         request["parameters"],
         request.get("autoRefresh"),
         request.get("tags"),
@@ -32,7 +32,7 @@ def _update(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     template = backend.ledger.update(
         request["membershipIdentifier"],
         request["privacyBudgetTemplateIdentifier"],
-        Kind(request["privacyBudgetType"]),
+        BudgetType(request["privacyBudgetType"]),
         request.get("parameters"),
     )
     return {"privacyBudgetTemplate": serializers.template(template)}
@@ -197,9 +197,9 @@ def _list_tags(backend: PrivacyBudgetBackend, request: Request) -> Answer:
 
 def _with_budget(templates: list[Template], request: Request) -> list[Template]:
     """Those whose budgets a list of budgets asks for."""
-    kind = Kind(request["privacyBudgetType"])
+    budget_type = BudgetType(request["privacyBudgetType"])
     table = request.get("accessBudgetResourceArn")
-    return [template for template in templates if template.kind is kind and table in (None, template.resource_arn)]
+    return [template for template in templates if template.budget_type is budget_type and table in (None, template.resource_arn)]
 
 
 OPERATIONS: Final[Mapping[str, Callable[[PrivacyBudgetBackend, Request], Answer]]] = {

@@ -65,14 +65,14 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
 
     def _perform(self, operation: str) -> Mapping[str, Any]:
         """One of the service's operations. The faults are consulted outside the lock, as they may wait."""
-        rooms = self.cleanrooms_backend
+        account_backend = self.cleanrooms_backend
         with LOCK:
-            rooms.quota.take(operation)
+            account_backend.quota.take(operation)
         request = request_validation.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
-        rooms.settings.faults(operation, Moment.BEFORE_EFFECT)
+        account_backend.settings.faults(operation, Moment.BEFORE_EFFECT)
         with LOCK:
-            answer = OPERATIONS[operation](rooms, request)
-        rooms.settings.faults(operation, Moment.AFTER_EFFECT)
+            answer = OPERATIONS[operation](account_backend, request)
+        account_backend.settings.faults(operation, Moment.AFTER_EFFECT)
         return answer
 
     def _checked(self, operation: str) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def _with_lost_predecessors(handlers: Mapping[str, Handler], stack: dict[str, An
     described = dict(operation)
 
     def is_lost(type_: str, physical_id: str) -> bool:
-        return type_ in _DELETE_FIRST and not handlers[type_].stands(physical_id)
+        return type_ in _DELETE_FIRST and not handlers[type_].exists(physical_id)
 
     for logical_id in operation["created"]:
         old, new = previous.get(logical_id), stack["_resources"].get(logical_id)

@@ -44,9 +44,9 @@ _HANDLER_ERRORS: Final = {
 class Handler:
     """Creates, updates and deletes the resources of one type."""
 
-    def __init__(self, type_: NativeType, rooms: CleanRoomsService) -> None:
+    def __init__(self, type_: NativeType, clean_rooms: CleanRoomsService) -> None:
         self._type = type_
-        self._rooms = rooms
+        self._clean_rooms = clean_rooms
         self._deleted: set[str] = set()
 
     def create(self, logical_id: str, properties: Properties, _: str) -> Provisioned:
@@ -96,7 +96,7 @@ class Handler:
             return str(failed)
         return None
 
-    def stands(self, physical_id: str) -> bool:
+    def exists(self, physical_id: str) -> bool:
         """Whether there is a resource of this physical id."""
         return self.missing(*physical_id.split("|")) is None
 
@@ -201,7 +201,7 @@ class Handler:
         deadline = time.monotonic() + _SECONDS_TO_RETRY
         while True:
             try:
-                return self._rooms.call(operation, members, caller)
+                return self._clean_rooms.call(operation, members, caller)
             except CleanRoomsCallError as failed:
                 if failed.code == "ThrottlingException" and time.monotonic() < deadline:
                     time.sleep(_SECONDS_BETWEEN)
@@ -213,11 +213,11 @@ class Handler:
                 ) from failed
 
 
-def install(rooms: CleanRoomsService) -> dict[str, Handler]:
+def install(clean_rooms: CleanRoomsService) -> dict[str, Handler]:
     """Have stacks make, import and tag these types, and give their handlers."""
     provisioners = emulator.module("services.cloudformation.provisioners")
     lookups = emulator.module("services.cloudformation.changesets")._IMPORT_LOOKUPS
-    handlers = {type_.type: Handler(type_, rooms) for type_ in TYPES}
+    handlers = {type_.type: Handler(type_, clean_rooms) for type_ in TYPES}
     for type_ in TYPES:
         handler = handlers[type_.type]
         provisioners._RESOURCE_HANDLERS[type_.type] = {
