@@ -145,7 +145,7 @@ class CleanRoomsService:
 
 
 def required_permissions(method: str, path: str, body: bytes, account: str, region: str) -> list[Permission] | None:
-    """Give what a request needs, all of it; None where it is no operation of Clean Rooms."""
+    """All permissions that a request needs; None if it is not an operation of Clean Rooms."""
     call = _routed(method, path, body)
     return None if call is None else _required(call, account, region)
 
@@ -212,7 +212,7 @@ def _routed(method: str, target: str, body: bytes) -> Call | None:
 
 
 def _resource(labels: Mapping[str, str], prefix: str) -> str:
-    """Give the ARN that a policy has to name."""
+    """The ARN that a policy has to name."""
     match labels:
         case {"resourceArn": arn}:
             return arn
@@ -230,7 +230,7 @@ def _resource(labels: Mapping[str, str], prefix: str) -> str:
 
 
 def _parameters(call: Call) -> dict[str, Any]:
-    """Give the members of a request, from wherever they were sent."""
+    """The members of a request, from wherever they were sent."""
     model = _model().operation_model(call.operation).input_shape
     query = {
         name: values if model.members[name].type_name == "list" else values[-1]

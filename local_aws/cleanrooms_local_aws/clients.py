@@ -72,7 +72,7 @@ def _templates(client: Any, memberships: Iterable[str]) -> Iterator[dict[str, An
 
 
 def spend(endpoint: str, certificate: Path, membership_id: str, template_id: str, count: int, aggregation: str | None) -> dict[str, Any]:
-    """Use up a part of a budget, by the one operation of Clean Rooms that only the local one has. Raises LocalAwsError."""
+    """Consume a part of a budget; only the local Clean Rooms has this operation. Raises LocalAwsError."""
     body = json.dumps({"amount": {"uses": count} if aggregation is None else {"type": aggregation, "count": count}})
     path = f"/local/memberships/{quote(membership_id, safe='')}/privacybudgettemplates/{quote(template_id, safe='')}/spend"
     request = AWSRequest("POST", endpoint + path, data=body)

@@ -36,7 +36,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """What the server said since it was last started."""
+        """The server's output since it was last started."""
         return self.path / "server.log"
 
     @property

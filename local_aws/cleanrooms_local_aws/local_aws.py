@@ -84,7 +84,7 @@ class LocalAws:
 
     @property
     def demo(self) -> demo.Demo:
-        """What stands in Clean Rooms from the first start on; the ids stay until ``destroy``."""
+        """The memberships and tables that exist from the first start; their ids stay the same until ``destroy``."""
         self._server()
         return demo.read(self._folder)
 
@@ -190,7 +190,7 @@ class LocalAws:
             )
 
     def _server_environment(self) -> dict[str, str]:
-        """What leads the emulator's Python to this package, and to no other of this environment."""
+        """The import path for the emulator's Python: this package, and nothing else of this environment."""
         link = self._folder.code / Path(__file__).parent.name
         link.unlink(missing_ok=True)
         link.symlink_to(Path(__file__).parent)

@@ -1,4 +1,4 @@
-"""Which server a folder has, and whether it runs: by a lock that the server holds as long as it lives.
+"""The lock that a running server holds on its folder.
 
 A process id alone would not do: after a crash another process may have it.
 """

@@ -25,7 +25,7 @@ class CleanRoomsError(EmulatedServiceError):
 
     @property
     def body(self) -> dict[str, object]:
-        """What is answered, as JSON."""
+        """The response body, as JSON."""
         return {"message": str(self), **self.members}
 
 
@@ -41,7 +41,7 @@ class ConflictException(CleanRoomsError):
 class ResourceNotFoundException(CleanRoomsError):
     """No such membership, collaboration or template.
 
-    The service's enumeration of resource types has no value for a template: such an error names the type of what it stands under.
+    The service's enumeration of resource types has no value for a template: such an error names the type of its parent.
     """
 
     status = 404

@@ -98,7 +98,7 @@ class Ledger:
     ) -> Template:
         """Edit a template's parameters, nothing else.
 
-        What was spent of a differential-privacy budget stays spent; any edit of an access budget refills it, even one that
+        The consumed part of a differential-privacy budget stays consumed; any edit of an access budget refills it, even one that
         changes nothing (for that one, and for an edit without parameters, an assumption).
         """
         template = self.get(membership_id, template_id)
@@ -208,7 +208,7 @@ class Ledger:
             for form in ArnForm:
                 if arn == arns.template_arn(form, self._region, self._account_id, template.membership.id, template.id):
                     return template
-        raise ResourceNotFoundException(f"resourceArn must name a template that stands, got {arn!r}", arn, "MEMBERSHIP")
+        raise ResourceNotFoundException(f"resourceArn must name an existing template, got {arn!r}", arn, "MEMBERSHIP")
 
     def _check_identity(self, membership: Membership, budget_type: BudgetType, resource_arn: str | None) -> None:
         """Refuse a second template of one identity, and one access budget too many."""

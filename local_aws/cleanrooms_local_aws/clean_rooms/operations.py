@@ -1,4 +1,4 @@
-"""What each operation does: from a checked request to the answer."""
+"""The operations: each takes a validated request and returns its response."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -82,7 +82,7 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
         return request_validation.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
 
     def _spend(self) -> Mapping[str, Any]:
-        """Use up a part of a budget, which is answered as it stands then."""
+        """Consume a part of a budget and return the new balance."""
         amount = spending.amount(self.body)
         with LOCK:
             template = self.cleanrooms_backend.ledger.spend(

@@ -1,4 +1,4 @@
-"""Templates, budgets, associations and rules as the service writes them in its answers, which share nothing with what is held.
+"""Response members for templates, budgets, associations and rules; they are copies of the stored data.
 
 Times are in seconds since the epoch.
 """

@@ -21,7 +21,7 @@ _ENTRIES: Final[Mapping[str, type[Collaboration | Membership | ConfiguredTable]]
 
 
 def dump() -> bytes:
-    """Give the state of every account and region."""
+    """The state of every account and region."""
     with LOCK:
         held = [(account, region) for account, region, _ in cleanrooms_backends.iter_backends()]
         backends = [_to_json(account, region, backend(account, region)) for account, region in held]

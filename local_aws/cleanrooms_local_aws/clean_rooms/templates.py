@@ -22,7 +22,7 @@ class BudgetType(StrEnum):
 
 @dataclass(frozen=True)
 class Membership:
-    """The membership that a template stands under, and the collaboration that it is a membership of."""
+    """A template's membership and its collaboration."""
 
     id: str
     arn: str
@@ -45,7 +45,7 @@ class Meter:
 
     @property
     def remaining(self) -> int:
-        """How much is left; a maximum that was lowered below what was used leaves nothing."""
+        """The remaining budget; 0 if the maximum was lowered below what was consumed."""
         return max(0, self.maximum - self.used)
 
     @property

@@ -140,7 +140,7 @@ class Handler:
             yield ("Update", "", request), ("Update", "", undone)
 
     def _rule_changes(self, old: Properties, new: Properties) -> Iterator[_Change]:
-        """Give what brings the analysis rules to what the property says; a rule is deleted before another one is created."""
+        """The changes that bring the analysis rules to the property's value; a rule is deleted before another one is created."""
         before, after = ({rule["Type"]: rule["Policy"] for rule in of.get(self._type.rules) or ()} for of in (old, new))
         for type_ in sorted(before.keys() | after.keys(), key=after.__contains__):
             policies = before.get(type_), after.get(type_)
@@ -175,12 +175,12 @@ class Handler:
             self._send("UntagResource", {"resourceArn": arn, "tagKeys": sorted(old.keys() - new.keys())})
 
     def _member(self, verb: str, name: str) -> str:
-        """Give the member of a request that holds a property."""
+        """The member of a request that holds a property."""
         members = _operation(verb + self._type.name).input_shape.members
         return self._type.renamed.get(f"{verb}.{name}") or _spelling(members, name)
 
     def _ids(self, physical_id: str) -> dict[str, str]:
-        """Give the members of a request that name a resource."""
+        """The members of a request that name a resource."""
         return {name[0].lower() + name[1:]: value for name, value in zip(self._type.identifier, physical_id.split("|"), strict=True)}
 
     def _physical_id(self, id_: str, properties: Properties) -> str:
@@ -279,7 +279,7 @@ def _typed(shape: Any, value: Any, path: str) -> Any:
 
 
 def _spelling(members: Mapping[str, Any], name: str) -> str:
-    """Give the member of a shape that a property's name means; the two differ in capitals."""
+    """The member of a shape that a property's name means; the two differ in capitals."""
     return next((member for member in members if member.lower() == name.lower()), name)
 
 
