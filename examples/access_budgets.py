@@ -15,20 +15,22 @@ the one of ``trial``, whose table is to be unlimited afterwards, goes::
         -c membership=<membership id> -c sales=<association ARN> -c trial=<association ARN>
 """
 
+import sys
+
 import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import AccessLimit, PrivacyBudget, PrivacyBudgetTemplate
 
 app = cdk.App()
 stack = cdk.Stack(app, "AccessBudgets")
-membership_id = app.node.get_context("membership")
+membership_id = app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>")
 
 PrivacyBudgetTemplate(
     stack,
     "Sales",
     membership_id=membership_id,
     budget=PrivacyBudget.access_budget(
-        resource_arn=app.node.get_context("sales"),
+        resource_arn=app.node.try_get_context("sales") or sys.exit("A value is missing: -c sales=<association ARN>"),
         limits=[AccessLimit.per_day(100), AccessLimit.lifetime(10_000)],
     ),
 )
@@ -38,7 +40,7 @@ trial = PrivacyBudgetTemplate(
     "Trial",
     membership_id=membership_id,
     budget=PrivacyBudget.access_budget(
-        resource_arn=app.node.get_context("trial"),
+        resource_arn=app.node.try_get_context("trial") or sys.exit("A value is missing: -c trial=<association ARN>"),
         limits=[AccessLimit.per_day(10), AccessLimit.lifetime(50)],
     ),
     removal_policy=cdk.RemovalPolicy.DESTROY,

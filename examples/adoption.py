@@ -17,6 +17,8 @@ a deployment fails, and names the template that is in the way.
 ``OnExisting.ADOPT`` may stay: it does nothing about a template that is the stack's own.
 """
 
+import sys
+
 import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import AutoRefresh, OnExisting, PrivacyBudget, PrivacyBudgetTemplate
@@ -27,7 +29,7 @@ stack = cdk.Stack(app, "Adoption")
 template = PrivacyBudgetTemplate(
     stack,
     "Budget",
-    membership_id=app.node.get_context("membership"),
+    membership_id=app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>"),
     budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh.NONE),
     on_existing=OnExisting.ADOPT,
 )

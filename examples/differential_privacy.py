@@ -12,6 +12,8 @@ The template stays in Clean Rooms, with what was consumed of it, when the stack 
     cdk destroy --app "python examples/differential_privacy.py" -c membership=<membership id>
 """
 
+import sys
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
@@ -23,7 +25,7 @@ stack = cdk.Stack(app, "DifferentialPrivacy")
 template = PrivacyBudgetTemplate(
     stack,
     "Budget",
-    membership_id=app.node.get_context("membership"),
+    membership_id=app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>"),
     budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30),
 )
 cdk.Tags.of(template).add("team", "privacy")

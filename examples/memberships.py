@@ -19,6 +19,8 @@ with them; termination protection is there lest that happens by accident. Where 
         -c database=<Glue database> -c table=<Glue table> -c columns=<name,name> -c role=<role ARN>
 """
 
+import sys
+
 import aws_cdk as cdk
 from aws_cdk import aws_cleanrooms as cleanrooms
 
@@ -26,7 +28,7 @@ from cleanrooms_privacy_budget import AccessLimit, PrivacyBudget, PrivacyBudgetT
 
 app = cdk.App()
 stack = cdk.Stack(app, "Memberships", termination_protection=True)
-partner = app.node.get_context("partner")
+partner = app.node.try_get_context("partner") or sys.exit("A value is missing: -c partner=<account id>")
 
 
 def join_new_collaboration(name: str) -> cleanrooms.CfnMembership:
@@ -71,11 +73,11 @@ table = cleanrooms.CfnConfiguredTable(
     name="sales",
     table_reference=cleanrooms.CfnConfiguredTable.TableReferenceProperty(
         glue=cleanrooms.CfnConfiguredTable.GlueTableReferenceProperty(
-            database_name=app.node.get_context("database"),
-            table_name=app.node.get_context("table"),
+            database_name=app.node.try_get_context("database") or sys.exit("A value is missing: -c database=<Glue database>"),
+            table_name=app.node.try_get_context("table") or sys.exit("A value is missing: -c table=<Glue table>"),
         )
     ),
-    allowed_columns=app.node.get_context("columns").split(","),
+    allowed_columns=(app.node.try_get_context("columns") or sys.exit("A value is missing: -c columns=<name,name>")).split(","),
     analysis_method="DIRECT_QUERY",
     analysis_rules=[
         cleanrooms.CfnConfiguredTable.AnalysisRuleProperty(
@@ -96,7 +98,7 @@ association = cleanrooms.CfnConfiguredTableAssociation(
     name="sales",
     configured_table_identifier=table.attr_configured_table_identifier,
     membership_identifier=sales.attr_membership_identifier,
-    role_arn=app.node.get_context("role"),
+    role_arn=app.node.try_get_context("role") or sys.exit("A value is missing: -c role=<role ARN>"),
 )
 sales_budget = PrivacyBudgetTemplate(
     stack,

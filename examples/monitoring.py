@@ -15,6 +15,8 @@ stack:
     cdk destroy --app "python examples/monitoring.py" -c membership=<membership id> -c sales=<association ARN> -c mail=<address>
 """
 
+import sys
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
@@ -24,7 +26,7 @@ from cleanrooms_privacy_budget import AccessLimit, PrivacyBudget, PrivacyBudgetM
 
 app = cdk.App()
 stack = cdk.Stack(app, "Monitoring")
-membership_id = app.node.get_context("membership")
+membership_id = app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>")
 
 privacy = PrivacyBudgetTemplate(
     stack,
@@ -37,12 +39,15 @@ sales = PrivacyBudgetTemplate(
     "Sales",
     membership_id=membership_id,
     budget=PrivacyBudget.access_budget(
-        resource_arn=app.node.get_context("sales"), limits=[AccessLimit.per_day(100), AccessLimit.lifetime(1000)]
+        resource_arn=app.node.try_get_context("sales") or sys.exit("A value is missing: -c sales=<association ARN>"),
+        limits=[AccessLimit.per_day(100), AccessLimit.lifetime(1000)],
     ),
 )
 
 topic = sns.Topic(stack, "LittleIsLeft", enforce_ssl=True)
-topic.add_subscription(subscriptions.EmailSubscription(app.node.get_context("mail")))
+topic.add_subscription(
+    subscriptions.EmailSubscription(app.node.try_get_context("mail") or sys.exit("A value is missing: -c mail=<address>"))
+)
 
 monitor = PrivacyBudgetMonitor(
     stack,

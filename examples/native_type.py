@@ -24,6 +24,8 @@ Destroy both. Here the templates go with their stacks:
     cdk destroy --all --app "python examples/native_type.py" -c native=<membership id> -c ours=<membership id>
 """
 
+import sys
+
 import aws_cdk as cdk
 from aws_cdk import aws_cleanrooms as cleanrooms
 
@@ -35,7 +37,7 @@ refresh = app.node.try_get_context("refresh") or "NONE"
 cleanrooms.CfnPrivacyBudgetTemplate(
     cdk.Stack(app, "Native"),
     "Budget",
-    membership_identifier=app.node.get_context("native"),
+    membership_identifier=app.node.try_get_context("native") or sys.exit("A value is missing: -c native=<membership id>"),
     privacy_budget_type="DIFFERENTIAL_PRIVACY",
     auto_refresh=refresh,
     parameters=cleanrooms.CfnPrivacyBudgetTemplate.ParametersProperty(epsilon=3, users_noise_per_query=30),
@@ -44,7 +46,7 @@ cleanrooms.CfnPrivacyBudgetTemplate(
 PrivacyBudgetTemplate(
     cdk.Stack(app, "Ours"),
     "Budget",
-    membership_id=app.node.get_context("ours"),
+    membership_id=app.node.try_get_context("ours") or sys.exit("A value is missing: -c ours=<membership id>"),
     budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh(refresh)),
     removal_policy=cdk.RemovalPolicy.DESTROY,
 )

@@ -13,6 +13,8 @@ The templates stay when the stacks are destroyed:
     cdk destroy --app "python examples/nested_stack.py" -c sales=<membership id> -c research=<membership id>
 """
 
+import sys
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -38,7 +40,12 @@ stack = cdk.Stack(app, "NestedBudgets")
 provider = PrivacyBudgetProvider.get_or_create(stack)
 
 for name in ("Sales", "Research"):
-    budgets = MembershipBudgets(stack, name, membership_id=app.node.get_context(name.lower()), provider=provider)
+    budgets = MembershipBudgets(
+        stack,
+        name,
+        membership_id=app.node.try_get_context(name.lower()) or sys.exit(f"A value is missing: -c {name.lower()}=<membership id>"),
+        provider=provider,
+    )
     cdk.CfnOutput(stack, f"{name}TemplateArn", value=budgets.template.privacy_budget_template_arn)
 
 app.synth()

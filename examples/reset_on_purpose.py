@@ -29,6 +29,8 @@ The template stays when the stack is destroyed:
     cdk destroy --app "python examples/reset_on_purpose.py" -c membership=<membership id>
 """
 
+import sys
+
 import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import AutoRefresh, OnBudgetReset, PrivacyBudget, PrivacyBudgetTemplate
@@ -39,7 +41,7 @@ stack = cdk.Stack(app, "ResetOnPurpose")
 PrivacyBudgetTemplate(
     stack,
     "Budget",
-    membership_id=app.node.get_context("membership"),
+    membership_id=app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>"),
     budget=PrivacyBudget.differential_privacy(
         epsilon=3,
         users_noise_per_query=30,

@@ -13,6 +13,8 @@ The provider must outlive the budgets: without its function they can be neither 
     cdk destroy --all --app "python examples/shared_provider.py" -c sales=<membership id> -c research=<membership id>
 """
 
+import sys
+
 import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetProvider, PrivacyBudgetTemplate
@@ -30,7 +32,7 @@ for name, epsilon in (("Sales", 3), ("Research", 5)):
     template = PrivacyBudgetTemplate(
         stack,
         "Budget",
-        membership_id=app.node.get_context(name.lower()),
+        membership_id=app.node.try_get_context(name.lower()) or sys.exit(f"A value is missing: -c {name.lower()}=<membership id>"),
         budget=PrivacyBudget.differential_privacy(epsilon=epsilon, users_noise_per_query=30),
         provider=PrivacyBudgetProvider.from_parameter_name(stack, "Provider", parameter_name=PARAMETER_NAME),
     )

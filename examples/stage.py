@@ -13,6 +13,7 @@ The budget of test is deleted with its stack. That of production stays in Clean 
     cdk destroy "*/*" --app "python examples/stage.py" -c test=<membership id> -c production=<membership id>
 """
 
+import sys
 from typing import Any
 
 import aws_cdk as cdk
@@ -41,13 +42,13 @@ app = cdk.App()
 PrivacyBudgets(
     app,
     "Test",
-    membership_id=app.node.get_context("test"),
+    membership_id=app.node.try_get_context("test") or sys.exit("A value is missing: -c test=<membership id>"),
     removal_policy=cdk.RemovalPolicy.DESTROY,
 )
 PrivacyBudgets(
     app,
     "Production",
-    membership_id=app.node.get_context("production"),
+    membership_id=app.node.try_get_context("production") or sys.exit("A value is missing: -c production=<membership id>"),
     removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
 )
 app.synth()

@@ -10,6 +10,8 @@ import aws_cdk as cdk
 
 from cleanrooms_privacy_budget import AccessLimit, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudget
 
+from .overrides import OVERRIDES, SettingError
+
 SAMPLE_MEMBERSHIP: Final = "00000000-0000-0000-0000-000000000000"
 LOCAL: Final = "local"
 """The environment of the embedded local AWS. No pipeline deploys to it."""
@@ -23,10 +25,6 @@ _LIMITS: Final = {
     "perMonth": AccessLimit.per_month,
     "lifetime": AccessLimit.lifetime,
 }
-
-
-class SettingError(ValueError):
-    """A wrong setting; the message names the setting, the rule and the value."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,14 @@ def _section(app: cdk.App, name: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _given(app: cdk.App, *names: str) -> dict[str, Any]:
-    """The settings that the command line gives, as ``-c name=value``. Numbers arrive as strings of digits."""
-    given = {name: app.node.try_get_context(name) for name in names}
-    return {name: int(value) if value.lstrip("-").isdecimal() else value for name, value in given.items() if value}
+    """What the command line gives of these settings, as ``-c name=value``. Numbers arrive as strings. Raises SettingError."""
+    given: dict[str, Any] = {}
+    for override in OVERRIDES:
+        value = app.node.try_get_context(override.setting) if override.setting in names else None
+        if value:
+            override.check(str(value), f"-c {override.setting}")
+            given[override.setting] = int(value) if str(value).isdecimal() else value
+    return given
 
 
 def _environment(name: str, settings: Mapping[str, Any]) -> Environment:

@@ -20,21 +20,22 @@ from . import session
 from .arguments import membership
 from .impact import Impact
 
-DESCRIPTION: Final = "Show how many aggregations a differential-privacy budget would allow, for each pair of epsilon and noise."
-
 _WIDEST: Final = 140
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's own arguments."""
     parser.add_argument("membership", type=membership, metavar="MEMBERSHIP", help="a membership's id (a UUID)")
-    for option, range_, default in (("--epsilon", EPSILON, "1..20"), ("--noise", USERS_NOISE_PER_QUERY, "10,30,100")):
+    for option, range_, default, examples in (
+        ("--epsilon", EPSILON, "1..20", "3, or 1..5, or 1,3,10..20"),
+        ("--noise", USERS_NOISE_PER_QUERY, "10,30,100", "30, or 20..25, or 10,30,50..100"),
+    ):
         parser.add_argument(
             option,
             type=numbers_in(range_),
             default=default,
             metavar="NUMBERS",
-            help=f"from {range_.minimum} to {range_.maximum}: 3, or 1..20, or 1,3,10..20 (default: {default})",
+            help=f"from {range_.minimum} to {range_.maximum}: {examples} (default: {default})",
         )
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a chart as well, as PNG, SVG or PDF by the file's name")

@@ -2,9 +2,10 @@
 
 import math
 import os
+import re
 import sys
 from io import TextIOWrapper
-from typing import Final
+from typing import IO, Final, cast
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -16,11 +17,35 @@ _NARROWEST, _WIDEST = 4, 24
 
 
 def console() -> Console:
-    """Standard output. A character that its encoding lacks becomes a question mark. Piped output has no colour and no folded lines."""
+    """Standard output. A character that its encoding lacks becomes a question mark.
+
+    Piped output has no colour, no folded lines and no blanks at the ends of lines. NO_COLOR takes every style from a terminal as well.
+    """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    folded = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if folded else _NEVER_FOLDED, highlight=False, markup=False, emoji=False)
+    piped = not sys.stdout.isatty()
+    return Console(
+        file=cast(IO[str], _WithoutTrailingBlanks(sys.stdout)) if piped else None,
+        width=_NEVER_FOLDED if piped and "COLUMNS" not in os.environ else None,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+class _WithoutTrailingBlanks:
+    """A stream of whole lines. Tables fill their last column with blanks, which only a terminal hides."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write lines without the blanks at their ends."""
+        return self._stream.write(re.sub(" +$", "", text, flags=re.MULTILINE))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 class Bar:

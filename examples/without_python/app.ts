@@ -1,3 +1,12 @@
+// A privacy budget template from a CDK app in TypeScript, with the provider in the account already (docs/without-python.md).
+//
+// In the folder of this file, with Node.js 22 or later:
+//
+//     npm install --no-save aws-cdk@2.1148.1 aws-cdk-lib@2.275.0 constructs@10.8.1 tsx@4.23.15 typescript@6.0.3
+//     npx tsc --noEmit --strict --skipLibCheck --module nodenext app.ts
+//     npx cdk synth --app "npx tsx app.ts"
+//     npx cdk deploy --app "npx tsx app.ts"
+
 import * as cdk from 'aws-cdk-lib';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 

@@ -22,6 +22,7 @@ NAMES: Final = (
     "core.iam_actions.identity_denial_message",
     "core.iam_actions.request_tag_context",
     "core.iam_evaluator.CredentialResolutionError",
+    "core.iam_evaluator._resolve_condition_key",
     "core.iam_evaluator.caller_arn",
     "core.iam_evaluator.enforce",
     "core.iam_evaluator.resolve_credential",

@@ -6,29 +6,23 @@ needs no network once it is there.
 """
 
 import hashlib
-import importlib.util
 import logging
 import os
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from . import packages
 from .emulator import PINNED_VERSION
 from .errors import LocalAwsError
 from .server_lock import only_one
 
 REQUIREMENTS: Final = Path(__file__).with_name("emulator-requirements.txt")
 
-_PIP_SETTINGS: Final = frozenset(
-    {"cert", "client-cert", "extra-index-url", "find-links", "index-url", "keyring-provider", "no-index", "proxy", "trusted-host"}
-)
-"""Where pip fetches from, and how. uv does not read them."""
-_PIP_ONLY_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OF_THE_APP: Final = frozenset(
     {f"{tool}_{name}" for tool in ("PIP", "UV") for name in ("CONSTRAINT", "OVERRIDE", "PREFIX", "TARGET")}
     | {"PIP_ROOT", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON"}
@@ -87,44 +81,13 @@ def _install(folder: Path, lock: int) -> None:
     """Make the environment, or leave nothing of it."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        for command in _commands(folder):
-            _run(command, lock)
+        _run(packages.create(folder, _environment()), lock)
+        options = ["--no-deps", "--require-hashes", "--requirement", str(REQUIREMENTS)]
+        _run(packages.install(_python(folder), options, _environment()), lock)
         _complete(folder).touch()
     except BaseException:  # an interruption as well
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _commands(folder: Path) -> list[list[str]]:
-    """Make it with uv, which takes a tenth of the time, or with pip where uv is not at hand or only pip knows the way to the index."""
-    options = ["--no-deps", "--require-hashes", "--requirement", str(REQUIREMENTS)]
-    uv = _uv()  # without the settings of the project around the working directory, such as its constraints
-    if uv and not _pip_is_configured():
-        return [
-            [*uv, "venv", "--project", "/", "--python", sys.executable, str(folder)],
-            [*uv, "pip", "install", "--project", "/", "--color", "never", "--no-progress", "--python", str(_python(folder)), *options],
-        ]
-    pip = [str(_python(folder)), "-P", "-u", "-m", "pip"]
-    return [
-        [sys.executable, "-P", "-m", "venv", str(folder)],
-        [*pip, "install", "--no-input", "--no-user", "--progress-bar", "off", "--disable-pip-version-check", *options],
-    ]
-
-
-def _uv() -> list[str]:
-    """The command for uv; empty where there is none."""
-    if importlib.util.find_spec("uv"):
-        return [sys.executable, "-m", "uv"]
-    found = shutil.which("uv")
-    return [found] if found else []
-
-
-def _pip_is_configured() -> bool:
-    """Whether this environment's pip has been told of an index, a proxy or a certificate. One without pip was made by uv."""
-    if any(os.environ.get(name) for name in _PIP_ONLY_VARIABLES):
-        return True
-    listed = subprocess.run([sys.executable, "-P", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
-    return any(line.partition("=")[0].rpartition(".")[2] in _PIP_SETTINGS for line in listed.stdout.splitlines())
 
 
 def _run(command: list[str], lock: int) -> None:
@@ -159,10 +122,7 @@ def _followed(process: "subprocess.Popen[str]") -> Iterator[str]:
 def _environment() -> dict[str, str]:
     """The environment of a step: the user's, with all that tells the way to the index and nothing that chooses packages."""
     kept = {name: value for name, value in os.environ.items() if name not in _OF_THE_APP}
-    settings = Path(sys.prefix) / "pip.conf"  # that of the app's environment; pip would look into the emulator's
-    if settings.exists():
-        kept.setdefault("PIP_CONFIG_FILE", str(settings))
-    return {**kept, "PIP_CONSTRAINT": os.devnull}  # a constraint may stand in a configuration file as well
+    return {**packages.with_settings(kept), "PIP_CONSTRAINT": os.devnull}  # a constraint may stand in a configuration file as well
 
 
 def _failure(command: list[str], status: int, output: list[str]) -> str:

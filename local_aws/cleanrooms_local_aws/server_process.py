@@ -18,7 +18,7 @@ from urllib.parse import quote
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from . import clean_rooms, clean_rooms_service, cloud_trail, cloudformation, demo, emulator, functions, resource_tags, seed
+from . import clean_rooms, clean_rooms_service, cloud_trail, cloudformation, demo, emulator, functions, principal_arn, resource_tags, seed
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
 from .clean_rooms.settings import Settings
@@ -64,6 +64,7 @@ class ServerProcess:
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
         cloudformation.install()  # it evaluates conditions, nested stacks and change sets by less than templates hold
+        principal_arn.install()  # conditions on aws:PrincipalArn would compare with a session
         role_boundaries.install()  # stacks would lose the permissions boundaries of their roles
         stack_events.install()  # stack events of one moment would have no order
 

@@ -5,7 +5,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.settings import SettingError, chosen_environment, chosen_pipeline, environments
+from stacks.overrides import SettingError
+from stacks.settings import chosen_environment, chosen_pipeline, environments
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 TABLE = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/configuredtableassociation/{MEMBERSHIP}"
@@ -71,6 +72,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"environments": {"prod": {**PROD, "onExisting": "TAKE"}}},
         "environments.prod.onExisting must be FAIL or ADOPT (context of cdk.json), got 'TAKE'",
     ),
+    "not a number": ({"epsilon": "abc"}, "-c epsilon must be a whole number from 1 to 20, got 'abc'"),
+    "too small": ({"usersNoisePerQuery": "5"}, "-c usersNoisePerQuery must be a whole number from 10 to 100, got '5'"),
+    "unknown refresh given": ({"autoRefresh": "WEEKLY"}, "-c autoRefresh must be CALENDAR_MONTH or NONE, got 'WEEKLY'"),
+    "no membership's id": ({"membership": "foo"}, "-c membership must be "),
     "no connection": (
         {"pipeline": "main", "pipelines": {"main": {"repository": "example/privacy"}}},
         "pipelines.main must have connection (context of cdk.json), got repository",

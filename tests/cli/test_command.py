@@ -44,6 +44,14 @@ FAILURES: dict[str, tuple[Exception, str]] = {
         answered("AccessDenied", "role/x is not authorized to perform: cloudformation:DescribeStacks on resource: y", "DescribeStacks"),
         "these credentials may not do this; allow them cloudformation:DescribeStacks (AWS says: role/x is not",
     ),
+    "denied a lookup": (
+        answered("AccessDeniedException", "no", "LookupEvents"),
+        "these credentials may not do this; allow them cloudtrail:LookupEvents (AWS says: no)",
+    ),
+    "throttled lookups": (
+        answered("ThrottlingException", "slow", "LookupEvents"),
+        "LookupEvents was throttled, as all callers in an account and region share 2 calls a second; try again later",
+    ),
     "throttled": (
         answered("ThrottlingException"),
         "ListPrivacyBudgets was throttled, as all callers in an account and region share 5 calls a second; try again later",
@@ -193,7 +201,7 @@ def test_a_plan_of_an_app_that_is_not_there(command: Command, tmp_path: Path) ->
 
 def test_the_help_names_every_subcommand_that_the_documentation_has(command: Command) -> None:
     documented = re.findall(r"^## `(\w+)`", (ROOT / "docs" / "command.md").read_text(), re.MULTILINE)
-    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "preview", "plan"]
+    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "history", "preview", "plan"]
 
 
 def test_the_version(command: Command) -> None:
@@ -214,6 +222,42 @@ def test_without_its_libraries_the_command_names_the_extra(library: str) -> None
     assert ran.stderr == (
         f"privacy-budget: the command needs {library}, which is not installed; pip install 'cleanrooms-privacy-budget[cli]'\n"
     )
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_need_no_extra(option: str) -> None:
+    """The packages of the constructs alone, which are a stranger's first installation."""
+    ran = python(
+        f"import sys; sys.modules.update(boto3=None, botocore=None, rich=None); sys.argv = ['privacy-budget', {option!r}];"
+        " from privacy_budget_cli.__main__ import main; sys.exit(main())"
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("usage: privacy-budget" if option == "--help" else __version__)
+
+
+def test_each_option_of_preview_has_its_own_range(command: Command) -> None:
+    shown = " ".join(command("preview", "--help").out.split())
+    assert "--epsilon NUMBERS from 1 to 20: 3, or 1..5, or 1,3,10..20 (default: 1..20)" in shown
+    assert "--noise NUMBERS from 10 to 100: 30, or 20..25, or 10,30,50..100 (default: 10,30,100)" in shown
+
+
+@pytest.mark.parametrize("subcommand", ["status", "preview"])
+def test_piped_lines_have_no_trailing_blanks(command: Command, rooms: Rooms, membership: str, subcommand: str) -> None:
+    spent_budget(rooms, membership, team="a")
+    access_budget(rooms, membership, LIFETIME=5, CALENDAR_DAY=1)
+    shown = command(subcommand, membership).out.splitlines()
+    assert [line for line in shown if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize(("no_color", "styled"), [("", True), ("1", False)])
+def test_no_color_means_no_style_at_all(
+    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch, no_color: str, styled: bool
+) -> None:
+    spent_budget(rooms, membership)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert ("\x1b" in command("status", membership).out) == styled
 
 
 def test_without_matplotlib_a_chart_names_the_extra() -> None:

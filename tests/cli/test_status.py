@@ -105,7 +105,7 @@ def test_every_budget_of_a_collaboration(command: Command, rooms: Rooms, members
     mine, theirs = spent_budget(rooms, membership, 9, team="a"), access_budget(rooms, joined, LIFETIME=5)
     rooms.spend(theirs, uses=4)
     ended = command("status", "--collaboration", collaboration, "--fail-below", "0.5")
-    assert (ended.status, ended.err) == (3, f"privacy-budget: {theirs['arn']}: 20% remains, which is below 0.5\n")
+    assert (ended.status, ended.err) == (3, f"privacy-budget: {theirs['arn']}: less than 50% remains: 20% of LIFETIME\n")
     shown = lines(ended.out)
     assert shown[0] == f"Privacy budget templates in Clean Rooms, collaboration {collaboration}:"
     assert [line for line in shown if line.startswith("arn:")] == [mine["arn"], theirs["arn"]]
@@ -179,6 +179,7 @@ def test_json(command: Command, rooms: Rooms, membership: str) -> None:
         pytest.param(0, "1", 0, id="nothing_spent"),
         pytest.param(66, "0.3", 0, id="above"),
         pytest.param(66, "0.34", 3, id="below"),
+        pytest.param(66, "34%", 3, id="below_as_percent"),
         pytest.param(99, "0.01", 3, id="all_spent"),
     ],
 )
@@ -186,7 +187,9 @@ def test_fail_below(command: Command, rooms: Rooms, membership: str, spent: int,
     template = spent_budget(rooms, membership, spent)
     ended = command("status", membership, "--fail-below", least, "--json")
     assert ended.status == status
-    assert (f"{template['arn']}: {round(100 - spent / 0.99)}% remains, which is below {least}\n" in ended.err) == (status == 3)
+    asked = least if least.endswith("%") else f"{float(least) * 100:g}%"
+    told = f"{template['arn']}: less than {asked} remains: {round(100 - spent / 0.99)}% of COUNT\n"
+    assert (told in ended.err) == (status == 3)
 
 
 def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, rooms: Rooms, membership: str) -> None:
@@ -196,11 +199,11 @@ def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, rooms:
     assert "0% 0 of 0 LIFETIME" in ended.out
 
 
-@pytest.mark.parametrize("least", ["0", "1.1", "-1", "20%", "nan"])
+@pytest.mark.parametrize("least", ["0", "1.1", "-1", "0%", "101%", "nan", "%"])
 def test_a_threshold_out_of_range_is_refused(command: Command, membership: str, least: str) -> None:
     ended = command("status", membership, f"--fail-below={least}")
     assert ended.status == 2
-    assert f"must be a number above 0 and up to 1, got '{least}'" in ended.err
+    assert f"must be above 0% and up to 100%, for example 20% (or 0.2), got '{least}'" in ended.err
 
 
 def test_a_budget_that_is_not_listed_cannot_be_compared(

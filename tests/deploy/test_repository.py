@@ -14,7 +14,8 @@ import pytest
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
 
-MAKE = ("make", "-o", ".venv/.installed", "-o", "node_modules/.installed")
+INSTALLED = (".venv/.installed", ".venv/.installed-tools", "node_modules/.installed")
+MAKE = ("make", *(argument for target in INSTALLED for argument in ("-o", target)))
 
 
 def _environment() -> dict[str, str]:
@@ -93,6 +94,31 @@ def test_the_readmes_commands(copy: Path) -> None:
     assert "257 of 264 COUNT" in make(copy, "status")
     assert "make destroy" not in make(copy, "destroy")
     assert not (copy / ".local-aws").exists()
+
+
+WRONG_ARGUMENTS = {
+    "EPSILON=99": "EPSILON must be a whole number from 1 to 20, got '99'",
+    "EPSILON=abc": "EPSILON must be a whole number from 1 to 20, got 'abc'",
+    "NOISE=5": "NOISE must be a whole number from 10 to 100, got '5'",
+    "MEMBERSHIP=foo": "MEMBERSHIP must be a lower-case UUID, got 'foo'",
+    "REFRESH=WEEKLY": "REFRESH must be CALENDAR_MONTH or NONE, got 'WEEKLY'",
+    "ON_EXISTING=TAKE": "ON_EXISTING must be FAIL or ADOPT, got 'TAKE'",
+    "ON_BUDGET_RESET=YES": "ON_BUDGET_RESET must be REFUSE or ALLOW, got 'YES'",
+}
+
+
+@pytest.mark.parametrize(("argument", "message"), WRONG_ARGUMENTS.items())
+def test_a_wrong_argument_ends_in_one_line(copy: Path, argument: str, message: str) -> None:
+    """Before a local AWS is started."""
+    told, ended = make(copy, "deploy", argument, status=2).splitlines()
+    assert told == message
+    assert ended.startswith("make: *** [")
+    assert not (copy / ".local-aws").exists()
+
+
+def test_a_wrong_environment_ends_in_one_line(copy: Path) -> None:
+    told, _ = make(copy, "synth", "TARGET=aws", "ENVIRONMENT=production", status=2).splitlines()
+    assert told == "ENVIRONMENT must be one of local, dev, prod (environments of cdk.json), got 'production'"
 
 
 def test_compare_prints_what_its_page_shows(copy: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from cleanrooms_local_aws import LocalAwsError, installation
+from cleanrooms_local_aws import LocalAwsError, installation, packages
 from cleanrooms_local_aws.emulator import PINNED_VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def test_the_pins_are_complete_and_the_tests_use_the_same_moto() -> None:
     assert all(" --hash=sha256:" in line for line in lines)
     emulators = dict(re.findall(r"^([\w.-]+)==([^ ;]+)", text, re.MULTILINE))
     assert len(emulators) == len(lines)
-    checkout = dict(re.findall(r"^([\w.-]+)==([^ ;\n]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    checkout = dict(re.findall(r"^([\w.-]+)==([^ ;\n]+)", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
     assert emulators["ministack"] == PINNED_VERSION
     assert (emulators["moto"], emulators["hypercorn"]) == (checkout["moto"], checkout["hypercorn"])
     assert "ministack" not in checkout
@@ -213,7 +213,7 @@ def test_uv_is_used_where_pip_has_no_configuration(
 
 
 def test_pip_is_used_where_there_is_no_uv(cache: Path, pins: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "_uv", list)
+    monkeypatch.setattr(packages, "_uv", list)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / WHEEL))
     monkeypatch.setenv("PIP_INDEX_URL", index.url)
     assert installer(installation.ensure_installed()) == "pip"

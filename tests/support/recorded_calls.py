@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
@@ -24,6 +24,9 @@ HANDLER = {
 class RecordedCalls:
     """A trail of the calls that one client makes, at the time that ``now`` says and as whoever ``identity`` says."""
 
+    kept_since: ClassVar[float] = 0
+    """LookupEvents finds nothing older."""
+
     def __init__(self, client: Any, file: Path, now: float) -> None:
         self.now = now
         self.identity: Mapping[str, Any] = ROOT
@@ -40,7 +43,7 @@ class RecordedCalls:
     def answer(self, request: Any, **_: object) -> AWSResponse:
         """Answer a CloudTrail client."""
         try:
-            status, answered = 200, self.trail.lookup(ACCOUNT, REGION, json.loads(request.body))
+            status, answered = 200, self.trail.lookup(ACCOUNT, REGION, {"StartTime": self.kept_since, **json.loads(request.body)})
         except EventLookupError as error:
             status, answered = 400, {"__type": error.code, "message": str(error)}
         headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.1"})

@@ -46,7 +46,8 @@ def oldest() -> Cdk:
 
 def newest() -> Cdk:
     """The checkout's own pins."""
-    pins = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line]
+    texts = [(ROOT / name).read_text() for name in ("requirements.txt", "requirements-dev.txt")]
+    pins = [line for text in texts for line in text.splitlines() if "==" in line]
     return Cdk([], pins, "2", "002")
 
 

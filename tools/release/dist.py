@@ -1,7 +1,8 @@
 """Make and check a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all.
 
 ``python -m tools.release.dist`` tests the wheel with every supported Python that this machine has. With ``--tag v1.2.3`` it is a release
-proper: the tag must be the version's, the changelog must date it, and this machine must have every Python that pyproject.toml names.
+proper: the tag must be the version's, the changelog must date it, the author and the project's URLs must be filled in, and this machine
+must have every Python that pyproject.toml names.
 """
 
 import argparse
@@ -30,6 +31,7 @@ BILL: Final = f"{NAME}.dist-info/sboms/{HANDLER}.cdx.json"
 PACKAGE_OF_THE_ZIP: Final = "cleanrooms_privacy_budget"
 EMULATOR: Final = f"{REQUIREMENTS.parent.name}/{REQUIREMENTS.name}"
 SUMS: Final = "SHA256SUMS"
+URLS: Final = ("Source", "Documentation", "Changelog", "Issues")
 UV: Final = (sys.executable, "-m", "uv", "--quiet")
 SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
@@ -46,6 +48,7 @@ def main() -> None:
     present, missing = at_hand(SUPPORTED.findall("\n".join(_project()["project"]["classifiers"])))
     if tag is not None:
         check_tag(tag, (ROOT / "CHANGELOG.md").read_text())
+        check_metadata(_project()["project"])
         if missing:
             raise ReleaseError(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
     shutil.rmtree(DIST, ignore_errors=True)
@@ -59,7 +62,7 @@ def main() -> None:
         if (DIST / archive.name).read_bytes() != opened.read(f"{PACKAGE_OF_THE_ZIP}/{archive.name}"):
             raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {archive}, which is older")
     _run(
-        "the wheel's test",
+        f"the wheel's test with Python {', '.join(present)}, which takes minutes,",
         *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
         environment={"WHEEL": str(wheel), "WHEEL_PYTHONS": ",".join(present)},
     )
@@ -77,6 +80,18 @@ def check_tag(tag: str, changelog: str) -> None:
         raise ReleaseError(f"CHANGELOG.md must have a heading '## {__version__} (<year>-<month>-<day>)'")
 
 
+def check_metadata(project: dict[str, Any]) -> None:
+    """The package index shows who wrote the package, and links to every page of URLS."""
+    if not project.get("authors"):
+        raise ReleaseError("authors must name at least one author in pyproject.toml's [project]")
+    urls = project.get("urls", {})
+    unset = [name for name in URLS if not urls.get(name, "").startswith("https://")]
+    if unset:
+        raise ReleaseError(
+            f"[project.urls] in pyproject.toml must have an https URL for each of {', '.join(URLS)}; fill in {', '.join(unset)}"
+        )
+
+
 def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
     """The versions of Python that this machine has, and those that it lacks."""
     found: dict[bool, list[str]] = {True: [], False: []}
@@ -88,10 +103,12 @@ def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
     """Build sdist and wheel. Raises ReleaseError unless the sdist and the checkout give the same wheel, byte by byte."""
-    _run("the build", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
+    _run("the build of sdist and wheel", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     with tempfile.TemporaryDirectory() as scratch:
-        _run("the build", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout)
+        _run(
+            "the build of the wheel from the checkout", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout
+        )
         if (Path(scratch) / wheel.name).read_bytes() != wheel.read_bytes():
             raise ReleaseError("the sdist makes another wheel than the checkout: name in pyproject.toml's sdist target what it lacks")
     return sdist, wheel
@@ -126,6 +143,7 @@ def write_sums(folder: Path) -> None:
 
 def _run(what: str, *command: str | Path, environment: dict[str, str] | None = None) -> None:
     """Run a command. Without SOURCE_DATE_EPOCH, whose date would get into the packages. Raises ReleaseError where it fails."""
+    print(f"{what[0].upper()}{what[1:]} ...", flush=True)
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
         raise ReleaseError(f"{what} failed, see above")

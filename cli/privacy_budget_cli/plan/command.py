@@ -20,8 +20,6 @@ from .resources import TYPES, resources
 from .steps import Step, steps, with_conflicts
 from .temporary_change_set import ended_by_sigterm, read_temporary
 
-DESCRIPTION: Final = "Show what a deployment would do to each privacy budget template, and what becomes of what is consumed of its budget."
-
 FINE, REVIEW = 0, 3
 """Exit statuses: no review is required; a budget would be lost, replaced or refused, or the outcome cannot be determined."""
 

@@ -5,7 +5,7 @@ import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import ClientError
 from rich.console import Console
@@ -20,8 +20,6 @@ from ..messages import say
 from ..session import clean_rooms as new_client
 from .budgets import BudgetStatus, of_collaboration, of_membership
 from .report import percent, shown
-
-DESCRIPTION: Final = "Show the privacy budget templates of memberships or of a collaboration, and what remains of each budget."
 
 FINE, UNREADABLE, BELOW = 0, 1, 3
 """Exit statuses; where one membership cannot be read it is UNREADABLE, whatever the others have."""
@@ -40,8 +38,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--fail-below",
         type=_fraction,
-        metavar="FRACTION",
-        help=f"exit with status {BELOW} where less than this part remains of any budget, for example 0.2",
+        metavar="PERCENT",
+        help=f"exit with status {BELOW} where less than this remains of an aggregation or period, for example 20%% (or 0.2)",
     )
 
 
@@ -92,23 +90,25 @@ class _Report:
 
 def _compared(budget: BudgetStatus, least: float) -> int:
     """The exit status for what remains; says so on standard error where it is not FINE."""
-    remaining = budget.remaining_fraction
-    if remaining is None:
+    if not budget.balances:
         say(f"{budget.arn}: Clean Rooms lists no budget, so what remains cannot be told; try again later")
         return UNREADABLE
-    if remaining < least:
-        say(f"{budget.arn}: {percent(remaining)} remains, which is below {least:g}")
+    below = [balance for balance in budget.balances if balance.remaining_fraction < least]
+    if below:
+        told = ", ".join(f"{percent(balance.remaining_fraction)} of {balance.name}" for balance in below)
+        say(f"{budget.arn}: less than {least * 100:g}% remains: {told}")
         return BELOW
     return FINE
 
 
 def _fraction(text: str) -> float:
+    """A part of a budget, from 0 to 1, given as 20% or as 0.2."""
     try:
-        value = float(text)
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = math.nan
     if not 0 < value <= 1:
-        raise ArgumentTypeError(f"must be a number above 0 and up to 1, got {text!r}")
+        raise ArgumentTypeError(f"must be above 0% and up to 100%, for example 20% (or 0.2), got {text!r}")
     return value
 
 
