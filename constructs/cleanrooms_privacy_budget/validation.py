@@ -44,10 +44,10 @@ class StackValidation:
     def validate(self) -> list[str]:
         """The rules that the templates break, each with the path of its template. Called by the CDK, after all aspects."""
         errors = [*_declared_twice(self._templates)]
-        resolved: list[list[dict[str, Any]] | None] = self._stack.resolve([template.tags for template in self._templates])
-        for template, tags in zip(self._templates, resolved, strict=True):
+        resolved: list[dict[str, list[dict[str, Any]]]] = self._stack.resolve([{"Tags": template.tags} for template in self._templates])
+        for template, properties in zip(self._templates, resolved, strict=True):
             _warn_of_removal(template)
-            errors += [f"{rule} [{template.construct.node.path}]" for rule in _broken_tag_rules(tags or [])]
+            errors += [f"{rule} [{template.construct.node.path}]" for rule in _broken_tag_rules(properties.get("Tags", []))]
         return errors
 
 
