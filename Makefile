@@ -158,7 +158,7 @@ template: setup ## Write the provider as a plain CloudFormation template, with i
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@$(BIN)/zensical build --clean --strict
 
 .PHONY: bench
 bench: setup ## Measure this construct beside its peers, and write docs/performance.md (QUICK=1 only tries each)
@@ -167,7 +167,7 @@ bench: setup ## Measure this construct beside its peers, and write docs/performa
 .PHONY: clean
 clean: ## Remove what was built; the embedded local AWS is stopped first
 	@if [ -d $(LOCAL) ] && [ -x $(BIN)/python ]; then $(BIN)/python -m cleanrooms_local_aws destroy; fi
-	rm -rf $(VENV) node_modules build dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules build .cache dist cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .PHONY: setup
 setup: $(DEPLOYMENT) $(TOOLS) ## Install what every target needs

@@ -15,7 +15,7 @@ from typing import Final
 from privacy_budget_core import __version__
 from tools.function_bundle.bytecode import RUNTIME
 
-from . import calls, chart, cold_start, deploy, memory, page, peers, quota, size, synth, warm
+from . import app, calls, chart, cold_start, deploy, memory, page, peers, quota, size, synth, warm
 from .measure import Result
 
 BENCHMARKS: Final[dict[str, Callable[[bool], Result]]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: Final[dict[str, Callable[[bool], Result]]] = {
     "warm": warm.run,
     "size": size.run,
     "synth": synth.run,
+    "app": app.run,
     "deploy": deploy.run,
     "quota": quota.run,
     "calls": calls.run,

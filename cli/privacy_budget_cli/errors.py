@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from privacy_budget_core.errors import PrivacyBudgetError, ServiceError
 
-from .session import CALLS_A_SECOND
+from .session import CALLS_A_SECOND, LOOKUPS_A_SECOND
 
 
 class CommandError(PrivacyBudgetError):
@@ -37,21 +37,20 @@ def _error_response(error: ClientError, region: str | None) -> str:
     """The message for an error response of AWS."""
     code, operation = error.response["Error"]["Code"], error.operation_name
     told = error.response["Error"].get("Message") or code
+    service, quota = ("cloudtrail", LOOKUPS_A_SECOND) if operation == "LookupEvents" else ("cleanrooms", CALLS_A_SECOND)
     match code:
         case "ResourceNotFoundException":
             noun = "collaboration" if "Collaboration" in operation else "membership"
             return f"region {region} of this account has no such {noun}; check its id, --region and --profile (AWS says: {told})"
         case "AccessDeniedException" | "AccessDenied":
             named = _ACTION.search(told)
-            return f"these credentials may not do this; allow them {named[1] if named else f'cleanrooms:{operation}'} (AWS says: {told})"
+            return f"these credentials may not do this; allow them {named[1] if named else f'{service}:{operation}'} (AWS says: {told})"
         case "ExpiredTokenException" | "ExpiredToken" | "RequestExpired":
             return f"the credentials have expired; {_SIGN_IN}"
         case "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch":
             return f"AWS does not take these credentials; check --profile, or {_SIGN_IN} (AWS says: {told})"
         case "ThrottlingException" | "Throttling" | "TooManyRequestsException":
-            return (
-                f"{operation} was throttled, as all callers in an account and region share {CALLS_A_SECOND} calls a second; try again later"
-            )
+            return f"{operation} was throttled, as all callers in an account and region share {quota} calls a second; try again later"
     return f"{operation} failed with {code}; AWS says: {told}"
 
 

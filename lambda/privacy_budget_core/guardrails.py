@@ -78,6 +78,8 @@ class Guardrails:
             raise InvalidGuardrailError(f"the guardrails must be a JSON object, got {text!r}") from error
         if not isinstance(members, dict):
             raise InvalidGuardrailError(f"the guardrails must be a JSON object, got {text!r}")
+        if isinstance(members.get("MaxUses"), dict):
+            members["MaxUses"] = {period: uses for period, uses in members["MaxUses"].items() if uses is not None}
         if unknown := members.keys() - _NAMES.values():
             raise InvalidGuardrailError(f"{', '.join(sorted(unknown))}: no such guardrail; there are {', '.join(_NAMES.values())}")
         return cls(**{attribute: members[name] for attribute, name in _NAMES.items() if members.get(name) is not None})

@@ -22,6 +22,7 @@ NAMES: Final = (
     "core.iam_actions.identity_denial_message",
     "core.iam_actions.request_tag_context",
     "core.iam_evaluator.CredentialResolutionError",
+    "core.iam_evaluator._resolve_condition_key",
     "core.iam_evaluator.caller_arn",
     "core.iam_evaluator.enforce",
     "core.iam_evaluator.resolve_credential",
@@ -134,7 +135,7 @@ def check_pins(version: Callable[[str], str] = importlib.metadata.version, load:
 
 
 def _has(load: Callable[[str], Any], name: str) -> bool:
-    """Whether a dotted name leads, through modules and then attributes, to something."""
+    """Whether a dotted name of modules, then attributes, exists."""
     parts = name.split(".")
     for split in range(len(parts) - 1, 0, -1):
         try:

@@ -5,7 +5,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.settings import SettingError, chosen_environment, chosen_pipeline, environments
+from stacks.overrides import SettingError
+from stacks.settings import chosen_environment, chosen_pipeline, environments
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 TABLE = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/configuredtableassociation/{MEMBERSHIP}"

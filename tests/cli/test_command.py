@@ -44,6 +44,14 @@ FAILURES: dict[str, tuple[Exception, str]] = {
         answered("AccessDenied", "role/x is not authorized to perform: cloudformation:DescribeStacks on resource: y", "DescribeStacks"),
         "these credentials may not do this; allow them cloudformation:DescribeStacks (AWS says: role/x is not",
     ),
+    "denied a lookup": (
+        answered("AccessDeniedException", "no", "LookupEvents"),
+        "these credentials may not do this; allow them cloudtrail:LookupEvents (AWS says: no)",
+    ),
+    "throttled lookups": (
+        answered("ThrottlingException", "slow", "LookupEvents"),
+        "LookupEvents was throttled, as all callers in an account and region share 2 calls a second; try again later",
+    ),
     "throttled": (
         answered("ThrottlingException"),
         "ListPrivacyBudgets was throttled, as all callers in an account and region share 5 calls a second; try again later",
@@ -193,7 +201,7 @@ def test_a_plan_of_an_app_that_is_not_there(command: Command, tmp_path: Path) ->
 
 def test_the_help_names_every_subcommand_that_the_documentation_has(command: Command) -> None:
     documented = re.findall(r"^## `(\w+)`", (ROOT / "docs" / "command.md").read_text(), re.MULTILINE)
-    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "preview", "plan"]
+    assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "history", "preview", "plan"]
 
 
 def test_the_version(command: Command) -> None:

@@ -1,6 +1,7 @@
 """What a plan says of each change of a change set."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.plan.resources import NATIVE_TYPE
 from privacy_budget_cli.plan.steps import Step
 from privacy_budget_core import ownership
+from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import AutoRefresh
 from privacy_budget_core.model import Balance, DifferentialPrivacy
 from tests.fakes.fake_clean_rooms import Failure, Fault
@@ -149,6 +151,41 @@ def test_a_step_tells_both_budgets(account: PlannedAccount) -> None:
     step = planned(account, dp(), dp(epsilon=5), consumed=7)
     both = "epsilon 3, noise 30, auto refresh NONE to epsilon 5, noise 30, auto refresh NONE"
     assert str(step) == f"Shop/Budget: edited in place ({both}; 7 of 99 COUNT consumed, which stays consumed)"
+
+
+class TestWhatAResetAdds:
+    """To the epsilon that the existing template has granted since its create."""
+
+    @pytest.fixture(autouse=True)
+    def created(self, account: PlannedAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every template was created on 15 September, and it is 26 November."""
+        get = CleanRooms.get
+        there = datetime(2026, 9, 15, 12, tzinfo=UTC).timestamp()
+        monkeypatch.setattr(CleanRooms, "get", lambda *arguments: replace(get(*arguments), created_at=there))
+        monkeypatch.setattr("time.time", datetime(2026, 11, 26, tzinfo=UTC).timestamp)
+
+    @pytest.mark.parametrize(
+        ("before", "after", "told"),
+        [
+            pytest.param(dp(), dp(epsilon=4, **MONTHLY, **ALLOW), "brings|3|7|, and 4 more with each further month", id="recreated"),
+            pytest.param(dp(), dp(epsilon=4, **MONTHLY), "a reset would bring|3|7|, and 4 more with each further month", id="refused"),
+            pytest.param(dp(**MONTHLY), dp(epsilon=4, **ALLOW), "brings|9|13|", id="three months of a refreshing one"),
+            pytest.param(dp(epsilon=5), dp(epsilon=2, **ALLOW), "brings|5|7|", id="a smaller budget on purpose"),
+            pytest.param(dp(), dp(epsilon=5), None, id="edited"),
+            pytest.param(dp(), dp(epsilon=21), None, id="a wrong value"),
+            pytest.param(dp(), dp(OTHER, **MONTHLY), None, id="another membership"),
+            pytest.param(access(), access(("CALENDAR_DAY", 7), **ALLOW), None, id="access budget"),
+        ],
+    )
+    def test_it(self, account: PlannedAccount, before: Declared, after: Declared, told: str | None) -> None:
+        step = planned(account, before, after, consumed=7 if "epsilon" in str(before) else 1)
+        if told is None:
+            assert step.exposure == ""
+        else:
+            verb, first, then, more = told.split("|")
+            of = "the epsilon granted since the template's create (2026-09-15 12:00 UTC)"
+            assert step.exposure == f"{verb} {of} from {first} to {then}, by sequential composition{more}"
+            assert step.exposure in str(step)
 
 
 class TestWhoseItIs:

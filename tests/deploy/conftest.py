@@ -27,7 +27,8 @@ def cdk(bootstrapped: LocalAws, tmp_path: Path) -> Iterator[Cdk]:
             used.settled(stack["StackId"])
     yield used
     for stack in cloudformation.describe_stacks()["Stacks"]:
-        if stack["StackName"] != "CDKToolkit" and stack["StackStatus"] != "DELETE_COMPLETE":
+        # A nested stack is deleted by its parent, whose own deletion would fail where somebody else deletes it.
+        if stack["StackName"] != "CDKToolkit" and stack["StackStatus"] != "DELETE_COMPLETE" and "ParentId" not in stack:
             cloudformation.delete_stack(StackName=stack["StackName"])
 
 

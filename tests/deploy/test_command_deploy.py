@@ -86,6 +86,19 @@ def test_status_of_every_membership(aws: LocalAws, spent: Spent) -> None:
     assert "\x1b" not in ran.stdout
 
 
+def test_status_of_a_collaboration(aws: LocalAws, spent: Spent) -> None:
+    clean_rooms = aws.client("cleanrooms")
+    collaboration = clean_rooms.get_membership(membershipIdentifier=spent.membership)["membership"]["collaborationId"]
+    joined = clean_rooms.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"]
+    theirs = made_by_hand(clean_rooms, joined)
+    ran = run(aws, "status", "--collaboration", collaboration, "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (held,) = json.loads(ran.stdout)["collaborations"]
+    fractions = {template["arn"]: template["remainingFraction"] for template in held["templates"]}
+    assert fractions == {spent.privacy: 6 / 66, spent.access: 39 / 50, theirs["arn"]: 1.0}
+    assert {template["creatorAccountId"] for template in held["templates"]} == {"111122223333"}
+
+
 def test_preview_keeps_within_the_quota_and_tells_what_a_budget_then_has(aws: LocalAws, spent: Spent) -> None:
     ran = run(aws, "preview", spent.membership, "--epsilon", "1..8", "--noise", "30", "--json", AWS_MAX_ATTEMPTS="1")
     assert (ran.returncode, ran.stderr) == (0, "")

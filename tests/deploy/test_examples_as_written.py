@@ -21,6 +21,7 @@ KEPT = {
     "adoption": 1,
     "differential_privacy": 1,
     "memberships": 0,
+    "migration": 2,
     "monitoring": 2,
     "native_type": 0,
     "nested_stack": 2,
@@ -79,7 +80,7 @@ def test_each_example_is_here() -> None:
     assert sorted([*KEPT, *NOT_HERE]) == APPS
 
 
-@pytest.mark.parametrize("name", [name for name in KEPT if name not in ("reset_on_purpose", "adoption", "native_type")])
+@pytest.mark.parametrize("name", [name for name in KEPT if name not in ("reset_on_purpose", "adoption", "migration", "native_type")])
 def test_it_deploys_and_goes_as_its_docstring_says(
     bootstrapped: LocalAws,
     values: dict[str, str],
@@ -118,6 +119,24 @@ def test_a_template_made_by_hand_is_adopted_and_stays(
     succeeds(next(steps))
     assert templates() == [adopted]
     assert spent(rooms, adopted) == 5
+
+
+def test_native_templates_migrate_with_their_ledgers(
+    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Both budget types keep their ARNs and what is consumed of them, from the native type to the destroyed stack."""
+    rooms = bootstrapped.client("cleanrooms")
+    steps = follows(bootstrapped, "migration", values, tmp_path)
+    succeeds(next(steps))
+    native = {template["arn"] for template in templates()}
+    for template in templates():
+        bootstrapped.spend(values["membership"], template["id"], 20)
+    for step in steps:
+        succeeds(step)
+        assert {template["arn"] for template in templates()} == native
+        assert [spent(rooms, template) for template in templates()] == [20, 20]
+    assert all("stack/Migration/" in template["tags"]["cleanrooms-privacy-budget:owner"] for template in templates())
+    assert not any("cleanrooms-privacy-budget:adopted-from" in template["tags"] for template in templates())
 
 
 def test_a_reset_is_refused_accepted_and_refused_again(

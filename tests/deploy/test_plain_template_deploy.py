@@ -10,10 +10,11 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
-from tests.support.deployed_clean_rooms import held, new_membership, table
+from tests.support.deployed_clean_rooms import held, new_membership, spent, table
 from tests.support.plain_template import write_plain_template
 
 BUCKET = "my-code"
+OWNER = "cleanrooms-privacy-budget:owner"
 
 IMPATIENT_AWS = f"""#!{sys.executable}
 import sys, time
@@ -37,6 +38,11 @@ class Shell:
         environment["PATH"] = f"{self.tools}{os.pathsep}{environment['PATH']}"
         subprocess.run(["sh", str(ROOT / "examples" / "without_python" / "deploy.sh")], env=environment, check=True)
 
+    def update(self, stack: str, template: Path, **parameters: str) -> None:
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        command = [str(self.tools / "aws"), "cloudformation", "deploy", "--stack-name", stack, "--template-file", str(template)]
+        subprocess.run([*command, "--parameter-overrides", *overrides], env=self.local_aws.environment, check=True)
+
 
 @pytest.fixture
 def shell(local_aws: LocalAws, tmp_path: Path) -> Shell:
@@ -47,7 +53,7 @@ def shell(local_aws: LocalAws, tmp_path: Path) -> Shell:
     return Shell(local_aws, tools)
 
 
-def test_deploy_edit_in_place_and_delete_the_stack(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
+def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
     rooms, cloudformation = local_aws.client("cleanrooms"), local_aws.client("cloudformation")
     membership = new_membership(rooms)
     template_folder = write_plain_template(tmp_path / "template").parent
@@ -72,7 +78,41 @@ def test_deploy_edit_in_place_and_delete_the_stack(local_aws: LocalAws, shell: S
     assert edited.keys() == {privacy["arn"], access["arn"]}
     assert edited[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
 
+    with pytest.raises(subprocess.CalledProcessError):
+        shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="6")
+    (stack,) = cloudformation.describe_stacks(StackName="privacy-budgets")["Stacks"]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", "what exists beyond the guardrail is kept"
+    events = cloudformation.describe_stack_events(StackName="privacy-budgets")["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "UPDATE_FAILED"]
+    assert any("epsilon must be at most 4, got 6: the provider's guardrail MaxEpsilon." in reason for reason in reasons), reasons
+    kept = {template["arn"]: template["parameters"] for template in held(rooms, membership)}
+    assert kept[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
+    shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="4")
+
     for name in ("privacy-budgets", "privacy-budget-provider"):
         cloudformation.delete_stack(StackName=name)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     assert {template["arn"] for template in held(rooms, membership)} == edited.keys()
+
+
+def test_migration_from_the_native_type(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
+    """Each template of examples/without_python/migration in turn: both budgets keep their ARNs and what is consumed of them."""
+    rooms = local_aws.client("cleanrooms")
+    membership, elsewhere = new_membership(rooms), new_membership(rooms)
+    template_folder = write_plain_template(tmp_path / "template").parent
+    local_aws.client("s3").create_bucket(Bucket=BUCKET)
+    shell.deploy(TEMPLATE_FOLDER=str(template_folder), MEMBERSHIP=elsewhere, SALES_TABLE=table(elsewhere))
+
+    first, *others = sorted((ROOT / "examples" / "without_python" / "migration").glob("*.yaml"))
+    shell.update("migration", first, Membership=membership, SalesTable=table(membership))
+    native = {template["arn"]: template["privacyBudgetType"] for template in held(rooms, membership)}
+    assert sorted(native.values()) == ["ACCESS_BUDGET", "DIFFERENTIAL_PRIVACY"]
+    for template in held(rooms, membership):
+        local_aws.spend(membership, template["id"], 20)
+
+    for step in others:
+        shell.update("migration", step, Membership=membership, SalesTable=table(membership))
+        assert {template["arn"]: template["privacyBudgetType"] for template in held(rooms, membership)} == native
+        assert {spent(rooms, template) for template in held(rooms, membership)} == {20}
+    assert all("stack/migration/" in template["tags"][OWNER] for template in held(rooms, membership))
+    assert not any("cleanrooms-privacy-budget:adopted-from" in template["tags"] for template in held(rooms, membership))

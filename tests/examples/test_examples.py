@@ -1,6 +1,7 @@
 """The examples synthesize as their docstrings say, to templates that hold what they promise and that cfn-lint finds no fault with."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
     "access_budgets": {"membership": ROOM, "sales": table(ROOM, "sales"), "trial": table(ROOM, "trial")},
     "adoption": {"membership": ROOM},
     "differential_privacy": {"membership": ROOM},
+    "guardrails": {"membership": ROOM},
     "memberships": {
         "partner": PARTNER,
         "database": "shop",
@@ -34,6 +36,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "columns": "customer,amount",
         "role": "arn:aws:iam::111122223333:role/reader",
     },
+    "migration": {"membership": ROOM, "sales": table(ROOM, "sales")},
     "monitoring": {"membership": ROOM, "sales": table(ROOM, "sales"), "mail": "privacy@example.com"},
     "native_type": {"native": ROOM, "ours": OTHER_ROOM},
     "nested_stack": {"sales": ROOM, "research": OTHER_ROOM},
@@ -256,6 +259,14 @@ def test_shared_provider(assemblies: dict[str, list[Assembly]]) -> None:
         read = template["Parameters"][template["Resources"]["Budget"]["Properties"]["ServiceToken"]["Ref"]]
         assert read == {"Type": "AWS::SSM::Parameter::Value<String>", "Default": parameter["Properties"]["Name"]}
         assert "SharedProvider" in assembly.artifacts[name]["dependencies"]
+
+
+def test_guardrails(assemblies: dict[str, list[Assembly]]) -> None:
+    templates = assemblies["guardrails"][0].templates
+    (function,) = resources(templates["GuardedProvider"], "AWS::Lambda::Function").values()
+    guardrails = json.loads(function["Properties"]["Environment"]["Variables"]["PRIVACY_BUDGET_GUARDRAILS"])
+    assert guardrails["MaxEpsilon"] == 5
+    assert functions(templates["GuardedBudget"]) == 0
 
 
 def test_stage(assemblies: dict[str, list[Assembly]]) -> None:

@@ -30,7 +30,7 @@ def test_json_and_back() -> None:
     }
 
 
-@pytest.mark.parametrize("text", [None, "", "{}", '{"MaxEpsilon": null}'])
+@pytest.mark.parametrize("text", [None, "", "{}", '{"MaxEpsilon": null, "MaxUses": {"LIFETIME": null}}'])
 def test_no_guardrails(text: str | None) -> None:
     assert Guardrails.from_json(text) == Guardrails()
     assert Guardrails().to_json() == "{}"

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,27 @@ def test_the_sums_are_those_of_every_file(tmp_path: Path) -> None:
 
 def test_a_tag_is_the_versions_and_dated_in_the_changelog() -> None:
     dist.check_tag(f"v{__version__}", f"# Changelog\n\n## {__version__} (2026-02-03)\n\n- all\n")
+
+
+COMPLETE: dict[str, Any] = {"authors": [{"name": "Somebody"}], "urls": dict.fromkeys(dist.URLS, "https://example.com/project")}
+
+
+def test_complete_metadata_passes() -> None:
+    dist.check_metadata(COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "message"),
+    [
+        pytest.param({"authors": []}, "authors must name at least one author", id="no_author"),
+        pytest.param({"urls": {}}, "fill in Source, Documentation, Changelog, Issues$", id="no_urls"),
+        pytest.param({"urls": {**COMPLETE["urls"], "Issues": ""}}, "fill in Issues$", id="placeholder"),
+        pytest.param({"urls": {**COMPLETE["urls"], "Source": "example.com"}}, "fill in Source$", id="no_scheme"),
+    ],
+)
+def test_incomplete_metadata_is_refused(incomplete: dict[str, Any], message: str) -> None:
+    with pytest.raises(dist.ReleaseError, match=message):
+        dist.check_metadata({**COMPLETE, **incomplete})
 
 
 @pytest.mark.parametrize("tag", ["v99.0.0", __version__, f"v{__version__}-rc1"], ids=["another_version", "without_v", "with_more"])

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from cleanrooms_privacy_budget import PrivacyBudgetProvider
+from cleanrooms_privacy_budget import PrivacyBudgetGuardrails, PrivacyBudgetProvider
 from tests.support.cdk import ROOT
 from tests.support.plain_template import lint, load, write_plain_template
 from tools.function_bundle import assemble_for_release
@@ -47,16 +47,21 @@ def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_pa
 
 
 def test_the_provider_is_the_constructs(template: dict[str, Any]) -> None:
-    """Every property without a reference, which the plain template writes in its own way; of the policy, who may do what."""
+    """Every property without a reference, which the plain template writes in its own way; of the policy, who may do what.
+
+    The guardrails are parameters there.
+    """
     stack = cdk.Stack(cdk.App(), "Stack")
-    PrivacyBudgetProvider(stack, "Provider", parameter_name="/a/name")
+    PrivacyBudgetProvider(stack, "Provider", parameter_name="/a/name", guardrails=PrivacyBudgetGuardrails(max_epsilon=5))
     construct = dict(Template.from_stack(stack).to_json())
     types = sorted(resource["Type"] for resource in construct["Resources"].values())
     assert sorted(resource["Type"] for resource in template["Resources"].values()) == types
     for type_ in types:
         ours, theirs = properties(template, type_), properties(construct, type_)
         assert ours.keys() == theirs.keys()
-        chosen = {"Name", "PolicyName"} | {name for name, value in theirs.items() if re.search("Ref|Fn::", json.dumps(value))}
+        chosen = {"Name", "PolicyName", "Environment"} | {
+            name for name, value in theirs.items() if re.search("Ref|Fn::", json.dumps(value))
+        }
         assert without(ours, chosen) == without(theirs, chosen)
     assert allowed(template) == allowed(construct)
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from cleanrooms_local_aws.cloud_trail import Caller, CloudTrail, EventLookupError
+from cleanrooms_local_aws.cloud_trail import Caller, CloudTrail
+from cleanrooms_local_aws.errors import EventLookupError
 from tests.support.stack import ACCOUNT, REGION, Response
 
 ROOT = {"type": "Root", "principalId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
@@ -22,6 +23,9 @@ HANDLER = {
 
 class RecordedCalls:
     """A trail of the calls that one client makes, at the time that ``now`` says and as whoever ``identity`` says."""
+
+    kept_since: ClassVar[float] = 0
+    """LookupEvents finds nothing older."""
 
     def __init__(self, client: Any, file: Path, now: float) -> None:
         self.now = now
@@ -39,7 +43,7 @@ class RecordedCalls:
     def answer(self, request: Any, **_: object) -> AWSResponse:
         """Answer a CloudTrail client."""
         try:
-            status, answered = 200, self.trail.lookup(ACCOUNT, REGION, json.loads(request.body))
+            status, answered = 200, self.trail.lookup(ACCOUNT, REGION, {"StartTime": self.kept_since, **json.loads(request.body)})
         except EventLookupError as error:
             status, answered = 400, {"__type": error.code, "message": str(error)}
         headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.1"})

@@ -1,7 +1,8 @@
 """Make and check a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all.
 
 ``python -m tools.release.dist`` tests the wheel with every supported Python that this machine has. With ``--tag v1.2.3`` it is a release
-proper: the tag must be the version's, the changelog must date it, and this machine must have every Python that pyproject.toml names.
+proper: the tag must be the version's, the changelog must date it, the author and the project's URLs must be filled in, and this machine
+must have every Python that pyproject.toml names.
 """
 
 import argparse
@@ -30,6 +31,7 @@ BILL: Final = f"{NAME}.dist-info/sboms/{HANDLER}.cdx.json"
 PACKAGE_OF_THE_ZIP: Final = "cleanrooms_privacy_budget"
 EMULATOR: Final = f"{REQUIREMENTS.parent.name}/{REQUIREMENTS.name}"
 SUMS: Final = "SHA256SUMS"
+URLS: Final = ("Source", "Documentation", "Changelog", "Issues")
 UV: Final = (sys.executable, "-m", "uv", "--quiet")
 SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
@@ -46,6 +48,7 @@ def main() -> None:
     present, missing = at_hand(SUPPORTED.findall("\n".join(_project()["project"]["classifiers"])))
     if tag is not None:
         check_tag(tag, (ROOT / "CHANGELOG.md").read_text())
+        check_metadata(_project()["project"])
         if missing:
             raise ReleaseError(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
     shutil.rmtree(DIST, ignore_errors=True)
@@ -75,6 +78,18 @@ def check_tag(tag: str, changelog: str) -> None:
         raise ReleaseError(f"the tag must be v{__version__}, which privacy_budget_core/__init__.py states, got {tag}")
     if not re.search(rf"^## {re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)$", changelog, re.MULTILINE):
         raise ReleaseError(f"CHANGELOG.md must have a heading '## {__version__} (<year>-<month>-<day>)'")
+
+
+def check_metadata(project: dict[str, Any]) -> None:
+    """The package index shows who wrote the package, and links to every page of URLS."""
+    if not project.get("authors"):
+        raise ReleaseError("authors must name at least one author in pyproject.toml's [project]")
+    urls = project.get("urls", {})
+    unset = [name for name in URLS if not urls.get(name, "").startswith("https://")]
+    if unset:
+        raise ReleaseError(
+            f"[project.urls] in pyproject.toml must have an https URL for each of {', '.join(URLS)}; fill in {', '.join(unset)}"
+        )
 
 
 def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -17,6 +17,8 @@ from constructs import IConstruct
 
 from cleanrooms_privacy_budget import PrivacyBudgetProvider
 from privacy_budget_core import __version__
+from privacy_budget_core.contract import AccessBudgetPeriod
+from privacy_budget_core.guardrails import ENVIRONMENT_VARIABLE
 from tools.function_bundle import HANDLER, assemble_for_release
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -68,6 +70,7 @@ class PlainProvider(cdk.Stack):
         function.code = lambda_.CfnFunction.CodeProperty(s3_bucket=bucket.value_as_string, s3_key=f"{prefix.value_as_string}{code}")
         # The CDK also names the role, which the function refers to anyway; cfn-lint finds that obsolete.
         function.add_override("DependsOn", ["RoleDefaultPolicy"])
+        function.add_property_override(f"Environment.Variables.{ENVIRONMENT_VARIABLE}", _guardrails(self))
         cdk.CfnOutput(
             self,
             "ServiceToken",
@@ -83,6 +86,47 @@ class PlainProvider(cdk.Stack):
         for construct in provider.node.find_all():
             if cdk.CfnElement.is_cfn_element(construct):
                 cast(cdk.CfnElement, construct).override_logical_id(_plain_id(provider, construct))
+
+
+def _guardrails(stack: cdk.Stack) -> str:
+    """The guardrails as JSON, by a parameter for each; null is no limit."""
+    unlimited, flag = "Default: null, for no limit.", ["true", "false"]
+    epsilon = _limit(stack, "MaxEpsilon", f"The highest epsilon of a template, 1 to 20. {unlimited}", r"null|[1-9]|1[0-9]|20")
+    noise = _limit(stack, "MinUsersNoisePerQuery", f"The least noise of a template, 10 to 100. {unlimited}", r"null|[1-9][0-9]|100")
+    uses = {
+        period: _limit(stack, id, f"The most uses of a table {words}, 0 to 1000000. {unlimited}", r"null|0|[1-9][0-9]{0,5}|1000000")
+        for period, id, words in (
+            (AccessBudgetPeriod.CALENDAR_DAY, "MaxUsesPerDay", "per calendar day"),
+            (AccessBudgetPeriod.CALENDAR_WEEK, "MaxUsesPerWeek", "per calendar week"),
+            (AccessBudgetPeriod.CALENDAR_MONTH, "MaxUsesPerMonth", "per calendar month"),
+            (AccessBudgetPeriod.LIFETIME, "MaxUsesInLifetime", "in the template's life"),
+        )
+    }
+    flags = {
+        id: cdk.CfnParameter(
+            stack,
+            id,
+            description=f"Whether a template may {words}",
+            default="true",
+            allowed_values=flag,
+            constraint_description="must be true or false",
+        ).value_as_string
+        for id, words in (
+            ("AllowMonthlyRefresh", "refresh every calendar month"),
+            ("AllowBudgetReset", "declare OnBudgetReset ALLOW"),
+            ("AllowAdoption", "declare OnExisting ADOPT"),
+        )
+    }
+    max_uses = ", ".join(f'"{period}": {value}' for period, value in uses.items())
+    members = {"MaxEpsilon": epsilon, "MinUsersNoisePerQuery": noise, "MaxUses": "{" + max_uses + "}", **flags}
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
+
+
+def _limit(stack: cdk.Stack, id: str, description: str, pattern: str) -> str:
+    parameter = cdk.CfnParameter(
+        stack, id, description=description, default="null", allowed_pattern=pattern, constraint_description="must be null or in the range"
+    )
+    return parameter.value_as_string
 
 
 def _plain_id(provider: PrivacyBudgetProvider, construct: IConstruct) -> str:

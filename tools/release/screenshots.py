@@ -47,6 +47,10 @@ def main() -> None:
             _take_picture("plan", local_aws, ["plan"], 110, folder=_changed(local_aws, Path(scratch)))
             chart = ["preview", membership, "--plot", str(PICTURES / "preview.png"), "--json"]
             subprocess.run([*COMMAND, *chart], env=local_aws.environment, stdout=subprocess.DEVNULL, check=True)
+            _change_budget(local_aws, Path(scratch))
+            _take_picture("history", local_aws, ["history", membership], 132)
+            chart = ["history", membership, "--plot", str(PICTURES / "history.png"), "--json"]
+            subprocess.run([*COMMAND, *chart], env=local_aws.environment, stdout=subprocess.DEVNULL, check=True)
         finally:
             local_aws.destroy()
 
@@ -73,8 +77,7 @@ def in_terminal(command: list[str], environment: Mapping[str, str], columns: int
 def _prepare(local_aws: LocalAws, scratch: Path) -> None:
     """Create a stack's budget, partly consumed, and an access budget by hand, nearly consumed."""
     local_aws.bootstrap(CDK[:1])
-    deploy = [*CDK, "deploy", "--all", "--require-approval", "never", "--output", str(scratch / "cdk.out")]
-    subprocess.run(deploy, cwd=ROOT, env=local_aws.environment, check=True, capture_output=True)
+    _deploy(local_aws, scratch)
     client, membership = local_aws.client("cleanrooms"), local_aws.demo.membership_id
     (created,) = client.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]
     local_aws.spend(membership, created["id"], 37, "COUNT")
@@ -87,6 +90,28 @@ def _prepare(local_aws: LocalAws, scratch: Path) -> None:
         tags={"team": "sales"},
     )["privacyBudgetTemplate"]
     local_aws.spend(membership, access["id"], 87)
+
+
+def _deploy(local_aws: LocalAws, scratch: Path, *context: str) -> None:
+    """Deploy this repository's app, with values of its context."""
+    values = [argument for value in context for argument in ("-c", value)]
+    deploy = [*CDK, *values, "deploy", "--all", "--require-approval", "never", "--output", str(scratch / "cdk.out")]
+    subprocess.run(deploy, cwd=ROOT, env=local_aws.environment, check=True, capture_output=True)
+
+
+def _change_budget(local_aws: LocalAws, scratch: Path) -> None:
+    """Raise epsilon of the stack's budget, recreate it with a smaller one, and raise that by hand."""
+    _deploy(local_aws, scratch, "epsilon=5")
+    _deploy(local_aws, scratch, "epsilon=2", "onBudgetReset=ALLOW")
+    client, membership = local_aws.client("cleanrooms"), local_aws.demo.membership_id
+    templates = client.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]
+    (edited,) = (template for template in templates if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY")
+    client.update_privacy_budget_template(
+        membershipIdentifier=membership,
+        privacyBudgetTemplateIdentifier=edited["id"],
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        parameters={"differentialPrivacy": {"epsilon": 4}},
+    )
 
 
 def _changed(local_aws: LocalAws, scratch: Path) -> Path:

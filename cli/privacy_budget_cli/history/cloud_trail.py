@@ -20,6 +20,7 @@ SECONDS_OF_EVENT_HISTORY: Final = 90 * 86_400
 
 _NAMES: Final = ("*.json", "*.json.gz", "*.jsonl", "*.jsonl.gz")
 _TIME: Final = re.compile(r"eventTime\W+(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)")
+_ORDER: Final = {Operation.CREATE: 0, Operation.DELETE: 2}
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -35,8 +36,22 @@ class Record:
 
     @property
     def calls(self) -> list[Call]:
-        """Each call once, the oldest first; of one second, creates last, as a recreate deletes first."""
-        return sorted(self._calls.values(), key=lambda call: (call.at, call.operation is Operation.CREATE))
+        """Each call once, the oldest first.
+
+        The times are whole seconds. Within one, a template's create comes first and its delete last, and the calls on older templates
+        come before those on templates that the second created: a recreate deletes first.
+        """
+        calls = self._calls.values()
+        created, deleted = (
+            {(call.at, call.template_id) for call in calls if call.operation is operation}
+            for operation in (Operation.CREATE, Operation.DELETE)
+        )
+
+        def order(call: Call) -> tuple[float, bool, bool, str, int]:
+            moment = (call.at, call.template_id)
+            return call.at, moment in created, moment not in deleted, call.template_id or "", _ORDER.get(call.operation, 1)
+
+        return sorted(calls, key=order)
 
     @property
     def begins_at(self) -> float:
@@ -69,9 +84,11 @@ class Record:
         now = time.time()
         for operation in Operation:
             attributes = [{"AttributeKey": "EventName", "AttributeValue": operation.value}]
+            found: list[dict[str, Any]] = []
             for page in client.get_paginator("lookup_events").paginate(LookupAttributes=attributes):
-                self.add(json.loads(event["CloudTrailEvent"]) for event in page["Events"])
+                found += (json.loads(event["CloudTrailEvent"]) for event in page["Events"])
                 on_page()
+            self.add(reversed(found))  # the newest comes first, and of one second the order counts
         self.spans.append((now - SECONDS_OF_EVENT_HISTORY, now))
 
     def read_files(self, paths: Iterable[Path]) -> None:

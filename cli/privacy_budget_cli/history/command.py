@@ -56,10 +56,7 @@ def run(options: Namespace, console: Console) -> int:
     clean_rooms = CleanRooms(new_client(options.session, options.endpoint_url))
     wanted = clean_rooms.active_memberships() if options.all else options.memberships
     record = _record(options)
-    existing, unread = _existing(clean_rooms, wanted, record)
-    owners = {
-        template.id: OwnershipTags.of(clean_rooms.tags(template.arn)).owner for templates in existing.values() for template in templates
-    }
+    existing, owners, unread = _existing(clean_rooms, wanted, record)
     found = lives(record.calls, existing, owners)
     now = time.time()
     histories = [
@@ -93,17 +90,22 @@ def _record(options: Namespace) -> Record:
     return record
 
 
-def _existing(clean_rooms: CleanRooms, wanted: Sequence[str], record: Record) -> tuple[dict[str, list[Template]], dict[str, str]]:
-    """By membership, its templates; and of those that cannot be read, why not.
+def _existing(
+    clean_rooms: CleanRooms, wanted: Sequence[str], record: Record
+) -> tuple[dict[str, list[Template]], dict[str, str | None], dict[str, str]]:
+    """By membership, its templates; by template id, its owner; and of the memberships that cannot be read, why not.
 
     A membership that does not exist any more may have a record all the same.
     """
     existing: dict[str, list[Template]] = {}
+    owners: dict[str, str | None] = {}
     unread: dict[str, str] = {}
     on_record = {call.membership_id for call in record.calls}
     for membership_id in wanted:
         try:
-            existing[membership_id] = clean_rooms.templates(membership_id)
+            templates = clean_rooms.templates(membership_id)
+            owners |= {template.id: OwnershipTags.of(clean_rooms.tags(template.arn)).owner for template in templates}
+            existing[membership_id] = templates
         except ServiceError as error:
             if not isinstance(error.__cause__, ClientError):
                 raise  # it would hit every other membership as well
@@ -113,7 +115,7 @@ def _existing(clean_rooms: CleanRooms, wanted: Sequence[str], record: Record) ->
                 continue
             unread[membership_id] = explain(error, clean_rooms.client.meta.region_name)
             say(f"membership {membership_id}: {unread[membership_id]}")
-    return existing, unread
+    return existing, owners, unread
 
 
 def _moment(text: str) -> float:

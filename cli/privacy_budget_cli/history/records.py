@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from privacy_budget_core import ownership
-from privacy_budget_core.physical_id import template_id
+from privacy_budget_core.physical_id import TemplateArn
 
 SOURCE: Final = "cleanrooms.amazonaws.com"
 
@@ -77,28 +77,26 @@ def read(record: Mapping[str, Any]) -> Call | None:
         raise UnreadableRecordError(f"record {record.get('eventID')}: {error!r}") from error
 
 
-def _call(record: Mapping[str, Any]) -> Call:
+def _call(record: Mapping[str, Any]) -> Call | None:
+    operation = Operation(record["eventName"])
     request: Mapping[str, Any] = record["requestParameters"]
     response: Mapping[str, Any] = (record.get("responseElements") or {}).get("privacyBudgetTemplate") or {}
-    arn = request.get("resourceArn", "")
-    id_ = request.get("privacyBudgetTemplateIdentifier") or response.get("id") or template_id(arn)
+    arn = None
+    if operation in (Operation.TAG, Operation.UNTAG):
+        arn = TemplateArn.parse(request["resourceArn"])
+        if arn is None:
+            return None
     return Call(
         event_id=record["eventID"],
         at=datetime.fromisoformat(record["eventTime"]).timestamp(),
-        operation=Operation(record["eventName"]),
+        operation=operation,
         caller=_caller(record["userIdentity"]),
-        membership_id=request.get("membershipIdentifier") or _membership_of(arn),
-        template_id=id_,
+        membership_id=arn.membership_id if arn else request["membershipIdentifier"],
+        template_id=arn.template_id if arn else request.get("privacyBudgetTemplateIdentifier") or response.get("id"),
         settings=response if "parameters" in response else request,
         tags=dict(request.get("tags") or {}),
         removed=frozenset(request.get("tagKeys") or ()),
     )
-
-
-def _membership_of(arn: str) -> str | None:
-    """The membership in a template's ARN of the form that IAM documents; None in the other form."""
-    _, named, rest = arn.partition(":membership/")
-    return rest.partition("/")[0] if named else None
 
 
 def _caller(identity: Mapping[str, Any]) -> Caller:

@@ -61,12 +61,12 @@ class History:
 
 
 def shown(history: History) -> RenderableType:
-    """The changes of each budget, the sum, and its caveats."""
+    """The changes of each budget, the sum, and its caveats. By whom a change was is not repeated below one by the same."""
     if not history.lives:
         return Text(f"Membership {history.membership_id}: neither Clean Rooms nor CloudTrail knows a privacy budget template of it.")
     parts: list[RenderableType] = [Text(f"Privacy budgets of membership {history.membership_id}:", style="bold")]
     for identity, lives in history.by_identity():
-        parts.append(Text(_title(identity)))
+        parts.append(Text(_title(identity), no_wrap=True, overflow="ignore"))
         parts.append(Padding(_table(history, lives), (0, 0, 0, 2), expand=False))
     parts += [Padding(Text(line, style="bold"), (0, 0, 0, 2), expand=False) for line in _sums(history)]
     parts += [Padding(Text(line), (0, 0, 0, 2), expand=False) for line in history.caveats]
@@ -122,6 +122,7 @@ def _table(history: History, lives: Iterable[Life]) -> Table:
     table.add_column()
     table.add_column()
     table.add_column(overflow="fold")
+    above = ""
     for life in lives:
         entries = history.entries(life)
         if not entries or (entries[0] is not life.entries[0] and history.since):
@@ -129,7 +130,9 @@ def _table(history: History, lives: Iterable[Life]) -> Table:
             table.add_row(as_utc(history.since), "exists", str(at_first or "its budget is not known"))
         for entry in entries:
             when = as_utc(entry.at) if entry.at is not None else "at an unknown time"
-            details = [part for part in (_details(entry), _whose(entry)) if part]
+            whose = _whose(entry)
+            details = [part for part in (_details(entry), whose if whose != above else "") if part]
+            above = whose
             table.add_row(when, Text(entry.change.value, _STYLES.get(entry.change, "")), "\n".join(details))
     return table
 
@@ -160,7 +163,7 @@ def changed(before: Budget | None, after: Budget | None) -> str:
 def _whose(entry: Entry) -> str:
     """By whom, and for which stack."""
     caller = f"by {entry.caller.name}" if entry.caller else "no record of the call"
-    return f"{caller}; {f'owner {readable(entry.owner)}' if entry.owner else 'no owner'}"
+    return f"{caller}\n{f'owner {readable(entry.owner)}' if entry.owner else 'no owner'}"
 
 
 def _sums(history: History) -> Iterator[str]:
@@ -171,7 +174,7 @@ def _sums(history: History) -> Iterator[str]:
         budgets = f"{len(granted.privacy)} differential privacy budget{'s' if len(granted.privacy) > 1 else ''}"
         yield f"Granted{since}: {at_least}{budgets}, epsilon {granted.calculation} by sequential composition."
     for one in granted.uses:
-        yield f"Granted{since}: the balance of {one.resource_arn} was filled {one.budgets} times, for {one.uses} uses."
+        yield f"Granted{since}: {one.budgets} balance{'s' if one.budgets > 1 else ''}, {one.uses} uses of {one.resource_arn}."
 
 
 def _caveats(history: History) -> Iterator[str]:

@@ -30,7 +30,7 @@ def show(steps: Sequence[Step], console: Console) -> None:
         console.print(Text(f"Stack {name}", style="bold"))
         for step in of_stack:
             _indented(console, 2, Text.assemble((f"{step.logical_id or 'the stack'}: ", "bold"), (step.action, _style(step))))
-            for told in (step.detail, step.conflict, step.drift):
+            for told in (step.detail, step.exposure, step.conflict, step.drift):
                 if told:
                     _indented(console, 4, Text(told))
             if step.ledger:
@@ -44,7 +44,7 @@ def markdown(steps: Sequence[Step]) -> str:
     if steps:
         lines += ["", "| | template | what the deployment does | what is consumed |", "|---|---|---|---|"]
     for step in steps:
-        does = "<br>".join(_escaped(told) for told in (step.action, step.detail, step.conflict, step.drift) if told)
+        does = "<br>".join(_escaped(told) for told in (step.action, step.detail, step.exposure, step.conflict, step.drift) if told)
         mark = "⚠️" if step.needs_review else "✅"
         lines.append(f"| {mark} | `{step.name}` | {does} | {_escaped(step.ledger)} |")
     return "\n".join(lines)
@@ -66,6 +66,7 @@ def _step_as_json(step: Step) -> dict[str, Any]:
         "consumed": [{"name": one.name, "consumed": one.maximum - one.remaining, "maximum": one.maximum} for one in step.consumed],
         "action": step.action,
         "detail": step.detail,
+        "exposure": step.exposure,
         "conflict": step.conflict,
         "drift": step.drift,
         "ledger": step.ledger,

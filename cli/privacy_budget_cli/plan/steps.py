@@ -14,6 +14,7 @@ from privacy_budget_core.properties import parse, parse_identity
 from .account import Account
 from .change_set import unknown_in
 from .dry_run import DryRunCleanRooms
+from .exposure import exposure
 from .prediction import Effect, Prediction, find, predict
 from .resources import Delete, Resource
 
@@ -27,6 +28,8 @@ class Step:
     effect: Effect
     detail: str = ""
     """From what to what; or the refusal, in the function's own words or as a forecast."""
+    exposure: str = ""
+    """What a reset adds to the epsilon granted so far; empty where nothing is reset."""
     drift: str = ""
     """How Clean Rooms differs from the stack's last declaration; empty where it does not."""
     conflict: str = ""
@@ -74,7 +77,7 @@ class Step:
         return f"{', '.join(map(str, self.consumed))} consumed, which {becomes}" if self.consumed else "nothing is consumed yet"
 
     def __str__(self) -> str:
-        told = "; ".join(part for part in (self.detail, self.conflict, self.drift, self.ledger) if part)
+        told = "; ".join(part for part in (self.detail, self.exposure, self.conflict, self.drift, self.ledger) if part)
         return f"{self.name}: {self.action}" + (f" ({told})" if told else "")
 
 
@@ -137,7 +140,13 @@ class _PlannedResource:
         else:
             prediction = predict(clean_rooms, resource, resource.event)
             identity = parse_identity(resource.event.properties)
-            self.step = replace(self.step, effect=prediction.effect, detail=_detail(prediction, self.existing), identity=identity)
+            self.step = replace(
+                self.step,
+                effect=prediction.effect,
+                detail=_detail(prediction, self.existing),
+                exposure=exposure(prediction, self.existing),
+                identity=identity,
+            )
 
     def clean_up(self, clean_rooms: DryRunCleanRooms) -> None:
         """Plan what is done once everything is created or updated. Raises UnreadableError."""
