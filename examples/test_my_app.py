@@ -1,7 +1,7 @@
 """Testing your own CDK app against the embedded local AWS: `pip install cleanrooms-privacy-budget[local] pytest`.
 
 The plugin gives the fixture ``local_aws``: a local AWS for the session, with a demo membership in Clean Rooms. The deployment needs the
-CDK CLI (`npm install aws-cdk`), here found on the PATH.
+CDK CLI (`npm install aws-cdk`), here that of the folder where pytest runs.
 """
 
 import subprocess
@@ -11,6 +11,8 @@ from pathlib import Path
 from cleanrooms_local_aws import LocalAws
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
+
+CDK = str(Path("node_modules/.bin/cdk").absolute())
 
 MY_APP = """
 import os
@@ -33,9 +35,9 @@ def test_my_stack_makes_the_budget_that_i_want(local_aws: LocalAws, tmp_path: Pa
     """Deploy the app, then look at Clean Rooms."""
     membership = local_aws.demo.membership_id
     (tmp_path / "app.py").write_text(MY_APP)
-    local_aws.bootstrap(["cdk"])
+    local_aws.bootstrap([CDK])
     subprocess.run(
-        ["cdk", "deploy", "--app", f"{sys.executable} app.py", "--require-approval", "never"],
+        [CDK, "deploy", "--app", f"{sys.executable} app.py", "--require-approval", "never"],
         cwd=tmp_path,
         env={**local_aws.environment, "MEMBERSHIP": membership},
         check=True,

@@ -21,8 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     CONSTRUCTS: {CORE, MONITOR},  # of the monitor its contract alone, below
     COMMAND: {CORE},
     LOCAL_AWS: set(),
-    "stacks": {CONSTRUCTS},
-    "tools": {CORE, CONSTRUCTS, COMMAND, LOCAL_AWS},
+    "stacks": {CORE, CONSTRUCTS},
+    "tools": {CORE, CONSTRUCTS, COMMAND, LOCAL_AWS, "stacks"},
     "benchmarks": {CORE, CONSTRUCTS, HANDLER, MONITOR, LOCAL_AWS, "tools"},
 }
 """The parts, and which of them each may import."""

@@ -1,7 +1,7 @@
 """The privacy budget template as a construct: declared here, made by the provider's function."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import jsii
@@ -149,13 +149,14 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         self._membership_id = membership_id
         self._preview_impact = preview_impact
         self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
-        for key, value in _tags_of(stack_of(scope)).tag_values().items():
+        for key, value in _tags_of(stack_of(scope)).items():
             self._tags.set_tag(key, value, STACK_TAG_PRIORITY)
+        rendered_tags = self._tags.rendered_tags
         properties: dict[str, Any] = {
             Property.MEMBERSHIP_IDENTIFIER.value: membership_id,
             Property.PRIVACY_BUDGET_TYPE.value: budget.budget_type.value,
             **budget.properties,
-            Property.TAGS.value: self._tags.rendered_tags,
+            Property.TAGS.value: rendered_tags,
         }
         if on_existing != OnExisting.FAIL:
             properties[Property.ON_EXISTING.value] = OnExisting(on_existing).value
@@ -174,7 +175,7 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         )
         identity = (str(membership_id), budget.budget_type.value, str(budget.resource_arn or ""))
         is_access_budget = budget.budget_type is PrivacyBudgetType.ACCESS_BUDGET
-        validation_of(stack_of(scope)).add(DeclaredTemplate(self, identity, is_access_budget, self._tags))
+        validation_of(stack_of(scope)).add(DeclaredTemplate(self, identity, is_access_budget, rendered_tags))
         for warning, message in _warnings(budget, on_budget_reset):
             Annotations.of(self).add_warning_v2(f"{WARNING_PREFIX}{warning}", message)
 
@@ -312,9 +313,9 @@ class _ImportedTemplate(Resource, _Grants):
 
 
 @functools.cache
-def _tags_of(stack: Stack) -> TagManager:
-    """The tags that a stack was made with; asked for once a stack, since every question to the CDK takes time."""
-    return stack.tags
+def _tags_of(stack: Stack) -> Mapping[str, str]:
+    """The tags that a stack was created with; read once a stack, since every call of jsii takes time."""
+    return stack.tags.tag_values()
 
 
 def _broken_rules(

@@ -1,11 +1,11 @@
 """What only the final tree can tell of a stack's templates: their tags, their removal policies, and whether two are one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import jsii
-from aws_cdk import Annotations, CfnDeletionPolicy, CfnResource, Stack, TagManager
+from aws_cdk import Annotations, CfnDeletionPolicy, CfnResource, IResolvable, Stack
 from constructs import Construct, IValidation
 
 from privacy_budget_core import contract
@@ -23,7 +23,8 @@ class DeclaredTemplate:
     identity: tuple[str, ...]
     """Membership, budget type and table: Clean Rooms allows one template of each."""
     is_access_budget: bool
-    tags: TagManager
+    tags: IResolvable
+    """Its tags, as they are rendered."""
 
 
 @jsii.implements(IValidation)
@@ -31,6 +32,7 @@ class StackValidation:
     """The validation of a stack's templates: one for all of them, as every call of jsii takes time."""
 
     def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._templates: list[DeclaredTemplate] = []
         stack.node.add_validation(self)
         _warn_of_region(stack)
@@ -42,9 +44,10 @@ class StackValidation:
     def validate(self) -> list[str]:
         """The rules that the templates break, each with the path of its template. Called by the CDK, after all aspects."""
         errors = [*_declared_twice(self._templates)]
-        for template in self._templates:
+        resolved: list[dict[str, list[dict[str, Any]]]] = self._stack.resolve([{"Tags": template.tags} for template in self._templates])
+        for template, properties in zip(self._templates, resolved, strict=True):
             _warn_of_removal(template)
-            errors += [f"{rule} [{template.construct.node.path}]" for rule in _broken_tag_rules(template.tags.tag_values())]
+            errors += [f"{rule} [{template.construct.node.path}]" for rule in _broken_tag_rules(properties.get("Tags", []))]
         return errors
 
 
@@ -78,11 +81,12 @@ def _resource(template: DeclaredTemplate) -> CfnResource:
     return cast(CfnResource, template.construct.node.default_child)
 
 
-def _broken_tag_rules(tags: Mapping[str, str]) -> Iterator[str]:
+def _broken_tag_rules(tags: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The rules that tags break. A tag's value may be a secret, so only its length is shown."""
     if len(tags) not in contract.TAGS:
         yield f"tags must be at most {contract.TAGS.maximum}, got {len(tags)}"
-    for key, value in tags.items():
+    for tag in tags:
+        key, value = tag["Key"], tag["Value"]
         if key.startswith(contract.RESERVED_TAG_PREFIXES):
             yield f"tag keys must not start with a reserved prefix ({', '.join(contract.RESERVED_TAG_PREFIXES)}), got {key!r}"
         if len(key) not in contract.TAG_KEY_LENGTH and not is_token(key):

@@ -4,8 +4,8 @@ CloudFormation, Lambda, IAM, STS, S3, SSM and others by ministack, Clean Rooms b
 CLI and boto3 work against it. Everything that it holds is in one folder, and gone with it.
 """
 
-from .control import LocalAws
 from .demo import Demo
 from .errors import LocalAwsError
+from .local_aws import LocalAws
 
 __all__ = ["Demo", "LocalAws", "LocalAwsError"]

@@ -1,4 +1,4 @@
-"""Whose account the local AWS is, where, and how to sign in."""
+"""Account, region and credentials of the local AWS."""
 
 from typing import Final
 
@@ -10,5 +10,5 @@ SECRET_ACCESS_KEY: Final = "test"  # noqa: S105
 
 
 def endpoint(port: int) -> str:
-    """Give the URL of every service. It names an address: by a host's name the SDKs would look for buckets as its subdomains."""
+    """The URL of every service. It holds an IP address: for a host name the SDKs would address buckets as its subdomains."""
     return f"https://127.0.0.1:{port}"

@@ -21,6 +21,7 @@ from . import emulator
 from .clean_rooms import arns, dispatch
 from .clean_rooms.models import PrivacyBudgetBackend
 from .cloud_trail import Caller, CloudTrail, caller_by_key
+from .errors import CleanRoomsCallError
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -63,16 +64,6 @@ class Call:
     body: bytes
 
 
-class CallFailed(Exception):
-    """Clean Rooms refused a call; the message is the service's own."""
-
-    def __init__(self, status: int, code: str, answer: Mapping[str, Any]) -> None:
-        super().__init__(answer.get("message", ""))
-        self.status = status
-        self.code = code
-        self.reason = answer.get("reason")
-
-
 class CleanRoomsService:
     """The service, whoever calls it; every call leaves an event in the trail."""
 
@@ -85,7 +76,7 @@ class CleanRoomsService:
         emulator.module("app").SERVICE_HANDLERS["cleanrooms"] = self._handle
 
     def call(self, operation: str, members: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
-        """Make a call from within the server, by its members. Raises CallFailed."""
+        """Make a call from within the server, by its members. Raises CleanRoomsCallError."""
         serialized = create_serializer("rest-json", include_validation=False).serialize_to_request(
             members, _model().operation_model(operation)
         )
@@ -97,7 +88,7 @@ class CleanRoomsService:
         status, headers, answered = self._answer(call, {}, caller)
         answer: dict[str, Any] = json.loads(answered) if answered else {}
         if status >= 400:
-            raise CallFailed(status, headers.get("X-Amzn-ErrorType", "ResourceNotFoundException"), answer)
+            raise CleanRoomsCallError(status, headers.get("X-Amzn-ErrorType", "ResourceNotFoundException"), answer)
         return answer
 
     async def _handle(
@@ -154,7 +145,7 @@ class CleanRoomsService:
 
 
 def required_permissions(method: str, path: str, body: bytes, account: str, region: str) -> list[Permission] | None:
-    """Give what a request needs, all of it; None where it is no operation of Clean Rooms."""
+    """All permissions that a request needs; None if it is not an operation of Clean Rooms."""
     call = _routed(method, path, body)
     return None if call is None else _required(call, account, region)
 
@@ -221,7 +212,7 @@ def _routed(method: str, target: str, body: bytes) -> Call | None:
 
 
 def _resource(labels: Mapping[str, str], prefix: str) -> str:
-    """Give the ARN that a policy has to name."""
+    """The ARN that a policy has to name."""
     match labels:
         case {"resourceArn": arn}:
             return arn
@@ -239,7 +230,7 @@ def _resource(labels: Mapping[str, str], prefix: str) -> str:
 
 
 def _parameters(call: Call) -> dict[str, Any]:
-    """Give the members of a request, from wherever they were sent."""
+    """The members of a request, from wherever they were sent."""
     model = _model().operation_model(call.operation).input_shape
     query = {
         name: values if model.members[name].type_name == "list" else values[-1]

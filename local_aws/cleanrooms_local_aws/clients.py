@@ -42,13 +42,13 @@ def _session() -> Any:
     return boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION, botocore_session=isolated)
 
 
-def find_template(rooms: Any, membership_id: str | None, template: str | None) -> dict[str, Any]:
+def find_template(client: Any, membership_id: str | None, template: str | None) -> dict[str, Any]:
     """Find a template by its id or ARN, or a membership's only one. Raises LocalAwsError."""
     lacks = "No membership has" if membership_id is None else f"Membership {membership_id} does not have"
     try:
-        held = list(_templates(rooms, [membership_id] if membership_id is not None else _memberships(rooms)))
-    except rooms.exceptions.ResourceNotFoundException as error:
-        raise LocalAwsError(f"There is no membership {membership_id}. There are {', '.join(_memberships(rooms))}.") from error
+        held = list(_templates(client, [membership_id] if membership_id is not None else _memberships(client)))
+    except client.exceptions.ResourceNotFoundException as error:
+        raise LocalAwsError(f"There is no membership {membership_id}. There are {', '.join(_memberships(client))}.") from error
     if not held:
         raise LocalAwsError(f"{lacks} a privacy budget template to spend from. Deploy one first.")
     wanted = [entry for entry in held if template in (None, entry["id"], entry["arn"])]
@@ -60,19 +60,19 @@ def find_template(rooms: Any, membership_id: str | None, template: str | None) -
     raise LocalAwsError(f"{lacks} a privacy budget template {template}. There are {ids}.")
 
 
-def _memberships(rooms: Any) -> list[str]:
-    pages = rooms.get_paginator("list_memberships").paginate()
+def _memberships(client: Any) -> list[str]:
+    pages = client.get_paginator("list_memberships").paginate()
     return [entry["id"] for page in pages for entry in page["membershipSummaries"]]
 
 
-def _templates(rooms: Any, memberships: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _templates(client: Any, memberships: Iterable[str]) -> Iterator[dict[str, Any]]:
     for membership_id in memberships:
-        for page in rooms.get_paginator("list_privacy_budget_templates").paginate(membershipIdentifier=membership_id):
+        for page in client.get_paginator("list_privacy_budget_templates").paginate(membershipIdentifier=membership_id):
             yield from page["privacyBudgetTemplateSummaries"]
 
 
 def spend(endpoint: str, certificate: Path, membership_id: str, template_id: str, count: int, aggregation: str | None) -> dict[str, Any]:
-    """Use up a part of a budget, by the one operation of Clean Rooms that only the local one has. Raises LocalAwsError."""
+    """Consume a part of a budget; only the local Clean Rooms has this operation. Raises LocalAwsError."""
     body = json.dumps({"amount": {"uses": count} if aggregation is None else {"type": aggregation, "count": count}})
     path = f"/local/memberships/{quote(membership_id, safe='')}/privacybudgettemplates/{quote(template_id, safe='')}/spend"
     request = AWSRequest("POST", endpoint + path, data=body)

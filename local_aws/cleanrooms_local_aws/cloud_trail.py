@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import emulator
+from .errors import EventLookupError
 from .folder import write_atomically
 
 DAYS_KEPT: Final = 90
@@ -48,14 +49,6 @@ class Caller:
     identity: Mapping[str, Any]
     source_ip_address: str
     user_agent: str
-
-
-class EventLookupError(Exception):
-    """A refusal of LookupEvents, under the service's own name."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class CloudTrail:
@@ -154,7 +147,7 @@ def install(trail: CloudTrail) -> None:
 
 
 def caller_by_key(access_key_id: str, account_id: str, source_ip_address: str, user_agent: str) -> Caller | None:
-    """Give the caller that a request's access key belongs to; None where nobody has such a key."""
+    """The caller that a request's access key belongs to; None where nobody has such a key."""
     evaluator = emulator.module("core.iam_evaluator")
     credential = evaluator.resolve_credential(access_key_id, account_id)
     if isinstance(credential, evaluator.CredentialResolutionError):
@@ -169,7 +162,7 @@ def caller_by_key(access_key_id: str, account_id: str, source_ip_address: str, u
 
 
 def caller_by_service(principal_arn: str, account_id: str, service: str) -> Caller:
-    """Give a principal on whose behalf a service makes a call."""
+    """A principal on whose behalf a service makes a call."""
     return Caller({**_identity(principal_arn, account_id), "invokedBy": service}, service, service)
 
 
@@ -208,7 +201,7 @@ def _identity(principal_arn: str, account_id: str) -> dict[str, Any]:
 
 
 def _username(event: Event) -> str:
-    """Give the name that LookupEvents finds an event by: a user's, a session's, or root."""
+    """The name that LookupEvents finds an event by: a user's, a session's, or root."""
     identity = event["userIdentity"]
     match identity["type"]:
         case "AssumedRole":
@@ -262,7 +255,7 @@ def _answered(event: Event) -> dict[str, Any]:
 
 
 def _question(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a page's request has in common with that of the page before."""
+    """The parameters that a page's request shares with that of the page before."""
     return {name: value for name, value in request.items() if name not in ("NextToken", "MaxResults")}
 
 
@@ -271,7 +264,7 @@ def _token(request: Mapping[str, Any], last: str) -> str:
 
 
 def _start(request: Mapping[str, Any], found: list[Event]) -> int:
-    """Give the index of the page's first event."""
+    """The index of the page's first event."""
     if "NextToken" not in request:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""Memberships and tables to try things with; a template cannot stand without them."""
+"""Example memberships and tables; a template needs a membership."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from .folder import Folder, write_atomically
 
 @dataclass(frozen=True)
 class Demo:
-    """What stands in Clean Rooms from the first start on."""
+    """The resources that exist in Clean Rooms from the first start."""
 
     collaboration_id: str
     membership_id: str

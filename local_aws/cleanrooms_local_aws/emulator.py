@@ -135,7 +135,7 @@ def check_pins(version: Callable[[str], str] = importlib.metadata.version, load:
 
 
 def _has(load: Callable[[str], Any], name: str) -> bool:
-    """Whether a dotted name leads, through modules and then attributes, to something."""
+    """Whether a dotted name of modules, then attributes, exists."""
     parts = name.split(".")
     for split in range(len(parts) - 1, 0, -1):
         try:

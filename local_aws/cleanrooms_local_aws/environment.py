@@ -12,7 +12,7 @@ _NEVER_BY_PROXY: Final = "127.0.0.1,localhost"
 
 
 def environment(inherited: Mapping[str, str], folder: Folder, endpoint: str) -> dict[str, str]:
-    """Give the whole environment for a command: what it inherits, without anything that leads to an account of the user's."""
+    """The whole environment for a command: what it inherits, without anything that leads to an account of the user's."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(("AWS_", "CDK_")) and name not in _TRUST}
     direct = ",".join(filter(None, (inherited.get("NO_PROXY") or inherited.get("no_proxy"), _NEVER_BY_PROXY)))
     return {

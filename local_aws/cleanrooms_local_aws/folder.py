@@ -9,7 +9,7 @@ from typing import Final
 from .emulator import PINNED_VERSION
 from .errors import LocalAwsError
 
-FORMAT: Final = f"2, ministack {PINNED_VERSION}"
+FORMAT: Final = f"3, ministack {PINNED_VERSION}"
 """What the state in a folder depends on; folders of another format are refused."""
 
 
@@ -36,7 +36,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """What the server said since it was last started."""
+        """The server's output since it was last started."""
         return self.path / "server.log"
 
     @property

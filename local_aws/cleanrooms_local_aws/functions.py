@@ -82,7 +82,7 @@ def _link_sdk(runtime: Path) -> None:
 
 
 def _variables(folder: Folder, configuration: Mapping[str, Any]) -> dict[str, str]:
-    """What Lambda sets besides what the emulator does, and what leads the function to this server and to no other place."""
+    """Environment variables that Lambda sets and the emulator does not, and those that direct the SDK to this server."""
     name = configuration.get("FunctionName", "")
     runtime = configuration.get("Runtime", "")
     logging = configuration.get("LoggingConfig") or {}

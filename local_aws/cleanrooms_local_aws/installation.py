@@ -19,7 +19,7 @@ from typing import Final
 from . import packages
 from .emulator import PINNED_VERSION
 from .errors import LocalAwsError
-from .server import only_one
+from .server_lock import only_one
 
 REQUIREMENTS: Final = Path(__file__).with_name("emulator-requirements.txt")
 

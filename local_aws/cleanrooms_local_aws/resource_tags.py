@@ -52,7 +52,7 @@ def _scope() -> tuple[str, str]:
 
 
 def _resources() -> dict[str, TaggedResource]:
-    """Give the resources of the request's account and region, by their ARNs."""
+    """The resources of the request's account and region, by their ARNs."""
     account, region = _scope()
     if region not in cleanrooms_backends[account]:
         return {}

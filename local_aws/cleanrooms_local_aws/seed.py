@@ -1,4 +1,4 @@
-"""What the local Clean Rooms holds from its first start on."""
+"""The initial resources of the local Clean Rooms."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the server holds, kept on disk while it runs, so that a crash loses no more than the last second.
+"""The server's state on disk, saved while it runs: a crash loses at most the last second.
 
 The emulator by itself saves when it is stopped in good order, and leaves an operation that was cut off in progress for ever.
 """

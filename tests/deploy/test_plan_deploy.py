@@ -8,6 +8,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -210,10 +211,14 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, rooms: An
     cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
     status, printed = plan(cdk)
     assert status == 3
+    (template,) = held(rooms, membership)
+    created = f"{template['createTime'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     assert printed.splitlines() == [
         "Stack Shop",
         "  Budget: deleted and created, which gives a fresh budget",
         "    epsilon 3, noise 30, auto refresh NONE to epsilon 3, noise 30, auto refresh CALENDAR_MONTH",
+        f"    brings the epsilon granted since the template's create ({created}) from 3 to 6, by sequential composition,"
+        " and 3 more with each further month",
         "    7 of 99 COUNT consumed, which is lost",
         "Review required: a budget would be lost or replaced, or the outcome cannot be determined.",
     ]

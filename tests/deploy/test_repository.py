@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -62,20 +63,46 @@ def test_the_demo_membership_is_the_local_environments(local_aws: LocalAws) -> N
     assert local["membership"] == local_aws.demo.membership_id
 
 
-def test_the_readmes_commands(copy: Path) -> None:
-    """Deploy, edit in place, diff and destroy, as a newcomer does."""
-    deployed = make(copy, "deploy")
+def typed(page: str, first: str) -> list[tuple[list[str], str]]:
+    """The commands of a page's block that begins with this one, each with its comment."""
+    (block,) = (
+        block for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE) if block.startswith(first)
+    )
+    return [(shlex.split(command), comment.strip()) for command, _, comment in (line.partition("#") for line in block.splitlines())]
+
+
+def test_the_readmes_tour(copy: Path) -> None:
+    """Typed as it stands there: it ends well, and each refusal names make's argument."""
+    told: list[str] = []
+    for (make_itself, *arguments), comment in [*typed("README.md", "make deploy     #")[:1], *typed("README.md", "make deploy EPSILON")]:
+        assert make_itself == "make"
+        told.append(make(copy, *arguments, status=2 if comment.startswith("refused") else 0))
+    deployed, edited, _, diff, plan, refused, lowered, smaller, status, destroyed, _ = told
     arn = next(line.split("=")[1].strip() for line in deployed.splitlines() if ".TemplateArn = " in line)
     assert f"\n{arn}\n" in deployed.split("Privacy budget templates in Clean Rooms, membership ")[1]
     assert "epsilon 3, noise of 30 users per query" in deployed
-    edited = make(copy, "deploy", "EPSILON=5")
     assert f".TemplateArn = {arn}" in edited
     assert "epsilon 5, noise of 30 users per query" in edited
-    assert "Epsilon" in make(copy, "diff", "EPSILON=7")
+    assert "UsersNoisePerQuery" in diff
+    assert "Epsilon" not in diff
+    assert '"May be replaced" is all that CloudFormation can tell of a custom resource: make plan says' in diff
+    assert "7 of 165 COUNT consumed, which stays consumed" in plan
+    assert "what was consumed of it (7 of 165 COUNT) would be forgotten" in refused
+    assert "To start a smaller budget on purpose" in " ".join(lowered.split())
+    for text in (refused, lowered):
+        *_, remedy, ended = text.splitlines()
+        assert remedy == "With make, the option that the reason above names is ON_BUDGET_RESET=ALLOW."
+        assert ended.startswith("make: *** [")
+    assert "100% 99 of 99 COUNT" in smaller
+    assert "epsilon 3, noise of 30 users per query" in status
+    assert "make destroy" not in destroyed
+    assert not (copy / ".local-aws").exists()
+
+
+def test_what_was_planned_is_applied(copy: Path) -> None:
+    make(copy, "deploy", "EPSILON=5")
     make(copy, "spend", "COUNT=7")
-    assert "158 of 165 COUNT" in make(copy, "status")
-    monthly = ("REFRESH=CALENDAR_MONTH", "EPSILON=5")
-    planned = make(copy, "plan", *monthly)
+    planned = make(copy, "plan", "REFRESH=CALENDAR_MONTH", "EPSILON=5")
     assert "Review required: the deployment would fail and be rolled back." in planned
     assert "make: ***" not in planned
     assert "7 of 165 COUNT consumed, which stays consumed" in make(copy, "plan", "EPSILON=7")
@@ -88,12 +115,8 @@ def test_the_readmes_commands(copy: Path) -> None:
     assert "Budget: refused" in make(copy, "plan", "EPSILON=5")
     make(copy, "deploy", "EPSILON=8")
     assert "is out of date (OBSOLETE)" in make(copy, "apply", status=2) or "has changed since" in make(copy, "apply", status=2)
-    refused = make(copy, "deploy", "EPSILON=8", "REFRESH=CALENDAR_MONTH", status=2)
-    for told in ("what was consumed of it (7 of 264 COUNT) would be forgotten", "set on_budget_reset=OnBudgetReset.ALLOW"):
-        assert told in refused
     assert "257 of 264 COUNT" in make(copy, "status")
-    assert "make destroy" not in make(copy, "destroy")
-    assert not (copy / ".local-aws").exists()
+    make(copy, "destroy")
 
 
 WRONG_ARGUMENTS = {

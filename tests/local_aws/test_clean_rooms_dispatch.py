@@ -1,4 +1,4 @@
-"""Clean Rooms without a server: the gateway's entry, what outlives the process, and the installation into moto."""
+"""Clean Rooms without a server: the server's entry, what outlives the process, and the installation into moto."""
 
 import subprocess
 import sys
@@ -100,7 +100,7 @@ def test_everything_outlives_the_process(rooms: Rooms) -> None:
 
 def test_a_state_of_another_format_changes_nothing(rooms: Rooms) -> None:
     template = rooms.create_dp()
-    with pytest.raises(ValueError, match="format must be 2, got 1"):
+    with pytest.raises(ValueError, match="format must be 3, got 1"):
         state.load(b'{"format": 1}')
     assert rooms.get(template) == template
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cleanrooms_local_aws.clean_rooms import exceptions, model
+from cleanrooms_local_aws.clean_rooms import exceptions, request_validation
 from cleanrooms_local_aws.clean_rooms.exceptions import CleanRoomsError, InternalServerException
 from cleanrooms_local_aws.clean_rooms.operations import OPERATIONS
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
@@ -138,7 +138,7 @@ def test_a_preview_is_checked_as_well(rooms: Rooms) -> None:
 
 
 def test_every_operation_of_the_model_is_served() -> None:
-    assert set(OPERATIONS) == set(model.OPERATIONS)
+    assert set(OPERATIONS) == set(request_validation.OPERATIONS)
 
 
 def test_errors_have_the_statuses_and_members_of_the_service_model() -> None:
@@ -152,13 +152,13 @@ def test_errors_have_the_statuses_and_members_of_the_service_model() -> None:
         exceptions.InternalServerException("m"),
     ]
     for error in errors:
-        assert model.error_faults(error.code, error.status, error.body) == []
+        assert request_validation.error_faults(error.code, error.status, error.body) == []
 
 
 def test_the_answer_check_finds_what_does_not_conform() -> None:
-    assert model.answer_faults("ListTagsForResource", {}) == [("tags", "must be given")]
-    assert model.answer_faults("ListTagsForResource", {"tags": {}, "more": 1}) == [("more", "must be one of tags")]
-    assert model.error_faults("ThrottlingException", 400, {"message": "m"}) == [("status", "must be 429, got 400")]
+    assert request_validation.answer_faults("ListTagsForResource", {}) == [("tags", "must be given")]
+    assert request_validation.answer_faults("ListTagsForResource", {"tags": {}, "more": 1}) == [("more", "must be one of tags")]
+    assert request_validation.error_faults("ThrottlingException", 400, {"message": "m"}) == [("status", "must be 429, got 400")]
 
 
 def test_a_fault_before_the_effect_prevents_it(rooms: Rooms) -> None:

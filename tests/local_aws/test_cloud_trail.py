@@ -10,7 +10,8 @@ import pytest
 from botocore.config import Config
 
 from cleanrooms_local_aws import LocalAws
-from cleanrooms_local_aws.cloud_trail import DAYS_KEPT, Caller, CloudTrail, EventLookupError
+from cleanrooms_local_aws.cloud_trail import DAYS_KEPT, Caller, CloudTrail
+from cleanrooms_local_aws.errors import EventLookupError
 from tests.local_aws.support.clean_rooms import Clock, epoch
 from tests.local_aws.support.stacks import Stack, template
 

@@ -14,7 +14,7 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws, LocalAwsError
 from cleanrooms_local_aws.folder import FORMAT
-from cleanrooms_local_aws.server import Claim, find
+from cleanrooms_local_aws.server_lock import ServerLock, find
 from tests.local_aws.support.stacks import Stack, requests, template
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
@@ -40,7 +40,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def processes() -> str:
-    return subprocess.run(["ps", "-axww", "-o", "tests.support.command"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["ps", "-axww", "-o", "command"], capture_output=True, text=True, check=True).stdout
 
 
 def alive(process_id: int) -> bool:
@@ -151,11 +151,11 @@ def test_server_before_is_not_taken_for_the_one_that_starts(fresh: LocalAws, mon
     spawn = subprocess.Popen
 
     def look_first(*arguments: Any, **options: Any) -> Any:
-        if "cleanrooms_local_aws.gateway" in arguments[0]:
+        if "cleanrooms_local_aws.server_process" in arguments[0]:
             told.append((fresh.folder / "server.json").exists())
         return spawn(*arguments, **options)
 
-    monkeypatch.setattr("cleanrooms_local_aws.control.subprocess.Popen", look_first)
+    monkeypatch.setattr("cleanrooms_local_aws.local_aws.subprocess.Popen", look_first)
     fresh.start()
     assert told == [False]
 
@@ -196,16 +196,16 @@ def test_process_id_of_another_process_is_no_server(tmp_path: Path) -> None:
 
 def test_claim_is_taken_once_and_ends_with_its_holder(tmp_path: Path) -> None:
     file = tmp_path / "server.json"
-    claim = Claim(file)
-    assert claim.take()
-    claim.write(4711)
+    lock = ServerLock(file)
+    assert lock.take()
+    lock.write(4711)
     server = find(file)
     assert server is not None
     assert (server.process_id, server.port) == (os.getpid(), 4711)
-    assert not Claim(file).take()
-    assert claim.stands()
+    assert not ServerLock(file).take()
+    assert lock.is_held()
     file.unlink()
-    assert not claim.stands()
+    assert not lock.is_held()
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cleanrooms_local_aws import LocalAws
-from cleanrooms_local_aws.native_types import TYPES, NativeType
+from cleanrooms_local_aws.native_types.schemas import TYPES, NativeType
 from tests.local_aws.support.native_stacks import ROLE, Budget, access_budget, attribute, broken, budget, remains, resource, rule, template
 from tests.local_aws.support.stacks import Stack
 
@@ -152,7 +152,7 @@ def test_another_refresh_resets_a_spent_budget_without_asking(local_aws: LocalAw
     made["Resources"]["Budget"]["Properties"]["AutoRefresh"] = "CALENDAR_MONTH"
     assert stack.deploy(made) == "UPDATE_COMPLETE"
     new = Budget(local_aws, stack)
-    assert (old.stands(), new.spent(), new.get()["autoRefresh"]) == (False, 0, "CALENDAR_MONTH")
+    assert (old.exists(), new.spent(), new.get()["autoRefresh"]) == (False, 0, "CALENDAR_MONTH")
     assert stack.outputs()["Budget"] == new.get()["arn"]
 
 
@@ -162,7 +162,7 @@ def test_another_table_of_an_access_budget_replaces_it(local_aws: LocalAws, stac
     old = Budget(local_aws, stack)
     table = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{old.membership}/configuredtableassociation/{OTHER_TABLE}"
     assert stack.deploy(template(Budget=access_budget({"Type": "LIFETIME", "Budget": 50}, table=table))) == "UPDATE_COMPLETE"
-    assert not old.stands()
+    assert not old.exists()
     assert Budget(local_aws, stack).get()["parameters"]["accessBudget"]["resourceArn"] == table
 
 
@@ -176,11 +176,11 @@ def test_a_rollback_brings_a_replaced_template_back_with_a_fresh_budget(local_aw
     changed["Resources"]["Broken"] = broken("Budget")
     assert stack.deploy(changed) == "UPDATE_ROLLBACK_COMPLETE"
     restored = Budget(local_aws, stack)
-    assert not old.stands()
+    assert not old.exists()
     assert (restored.get()["autoRefresh"], restored.spent()) == ("NONE", 0)
     assert stack.outputs()["Budget"] == restored.get()["arn"]
     assert stack.delete() == "DELETE_COMPLETE"
-    assert not restored.stands()
+    assert not restored.exists()
 
 
 def test_a_rollback_brings_back_what_its_failed_successor_replaced(local_aws: LocalAws, stack: Stack) -> None:

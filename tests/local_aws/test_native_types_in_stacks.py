@@ -78,7 +78,7 @@ def test_change_of_a_template_is_told_and_done(local_aws: LocalAws, stack: Stack
     else:
         assert changes["Told"]["AfterContext"] == changes["Told"]["BeforeContext"]
     assert stack.execute() == "UPDATE_COMPLETE"
-    assert old.stands() is not replaced
+    assert old.exists() is not replaced
     assert Budget(local_aws, stack).get()["arn"] in local_aws.client("ssm").get_parameter(Name="/of-budget")["Parameter"]["Value"]
 
 
@@ -133,7 +133,7 @@ def test_template_that_leaves_is_told_and_done(local_aws: LocalAws, stack: Stack
     change = stack.prepare(template())["Budget"]
     assert (change["Action"], change["PolicyAction"]) == ("Remove", told)
     assert stack.execute() == "UPDATE_COMPLETE"
-    assert old.stands() is (told == "Retain")
+    assert old.exists() is (told == "Retain")
     old.delete()
 
 
@@ -154,7 +154,7 @@ def test_moving_to_the_custom_resource_under_the_same_id_is_refused(local_aws: L
     assert refused.value.response["Error"]["Message"] == (
         "Update of resource type is not permitted. The new template modifies resource type of the following resources: [Budget]"
     )
-    assert old.stands()
+    assert old.exists()
 
 
 def test_condition_brings_a_template_in_and_out(local_aws: LocalAws, stack: Stack) -> None:
@@ -170,7 +170,7 @@ def test_condition_brings_a_template_in_and_out(local_aws: LocalAws, stack: Stac
     change = stack.prepare(body("no"))["Budget"]
     assert (change["Action"], change["PolicyAction"]) == ("Remove", "Delete")
     assert stack.execute() == "UPDATE_COMPLETE"
-    assert not made.stands()
+    assert not made.exists()
 
 
 def test_property_by_condition_replaces(local_aws: LocalAws, stack: Stack) -> None:
@@ -182,7 +182,7 @@ def test_property_by_condition_replaces(local_aws: LocalAws, stack: Stack) -> No
     old = Budget(local_aws, stack)
     assert stack.prepare(body("true"))["Budget"]["Replacement"] == "True"
     assert stack.execute() == "UPDATE_COMPLETE"
-    assert not old.stands()
+    assert not old.exists()
 
 
 def test_failed_create_with_rollback_disabled_is_made_by_the_next_operation(local_aws: LocalAws, stack: Stack) -> None:
@@ -222,9 +222,9 @@ def test_failed_creation_of_an_update_is_rolled_back_to_the_last_stable_state(lo
     assert stack.deploy(template()) == "CREATE_COMPLETE"
     assert stack.deploy(template(Budget=DP, Broken=broken("Budget")), DisableRollback=True) == "UPDATE_FAILED"
     made = Budget(local_aws, stack)
-    assert made.stands()
+    assert made.exists()
     assert stack.roll_back() == "UPDATE_ROLLBACK_COMPLETE"
-    assert not made.stands()
+    assert not made.exists()
 
 
 def test_rule_that_is_refused_leaves_the_table_as_it_was(local_aws: LocalAws, stack: Stack) -> None:
@@ -288,7 +288,7 @@ def test_nested_replacement_deletes_first_and_is_told(stack: Stack, parent: Pare
     told = stack.changes(changes["Nested"]["ChangeSetId"])["Budget"]
     assert {name: told[name] for name in REPLACED} == REPLACED
     assert stack.execute() == "UPDATE_COMPLETE"
-    assert (old.stands(), parent.budget().get()["autoRefresh"]) == (False, "CALENDAR_MONTH")
+    assert (old.exists(), parent.budget().get()["autoRefresh"]) == (False, "CALENDAR_MONTH")
     assert stack.outputs()["Arn"] == parent.budget().get()["arn"]
 
 
@@ -299,10 +299,10 @@ def test_nested_replacement_is_rolled_back_by_another_one(stack: Stack, parent: 
     failing = {"Broken": broken("Nested")} if where == "outside" else {"inside": {"Broken": broken("Budget")}}
     assert stack.deploy(parent.template(REFRESHED, **failing)) == "UPDATE_ROLLBACK_COMPLETE"
     restored = parent.budget()
-    assert (old.stands(), restored.get()["autoRefresh"]) == (False, "NONE")
+    assert (old.exists(), restored.get()["autoRefresh"]) == (False, "NONE")
     assert stack.outputs()["Arn"] == restored.get()["arn"]
     assert stack.delete() == "DELETE_COMPLETE"
-    assert not restored.stands()
+    assert not restored.exists()
 
 
 def test_nested_template_that_leaves_waits_for_its_root(stack: Stack, parent: Parent, taken: None) -> None:
@@ -314,7 +314,7 @@ def test_nested_template_that_leaves_waits_for_its_root(stack: Stack, parent: Pa
     assert stack.deploy(without) == "UPDATE_ROLLBACK_COMPLETE"
     assert old.spent() == 3
     assert stack.deploy(template()) == "UPDATE_COMPLETE"
-    assert not old.stands()
+    assert not old.exists()
 
 
 def test_failed_creation_leaves_nothing_in_nested_stacks(local_aws: LocalAws, stack: Stack, parent: Parent, taken: None) -> None:

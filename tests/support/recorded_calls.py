@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from cleanrooms_local_aws.cloud_trail import Caller, CloudTrail, EventLookupError
+from cleanrooms_local_aws.cloud_trail import Caller, CloudTrail
+from cleanrooms_local_aws.errors import EventLookupError
 from tests.support.stack import ACCOUNT, REGION, Response
 
 ROOT = {"type": "Root", "principalId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}

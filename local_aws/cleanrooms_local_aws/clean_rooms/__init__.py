@@ -1,7 +1,6 @@
 """AWS Clean Rooms with privacy budgets, emulated on top of moto's collaborations and memberships.
 
-``ledger`` knows the rules, ``model`` checks requests, ``responses`` speaks HTTP. Importing this package neither changes nor imports
-moto; ``install`` does.
+``ledger`` holds the rules, ``request_validation`` checks requests, ``responses`` speaks HTTP. Only ``install`` imports or changes moto.
 """
 
 from .settings import Settings

@@ -10,7 +10,7 @@ from typing import Final
 
 
 class ArnForm(StrEnum):
-    """Which of the two forms the local service answers with."""
+    """The form of the ARNs in responses."""
 
     SERVICE_MODEL = "SERVICE_MODEL"
     """``arn:aws:cleanrooms:<region>:<account>:privacybudgettemplate/<id>``"""

@@ -1,4 +1,4 @@
-"""Clean Rooms without a server of its own, for a gateway that has already found out whose request it is."""
+"""Clean Rooms without a server of its own, for a server that already knows whose request it is."""
 
 import json
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def answer(method: str, url: str, headers: Mapping[str, str], body: bytes, *, ac
         return _refusal(ValidationException("the body must be UTF-8 text, got other bytes"))
     parts = urlsplit(url)
     if "%2f" in parts.path.lower() and not parts.path.startswith("/tags/"):
-        # moto routes by the decoded path: such a request would be another one than the gateway allowed.
+        # moto routes by the decoded path: such a request would be another one than the server allowed.
         return _refusal(ValidationException(f"the identifiers in the path must have no slash, got {parts.path!r}"))
     request = Request.from_primitives(
         method,

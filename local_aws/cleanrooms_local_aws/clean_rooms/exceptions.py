@@ -6,8 +6,10 @@ Source: the error shapes of the service model. A test compares status and member
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from ..errors import EmulatedServiceError
 
-class CleanRoomsError(Exception):
+
+class CleanRoomsError(EmulatedServiceError):
     """Base of every error answer; ``members`` are those of the error's shape beside its message."""
 
     status: ClassVar[int]
@@ -23,12 +25,12 @@ class CleanRoomsError(Exception):
 
     @property
     def body(self) -> dict[str, object]:
-        """What is answered, as JSON."""
+        """The response body, as JSON."""
         return {"message": str(self), **self.members}
 
 
 class ConflictException(CleanRoomsError):
-    """Something stands in the way."""
+    """The request conflicts with the current state of a resource."""
 
     status = 409
 
@@ -39,7 +41,7 @@ class ConflictException(CleanRoomsError):
 class ResourceNotFoundException(CleanRoomsError):
     """No such membership, collaboration or template.
 
-    The service's enumeration of resource types has no value for a template: such an error names the type of what it stands under.
+    The service's enumeration of resource types has no value for a template: such an error names the type of its parent.
     """
 
     status = 404
@@ -59,7 +61,7 @@ class ValidationException(CleanRoomsError):
 
 
 class ServiceQuotaExceededException(CleanRoomsError):
-    """More of a kind than the service allows."""
+    """The request exceeds a quota of the service."""
 
     status = 402
 

@@ -1,6 +1,6 @@
 """The service's core: which privacy budget templates stand, under which rules they change, and what is left of each budget.
 
-Requests come here checked by ``model``. Rules: the Clean Rooms user guide and API reference; where these are silent, the
+Requests come here checked by ``request_validation``. Rules: the Clean Rooms user guide and API reference; where these are silent, the
 docstring says what was assumed.
 """
 
@@ -16,7 +16,7 @@ from .exceptions import ConflictException, ResourceNotFoundException, ServiceQuo
 from .impact import max_counts
 from .periods import Period, start_of
 from .spending import Aggregations, Amount
-from .templates import Kind, Membership, Meter, Template
+from .templates import BudgetType, Membership, Meter, Template
 
 ACCESS_BUDGETS_PER_COLLABORATION: Final = 25
 TAGS_PER_TEMPLATE: Final = 200
@@ -47,17 +47,17 @@ class Ledger:
     def create(
         self,
         membership_id: str,
-        kind: Kind,
+        budget_type: BudgetType,
         parameters: Mapping[str, Any],
         auto_refresh: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Template:
         """Create a template with a fresh budget. There is no client token: a repeated create conflicts with the first."""
         membership = self._known_membership(membership_id)
-        given = _of_kind(kind, parameters)
-        if kind is Kind.ACCESS_BUDGET:
+        given = _of_budget_type(budget_type, parameters)
+        if budget_type is BudgetType.ACCESS_BUDGET:
             _check_limits(given["budgetParameters"])
-        self._check_identity(membership, kind, given.get("resourceArn"))
+        self._check_identity(membership, budget_type, given.get("resourceArn"))
         now = self._clock()
         template_id = str(uuid4())
         self._created += 1
@@ -67,9 +67,9 @@ class Ledger:
             arn=arns.template_arn(self._arn_form, self._region, self._account_id, membership.id, template_id),
             account_id=self._account_id,
             membership=membership,
-            kind=kind,
+            budget_type=budget_type,
             auto_refresh=auto_refresh or "NONE",
-            parameters=_filled_in(kind, given),
+            parameters=_filled_in(budget_type, given),
             tags=dict(tags or {}),
             create_time=now,
             update_time=now,
@@ -93,23 +93,25 @@ class Ledger:
         template.roll(self._clock())
         return template
 
-    def update(self, membership_id: str, template_id: str, kind: Kind, parameters: Mapping[str, Any] | None = None) -> Template:
+    def update(
+        self, membership_id: str, template_id: str, budget_type: BudgetType, parameters: Mapping[str, Any] | None = None
+    ) -> Template:
         """Edit a template's parameters, nothing else.
 
-        What was spent of a differential-privacy budget stays spent; any edit of an access budget refills it, even one that
+        The consumed part of a differential-privacy budget stays consumed; any edit of an access budget refills it, even one that
         changes nothing (for that one, and for an edit without parameters, an assumption).
         """
         template = self.get(membership_id, template_id)
-        if kind is not template.kind:
-            raise ValidationException(f"privacyBudgetType must be the template's own, {template.kind}, got {kind}")
-        given = _of_kind(kind, parameters) if parameters is not None else {}
+        if budget_type is not template.budget_type:
+            raise ValidationException(f"privacyBudgetType must be the template's own, {template.budget_type}, got {budget_type}")
+        given = _of_budget_type(budget_type, parameters) if parameters is not None else {}
         now = self._clock()
-        if kind is Kind.DIFFERENTIAL_PRIVACY:
+        if budget_type is BudgetType.DIFFERENTIAL_PRIVACY:
             self._edit_differential_privacy(template, given)
         else:
             if given:
                 _check_limits(given["budgetParameters"])
-            template.parameters = _filled_in(kind, {**template.parameters[kind.member], **given})
+            template.parameters = _filled_in(budget_type, {**template.parameters[budget_type.member], **given})
             template.meters = _fresh_meters(template, now)
         template.update_time = template.budget_update_time = now
         return template
@@ -139,9 +141,9 @@ class Ledger:
     def spend(self, membership_id: str, template_id: str, amount: Amount) -> Template:
         """Use up a part of a budget, the whole amount or nothing."""
         template = self.get(membership_id, template_id)
-        if isinstance(amount, Aggregations) is not (template.kind is Kind.DIFFERENTIAL_PRIVACY):
-            wanted = "aggregations" if template.kind is Kind.DIFFERENTIAL_PRIVACY else "uses of a table"
-            raise ValidationException(f"the amount must be {wanted} for a budget of type {template.kind}, got {amount}")
+        if isinstance(amount, Aggregations) is not (template.budget_type is BudgetType.DIFFERENTIAL_PRIVACY):
+            wanted = "aggregations" if template.budget_type is BudgetType.DIFFERENTIAL_PRIVACY else "uses of a table"
+            raise ValidationException(f"the amount must be {wanted} for a budget of type {template.budget_type}, got {amount}")
         names = [amount.type] if isinstance(amount, Aggregations) else list(template.meters)
         for name in names:
             if name not in template.meters:
@@ -206,22 +208,22 @@ class Ledger:
             for form in ArnForm:
                 if arn == arns.template_arn(form, self._region, self._account_id, template.membership.id, template.id):
                     return template
-        raise ResourceNotFoundException(f"resourceArn must name a template that stands, got {arn!r}", arn, "MEMBERSHIP")
+        raise ResourceNotFoundException(f"resourceArn must name an existing template, got {arn!r}", arn, "MEMBERSHIP")
 
-    def _check_identity(self, membership: Membership, kind: Kind, resource_arn: str | None) -> None:
+    def _check_identity(self, membership: Membership, budget_type: BudgetType, resource_arn: str | None) -> None:
         """Refuse a second template of one identity, and one access budget too many."""
-        for template in self._where(lambda template: template.membership.id == membership.id and template.kind is kind):
+        for template in self._where(lambda template: template.membership.id == membership.id and template.budget_type is budget_type):
             if template.resource_arn == resource_arn:
-                what = f"{kind} for {resource_arn}" if resource_arn else kind
+                what = f"{budget_type} for {resource_arn}" if resource_arn else budget_type
                 raise ConflictException(
                     f"membership {membership.id} must have only one privacy budget template of type {what},"
                     f" got one more beside {template.id}",
                     "ALREADY_EXISTS",
                     resourceId=template.id,
                 )
-        if kind is Kind.ACCESS_BUDGET:
-            standing = [one for one in self.of_collaboration(membership.collaboration_id) if one.kind is kind]
-            if len(standing) >= ACCESS_BUDGETS_PER_COLLABORATION:
+        if budget_type is BudgetType.ACCESS_BUDGET:
+            existing = [one for one in self.of_collaboration(membership.collaboration_id) if one.budget_type is budget_type]
+            if len(existing) >= ACCESS_BUDGETS_PER_COLLABORATION:
                 raise ServiceQuotaExceededException(
                     f"a collaboration must have at most {ACCESS_BUDGETS_PER_COLLABORATION} access budgets, got one more",
                     "Access budgets per collaboration",
@@ -229,7 +231,7 @@ class Ledger:
                 )
 
     def _edit_differential_privacy(self, template: Template, given: Mapping[str, int]) -> None:
-        present = template.parameters[Kind.DIFFERENTIAL_PRIVACY.member]
+        present = template.parameters[BudgetType.DIFFERENTIAL_PRIVACY.member]
         if template.querying_began and given.get("epsilon", present["epsilon"]) < present["epsilon"]:
             raise self.LOWERED_EPSILON(
                 f"epsilon must be at least {present['epsilon']}, as querying began under this budget, got {given['epsilon']}"
@@ -239,11 +241,11 @@ class Ledger:
             template.meters[aggregation].maximum = maximum
 
 
-def _of_kind(kind: Kind, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Take the parameters' one member, which must be that of the kind."""
-    if kind.member not in parameters:
-        raise ValidationException(f"parameters must hold {kind.member} for {kind}, got {', '.join(parameters)}")
-    given: Mapping[str, Any] = parameters[kind.member]
+def _of_budget_type(budget_type: BudgetType, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take the parameters' one member, which must be that of the budget type."""
+    if budget_type.member not in parameters:
+        raise ValidationException(f"parameters must hold {budget_type.member} for {budget_type}, got {', '.join(parameters)}")
+    given: Mapping[str, Any] = parameters[budget_type.member]
     return given
 
 
@@ -259,19 +261,19 @@ def _check_limits(limits: Iterable[Mapping[str, Any]]) -> None:
             raise ValidationException(f"autoRefresh must not be ENABLED for {Period.LIFETIME}, got ENABLED")
 
 
-def _filled_in(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
+def _filled_in(budget_type: BudgetType, given: Mapping[str, Any]) -> dict[str, Any]:
     """Write parameters as the service answers them: an access budget's calendar period refreshes where nothing was said."""
     parameters = deepcopy(dict(given))
     for limit in parameters.get("budgetParameters", ()):
         if limit["type"] != Period.LIFETIME:
             limit.setdefault("autoRefresh", "ENABLED")
-    return {kind.member: parameters}
+    return {budget_type.member: parameters}
 
 
 def _fresh_meters(template: Template, now: float) -> dict[str, Meter]:
     """Make meters of which nothing is used: one for each type of aggregation, or for each access limit."""
-    parameters = template.parameters[template.kind.member]
-    if template.kind is Kind.ACCESS_BUDGET:
+    parameters = template.parameters[template.budget_type.member]
+    if template.budget_type is BudgetType.ACCESS_BUDGET:
         return {
             limit["type"]: Meter(
                 maximum=limit["budget"],

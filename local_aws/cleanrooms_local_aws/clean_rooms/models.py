@@ -100,7 +100,7 @@ class PrivacyBudgetBackend(CleanRoomsBackend):
             super().untag_resource(arn, tag_keys)
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
-        """Give everything that can be tagged, for the resource groups tagging API."""
+        """Everything that can be tagged, for the resource groups tagging API."""
         yield from super().iter_tagged_resources()
         for association in self.tables.all_associations():
             yield TaggedResource(association.arn, super().list_tags_for_resource(association.arn), "cleanrooms:configuredtableassociation")
@@ -115,7 +115,7 @@ class PrivacyBudgetBackend(CleanRoomsBackend):
 
 
 def backend(account_id: str, region: str) -> PrivacyBudgetBackend:
-    """Give the backend of an account in a region, made when it is first asked for. Raises KeyError for an unknown region."""
+    """The backend of an account in a region, made when it is first asked for. Raises KeyError for an unknown region."""
     found: Any = cleanrooms_backends[account_id][region]
     if not isinstance(found, PrivacyBudgetBackend):
         raise TypeError("clean_rooms.install() must be called before moto's Clean Rooms is first used")

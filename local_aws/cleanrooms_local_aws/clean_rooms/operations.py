@@ -1,12 +1,12 @@
-"""What each operation does: from a checked request to the answer."""
+"""The operations: each takes a validated request and returns its response."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from . import answers, pages
+from . import pages, serializers
 from .models import PrivacyBudgetBackend
 from .tables import AnalysisRule
-from .templates import Kind, Template
+from .templates import BudgetType, Template
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -15,27 +15,27 @@ Answer = dict[str, Any]
 def _create(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     template = backend.ledger.create(
         request["membershipIdentifier"],
-        Kind(request["privacyBudgetType"]),
+        BudgetType(request["privacyBudgetType"]),
         request["parameters"],
         request.get("autoRefresh"),
         request.get("tags"),
     )
-    return {"privacyBudgetTemplate": answers.template(template)}
+    return {"privacyBudgetTemplate": serializers.template(template)}
 
 
 def _get(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     template = backend.ledger.get(request["membershipIdentifier"], request["privacyBudgetTemplateIdentifier"])
-    return {"privacyBudgetTemplate": answers.template(template)}
+    return {"privacyBudgetTemplate": serializers.template(template)}
 
 
 def _update(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     template = backend.ledger.update(
         request["membershipIdentifier"],
         request["privacyBudgetTemplateIdentifier"],
-        Kind(request["privacyBudgetType"]),
+        BudgetType(request["privacyBudgetType"]),
         request.get("parameters"),
     )
-    return {"privacyBudgetTemplate": answers.template(template)}
+    return {"privacyBudgetTemplate": serializers.template(template)}
 
 
 def _delete(backend: PrivacyBudgetBackend, request: Request) -> Answer:
@@ -45,23 +45,23 @@ def _delete(backend: PrivacyBudgetBackend, request: Request) -> Answer:
 
 def _list(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     templates = backend.ledger.of_membership(request["membershipIdentifier"])
-    return pages.page("ListPrivacyBudgetTemplates", "privacyBudgetTemplateSummaries", templates, answers.template_summary, request)
+    return pages.page("ListPrivacyBudgetTemplates", "privacyBudgetTemplateSummaries", templates, serializers.template_summary, request)
 
 
 def _list_budgets(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     templates = _with_budget(backend.ledger.of_membership(request["membershipIdentifier"]), request)
-    return pages.page("ListPrivacyBudgets", "privacyBudgetSummaries", templates, answers.budget_summary, request)
+    return pages.page("ListPrivacyBudgets", "privacyBudgetSummaries", templates, serializers.budget_summary, request)
 
 
 def _preview(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     parameters = request["parameters"]["differentialPrivacy"]
     max_counts = backend.ledger.preview(request["membershipIdentifier"], parameters["epsilon"], parameters["usersNoisePerQuery"])
-    return {"privacyImpact": answers.impact(max_counts)}
+    return {"privacyImpact": serializers.impact(max_counts)}
 
 
 def _get_in_collaboration(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     template = backend.collaboration_template(request["collaborationIdentifier"], request["privacyBudgetTemplateIdentifier"])
-    return {"collaborationPrivacyBudgetTemplate": answers.for_collaboration(template, answers.template(template))}
+    return {"collaborationPrivacyBudgetTemplate": serializers.for_collaboration(template, serializers.template(template))}
 
 
 def _list_in_collaboration(backend: PrivacyBudgetBackend, request: Request) -> Answer:
@@ -69,7 +69,7 @@ def _list_in_collaboration(backend: PrivacyBudgetBackend, request: Request) -> A
         "ListCollaborationPrivacyBudgetTemplates",
         "collaborationPrivacyBudgetTemplateSummaries",
         backend.collaboration_templates(request["collaborationIdentifier"]),
-        lambda template: answers.for_collaboration(template, answers.template_summary(template)),
+        lambda template: serializers.for_collaboration(template, serializers.template_summary(template)),
         request,
     )
 
@@ -79,7 +79,7 @@ def _list_budgets_in_collaboration(backend: PrivacyBudgetBackend, request: Reque
         "ListCollaborationPrivacyBudgets",
         "collaborationPrivacyBudgetSummaries",
         _with_budget(backend.collaboration_templates(request["collaborationIdentifier"]), request),
-        lambda template: answers.for_collaboration(template, answers.budget_summary(template)),
+        lambda template: serializers.for_collaboration(template, serializers.budget_summary(template)),
         request,
     )
 
@@ -94,16 +94,16 @@ def _associate(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     )
     if request.get("tags"):
         backend.tag_resource(association.arn, request["tags"])
-    return {"configuredTableAssociation": answers.association(association)}
+    return {"configuredTableAssociation": serializers.association(association)}
 
 
 def _get_association(backend: PrivacyBudgetBackend, request: Request) -> Answer:
-    return {"configuredTableAssociation": answers.association(backend.tables.association(*_association_ids(request)))}
+    return {"configuredTableAssociation": serializers.association(backend.tables.association(*_association_ids(request)))}
 
 
 def _update_association(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     association = backend.tables.update_association(*_association_ids(request), request.get("roleArn"), request.get("description"))
-    return {"configuredTableAssociation": answers.association(association)}
+    return {"configuredTableAssociation": serializers.association(association)}
 
 
 def _delete_association(backend: PrivacyBudgetBackend, request: Request) -> Answer:
@@ -115,7 +115,7 @@ def _delete_association(backend: PrivacyBudgetBackend, request: Request) -> Answ
 def _list_associations(backend: PrivacyBudgetBackend, request: Request) -> Answer:
     associations = backend.tables.of_membership(request["membershipIdentifier"])
     member = "configuredTableAssociationSummaries"
-    return pages.page("ListConfiguredTableAssociations", member, associations, answers.association_summary, request)
+    return pages.page("ListConfiguredTableAssociations", member, associations, serializers.association_summary, request)
 
 
 def _association_ids(request: Request) -> tuple[str, str]:
@@ -146,7 +146,7 @@ def _delete_table_rule(backend: PrivacyBudgetBackend, request: Request) -> Answe
 
 def _table_rule(backend: PrivacyBudgetBackend, table_id: str, rule: AnalysisRule) -> Answer:
     table = backend.tables.table(table_id)
-    return {"analysisRule": {"configuredTableId": table.id, "configuredTableArn": table.arn, **answers.analysis_rule(rule)}}
+    return {"analysisRule": {"configuredTableId": table.id, "configuredTableArn": table.arn, **serializers.analysis_rule(rule)}}
 
 
 def _create_association_rule(backend: PrivacyBudgetBackend, request: Request) -> Answer:
@@ -178,7 +178,7 @@ def _association_rule(backend: PrivacyBudgetBackend, ids: tuple[str, str], rule:
         "configuredTableAssociationId": association.id,
         "configuredTableAssociationArn": association.arn,
     }
-    return {"analysisRule": {**found, **answers.analysis_rule(rule)}}
+    return {"analysisRule": {**found, **serializers.analysis_rule(rule)}}
 
 
 def _tag(backend: PrivacyBudgetBackend, request: Request) -> Answer:
@@ -197,9 +197,9 @@ def _list_tags(backend: PrivacyBudgetBackend, request: Request) -> Answer:
 
 def _with_budget(templates: list[Template], request: Request) -> list[Template]:
     """Those whose budgets a list of budgets asks for."""
-    kind = Kind(request["privacyBudgetType"])
+    budget_type = BudgetType(request["privacyBudgetType"])
     table = request.get("accessBudgetResourceArn")
-    return [template for template in templates if template.kind is kind and table in (None, template.resource_arn)]
+    return [template for template in templates if template.budget_type is budget_type and table in (None, template.resource_arn)]
 
 
 OPERATIONS: Final[Mapping[str, Callable[[PrivacyBudgetBackend, Request], Answer]]] = {

@@ -26,7 +26,7 @@ def page(
     write: Callable[[Entry], Mapping[str, Any]],
     request: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Give the page that a request asks for, of entries in the order of their creation."""
+    """The page that a request asks for, of entries in the order of their creation."""
     after = _number(operation, request["nextToken"]) if "nextToken" in request else 0
     rest = [entry for entry in entries if entry.number > after]
     shown = rest[: request.get("maxResults", LARGEST_PAGE)]

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Period(StrEnum):
-    """How long a limit counts (``AccessBudgetType`` of the service model)."""
+    """The period of a limit (``AccessBudgetType`` of the service model)."""
 
     CALENDAR_DAY = "CALENDAR_DAY"
     CALENDAR_WEEK = "CALENDAR_WEEK"

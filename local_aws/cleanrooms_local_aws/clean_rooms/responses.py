@@ -8,7 +8,7 @@ from typing import Any, Final
 from moto.cleanrooms.responses import CleanRoomsResponse
 from moto.core.common_types import TYPE_RESPONSE
 
-from . import answers, model, spending
+from . import request_validation, serializers, spending
 from .exceptions import CleanRoomsError
 from .models import LOCK, PrivacyBudgetBackend, backend
 from .operations import OPERATIONS
@@ -23,7 +23,7 @@ _ANSWERED_WITHOUT_BODY: Final = frozenset({"DeleteCollaboration", "DeleteMembers
 
 
 class PrivacyBudgetResponse(CleanRoomsResponse):
-    """Answers one request: the operations of ``model`` itself, moto's own as moto does."""
+    """Answers one request: the operations of ``request_validation`` itself, moto's own as moto does."""
 
     @property
     def cleanrooms_backend(self) -> PrivacyBudgetBackend:
@@ -37,7 +37,7 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
             if operation == SPEND:
                 return self._respond(200, self._spend())
             if operation in OPERATIONS:
-                return self._respond(model.status(operation), self._perform(operation))
+                return self._respond(request_validation.status(operation), self._perform(operation))
             request = self._checked(operation)
             with LOCK:
                 status, headers, body = super().call_action()
@@ -57,7 +57,7 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
         if spend and self.method == "POST":
             self.uri_match = spend.groupdict()
             return SPEND
-        routed = model.route(self.method, path)
+        routed = request_validation.route(self.method, path)
         if routed is None:
             return self._get_action_from_method_and_request_uri(self.normalized_request)
         operation, self.uri_match = routed
@@ -65,30 +65,30 @@ class PrivacyBudgetResponse(CleanRoomsResponse):
 
     def _perform(self, operation: str) -> Mapping[str, Any]:
         """One of the service's operations. The faults are consulted outside the lock, as they may wait."""
-        rooms = self.cleanrooms_backend
+        account_backend = self.cleanrooms_backend
         with LOCK:
-            rooms.quota.take(operation)
-        request = model.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
-        rooms.settings.faults(operation, Moment.BEFORE_EFFECT)
+            account_backend.quota.take(operation)
+        request = request_validation.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
+        account_backend.settings.faults(operation, Moment.BEFORE_EFFECT)
         with LOCK:
-            answer = OPERATIONS[operation](rooms, request)
-        rooms.settings.faults(operation, Moment.AFTER_EFFECT)
+            answer = OPERATIONS[operation](account_backend, request)
+        account_backend.settings.faults(operation, Moment.AFTER_EFFECT)
         return answer
 
     def _checked(self, operation: str) -> Mapping[str, Any]:
         """A request that moto is to answer; empty where the service has no such operation, which is moto's to say."""
-        if model.route(self.method, self.normalized_request.path) is None:
+        if request_validation.route(self.method, self.normalized_request.path) is None:
             return {}
-        return model.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
+        return request_validation.request(operation, self.uri_match, self.normalized_request.args.to_dict(flat=False), self.body)
 
     def _spend(self) -> Mapping[str, Any]:
-        """Use up a part of a budget, which is answered as it stands then."""
+        """Consume a part of a budget and return the new balance."""
         amount = spending.amount(self.body)
         with LOCK:
             template = self.cleanrooms_backend.ledger.spend(
                 self.uri_match["membershipIdentifier"], self.uri_match["privacyBudgetTemplateIdentifier"], amount
             )
-            return {"privacyBudgetSummary": answers.budget_summary(template)}
+            return {"privacyBudgetSummary": serializers.budget_summary(template)}
 
     def _respond(self, status: int, answer: Mapping[str, Any]) -> TYPE_RESPONSE:
         self.response_headers["Content-Type"] = "application/json"

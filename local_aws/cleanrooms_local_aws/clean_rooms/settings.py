@@ -1,4 +1,4 @@
-"""What can be chosen about the local service: its clock, its quota, the form of its ARNs and the faults that a test injects."""
+"""Settings of the local service: clock, quota, ARN form and injected faults."""
 
 import time
 from collections.abc import Callable

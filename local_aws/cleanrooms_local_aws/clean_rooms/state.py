@@ -12,7 +12,7 @@ from moto.cleanrooms.models import Collaboration, ConfiguredTable, Membership, c
 
 from .models import LOCK, PrivacyBudgetBackend, backend
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _ENTRIES: Final[Mapping[str, type[Collaboration | Membership | ConfiguredTable]]] = {
     "collaborations": Collaboration,
     "memberships": Membership,
@@ -21,11 +21,11 @@ _ENTRIES: Final[Mapping[str, type[Collaboration | Membership | ConfiguredTable]]
 
 
 def dump() -> bytes:
-    """Give the state of every account and region."""
+    """The state of every account and region."""
     with LOCK:
         held = [(account, region) for account, region, _ in cleanrooms_backends.iter_backends()]
-        rooms = [_to_json(account, region, backend(account, region)) for account, region in held]
-        return json.dumps({"format": _FORMAT, "backends": rooms}).encode()
+        backends = [_to_json(account, region, backend(account, region)) for account, region in held]
+        return json.dumps({"format": _FORMAT, "backends": backends}).encode()
 
 
 def load(state: bytes) -> None:
@@ -36,31 +36,31 @@ def load(state: bytes) -> None:
     loaded = [(entry["account"], entry["region"], _from_json(entry)) for entry in read["backends"]]
     with LOCK:
         cleanrooms_backends.clear()
-        for account, region, rooms in loaded:
-            cleanrooms_backends[account][region] = rooms
+        for account, region, loaded_backend in loaded:
+            cleanrooms_backends[account][region] = loaded_backend
 
 
-def _to_json(account: str, region: str, rooms: PrivacyBudgetBackend) -> dict[str, Any]:
+def _to_json(account: str, region: str, account_backend: PrivacyBudgetBackend) -> dict[str, Any]:
     return {
         "account": account,
         "region": region,
-        **{name: [vars(entry) for entry in getattr(rooms, name).values()] for name in _ENTRIES},
-        "tags": rooms.tagger.tags,
-        "ledger": rooms.ledger.to_json(),
-        "tables": rooms.tables.to_json(),
-        "attributes": rooms.attributes.entries,
+        **{name: [vars(entry) for entry in getattr(account_backend, name).values()] for name in _ENTRIES},
+        "tags": account_backend.tagger.tags,
+        "ledger": account_backend.ledger.to_json(),
+        "tables": account_backend.tables.to_json(),
+        "attributes": account_backend.attributes.entries,
     }
 
 
 def _from_json(state: Mapping[str, Any]) -> PrivacyBudgetBackend:
-    rooms = PrivacyBudgetBackend(state["region"], state["account"])
+    account_backend = PrivacyBudgetBackend(state["region"], state["account"])
     for name, type_ in _ENTRIES.items():
         for attributes in state[name]:
             entry = type_.__new__(type_)
             vars(entry).update(attributes)
-            getattr(rooms, name)[attributes["id"]] = entry
-    rooms.tagger.tags = state["tags"]
-    rooms.ledger.load_json(state["ledger"])
-    rooms.tables.load_json(state["tables"])
-    rooms.attributes.entries = state["attributes"]
-    return rooms
+            getattr(account_backend, name)[attributes["id"]] = entry
+    account_backend.tagger.tags = state["tags"]
+    account_backend.ledger.load_json(state["ledger"])
+    account_backend.tables.load_json(state["tables"])
+    account_backend.attributes.entries = state["attributes"]
+    return account_backend

@@ -1,6 +1,6 @@
 """Configured tables' associations and the analysis rules of both, which moto does not have.
 
-Requests come here checked by ``model``. Nothing is queried here, so a rule is kept and answered as it was given.
+Requests come here checked by ``request_validation``. Nothing is queried here, so a rule is kept and answered as it was given.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from .templates import Membership
 
 @dataclass
 class AnalysisRule:
-    """What a table, or an association, may be used for; ``policy`` is as the service answers it."""
+    """The permitted uses of a table or an association; ``policy`` is as the service answers it."""
 
     type: str
     policy: dict[str, Any]
@@ -148,7 +148,7 @@ class Tables:
         return table
 
     def create_table_rule(self, table_id: str, type_: str, policy: Mapping[str, Any]) -> AnalysisRule:
-        """Give a configured table its one analysis rule."""
+        """Add to a configured table its one analysis rule."""
         table = self.table(table_id)
         _refuse_second(self._rules.get(table_id), table_id, "CONFIGURED_TABLE")
         rule = self._rules[table_id] = self._new_rule(type_, policy)
@@ -170,7 +170,7 @@ class Tables:
         self._rules.pop(table_id, None)
 
     def create_association_rule(self, membership_id: str, association_id: str, type_: str, policy: Mapping[str, Any]) -> AnalysisRule:
-        """Give an association its one analysis rule."""
+        """Add to an association its one analysis rule."""
         association = self.association(membership_id, association_id)
         _refuse_second(association.rule, association_id, "CONFIGURED_TABLE_ASSOCIATION")
         rule = association.rule = self._new_rule(type_, policy)

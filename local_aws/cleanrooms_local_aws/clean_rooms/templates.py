@@ -8,21 +8,21 @@ from typing import Any
 from .periods import Period, end_of, start_of
 
 
-class Kind(StrEnum):
-    """The kind of a privacy budget (``PrivacyBudgetType`` of the service model)."""
+class BudgetType(StrEnum):
+    """The type of a privacy budget (``PrivacyBudgetType`` of the service model)."""
 
     DIFFERENTIAL_PRIVACY = "DIFFERENTIAL_PRIVACY"
     ACCESS_BUDGET = "ACCESS_BUDGET"
 
     @property
     def member(self) -> str:
-        """The member of a request's or an answer's union that holds this kind's parameters."""
-        return {Kind.DIFFERENTIAL_PRIVACY: "differentialPrivacy", Kind.ACCESS_BUDGET: "accessBudget"}[self]
+        """The member of a request's or an answer's union that holds this budget type's parameters."""
+        return {BudgetType.DIFFERENTIAL_PRIVACY: "differentialPrivacy", BudgetType.ACCESS_BUDGET: "accessBudget"}[self]
 
 
 @dataclass(frozen=True)
 class Membership:
-    """The membership that a template stands under, and the collaboration that it is a membership of."""
+    """A template's membership and its collaboration."""
 
     id: str
     arn: str
@@ -45,7 +45,7 @@ class Meter:
 
     @property
     def remaining(self) -> int:
-        """How much is left; a maximum that was lowered below what was used leaves nothing."""
+        """The remaining budget; 0 if the maximum was lowered below what was consumed."""
         return max(0, self.maximum - self.used)
 
     @property
@@ -69,7 +69,7 @@ class Template:
     arn: str
     account_id: str
     membership: Membership
-    kind: Kind
+    budget_type: BudgetType
     auto_refresh: str
     parameters: dict[str, Any]
     tags: dict[str, str]
@@ -83,7 +83,7 @@ class Template:
     @property
     def resource_arn(self) -> str | None:
         """The table of an access budget."""
-        access_budget = self.parameters.get(Kind.ACCESS_BUDGET.member)
+        access_budget = self.parameters.get(BudgetType.ACCESS_BUDGET.member)
         return access_budget["resourceArn"] if access_budget else None
 
     def roll(self, now: float) -> None:
@@ -95,7 +95,7 @@ class Template:
 def from_json(entry: Mapping[str, Any]) -> Template:
     """Read a template back from what ``dataclasses.asdict`` made of it."""
     read = {
-        "kind": Kind(entry["kind"]),
+        "budget_type": BudgetType(entry["budget_type"]),
         "membership": Membership(**entry["membership"]),
         "meters": {name: Meter(**{**meter, "period": Period(meter["period"])}) for name, meter in entry["meters"].items()},
     }

@@ -1,4 +1,4 @@
-"""What the emulator's CloudFormation lacks, each duty in a module of its own.
+"""Corrections of the emulator's CloudFormation, one module each.
 
 Each replaces functions of the emulator by name; ``emulator.check_pins`` refuses another version of it.
 """

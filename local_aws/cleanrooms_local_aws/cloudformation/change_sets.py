@@ -11,8 +11,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from .. import emulator
+from ..errors import UnresolvableError
 from . import create_only, current_stack, nested_stacks, patching
-from .prediction import Prediction, UnresolvableError, before, predict
+from .prediction import Prediction, before, predict
 from .responses import Element, Response, completed, error, is_true
 
 _Handler = Callable[[dict[str, Any]], Any]

@@ -33,7 +33,7 @@ def by_path(type_: str, properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def at(properties: Any, path: str) -> Any:
-    """What stands at a path; None where nothing does."""
+    """The value at a path; None if there is none."""
     for name in path.split("/"):
         properties = properties.get(name) if isinstance(properties, Mapping) else None
     return properties

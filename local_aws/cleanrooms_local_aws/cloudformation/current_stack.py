@@ -29,13 +29,13 @@ def current() -> StackName:
 
 
 def record(name: str) -> dict[str, Any] | None:
-    """What the emulator holds of a stack, by its name or id; None where there is no such stack."""
+    """The emulator's record of a stack, by name or id; None if there is no such stack."""
     found: dict[str, Any] | None = emulator.module("services.cloudformation.handlers")._resolve_stack(name)
     return found
 
 
 def existing(name: str) -> dict[str, Any]:
-    """What the emulator holds of a stack that is there, by its name or id."""
+    """The emulator's record of an existing stack, by name or id."""
     found = record(name)
     if found is None:
         raise LookupError(f"The emulator has lost the stack {name}.")

@@ -1,4 +1,4 @@
-"""What is deployed of a stack."""
+"""The deployed resources of a stack."""
 
 from collections.abc import Mapping
 from typing import Any

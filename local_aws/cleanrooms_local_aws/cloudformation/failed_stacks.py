@@ -213,7 +213,7 @@ async def _send_back_failed_update(stack: dict[str, Any], failed: dict[str, Any]
 
 
 def _since_last_stable_state(earlier: Mapping[str, Any], failed: dict[str, Any]) -> dict[str, Any]:
-    """What RollbackStack undoes: all that has been done since the last operation that succeeded."""
+    """The changes that RollbackStack undoes: all since the last successful operation."""
     stable = {name: earlier[name] for name in ("is_update", "previous_stack", "previous_tags")}
     provisioned = [each for each in failed["created"] if each not in earlier["created"]]
     replaced = [each for each in failed["replaced_ids"] if each not in earlier["replaced_ids"]]

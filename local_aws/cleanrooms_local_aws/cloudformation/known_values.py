@@ -1,4 +1,4 @@
-"""What a change set knows of a value: what it will be, or that only the deployment can tell.
+"""Values of a change set: known, or known only after the deployment.
 
 Values are resolved by the emulator's own resolver of intrinsic functions, which a deployment uses as well. While a change set is made,
 a value that depends on something unknown is unknown as a whole.

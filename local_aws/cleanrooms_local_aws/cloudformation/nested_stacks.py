@@ -73,7 +73,7 @@ def blank(parent: Mapping[str, Any], logical_id: str, status: str) -> dict[str, 
 
 
 def add(stack: dict[str, Any]) -> dict[str, Any]:
-    """Give a blank nested stack to the emulator."""
+    """Pass a blank nested stack to the emulator."""
     cloudformation = emulator.module("services.cloudformation")
     cloudformation._stacks[stack["StackName"]] = stack
     cloudformation._stack_events[stack["StackId"]] = []
@@ -181,7 +181,7 @@ def _deploy(stack: dict[str, Any], parent: Mapping[str, Any], properties: Mappin
 
 
 def _failure(name: str, events: list[dict[str, Any]]) -> str:
-    """What CloudFormation says in the parent of an operation that failed."""
+    """The reason that CloudFormation gives in the parent for a failed operation."""
     for event in events:
         status = event["ResourceStatus"]
         if status in ("CREATE_FAILED", "UPDATE_FAILED"):

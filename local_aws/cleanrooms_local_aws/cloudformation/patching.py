@@ -1,4 +1,4 @@
-"""How this package replaces functions of the emulator's CloudFormation."""
+"""Replacement of functions of the emulator's CloudFormation."""
 
 from collections.abc import Callable
 from typing import Any, Final

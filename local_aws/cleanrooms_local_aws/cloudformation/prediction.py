@@ -1,4 +1,4 @@
-"""What a deployment of a template would lead to, as far as that can be told before.
+"""The predicted result of deploying a template.
 
 Properties are resolved in the order and by the code of a deployment. A resource that is created, replaced, or changed in a way that
 decides about its identity gives nothing that is known; one that does not change gives what it gives now.
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .. import emulator
-from ..native_types import TYPES
+from ..errors import UnresolvableError
+from ..native_types.schemas import TYPES
 from . import create_only, current_stack, deployed, nested_stacks
 from .known_values import KNOWN_AFTER_APPLY, UnknownAttributes, is_unknown, predicting
 
@@ -23,10 +24,6 @@ _SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:[^}]*\}\}")
 
 _NAMES: Final = {type_.type: tuple(type_.attributes) for type_ in TYPES}
 """The attributes that name a resource or what it stands under, of those types that have others than ``Arn``."""
-
-
-class UnresolvableError(ValueError):
-    """Something that the template refers to cannot be had, for which the template itself is not refused."""
 
 
 @dataclass
@@ -68,7 +65,7 @@ class Prediction:
 
 
 def predict(stack: Mapping[str, Any], template: dict[str, Any], parameters: dict[str, Any], text: str = "") -> Prediction:
-    """What deploying the template to the stack would lead to. Raises UnresolvableError, and ValueError for a template to be refused."""
+    """Predict the result of deploying the template to the stack. Raises UnresolvableError, and ValueError for a template to be refused."""
     prediction = Prediction(stack, template, parameters, text, before(stack))
     with predicting(), current_stack.about(stack["StackName"], stack["StackId"]):
         _Predictor(stack, prediction).run()
@@ -76,7 +73,7 @@ def predict(stack: Mapping[str, Any], template: dict[str, Any], parameters: dict
 
 
 def before(stack: Mapping[str, Any]) -> dict[str, _Resource]:
-    """What is deployed of a stack."""
+    """The deployed resources of a stack."""
     template = deployed.template(stack)
     definitions, mappings = template.get("Resources", {}), template.get("Mappings", {})
     names = (stack["StackName"], stack["StackId"])
@@ -98,7 +95,7 @@ def _without_secret_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _masked_before(stack: Mapping[str, Any], logical_id: str) -> dict[str, Any]:
-    """What is deployed of a resource, resolved again from its template with ``****`` for the parameters that are not to be shown."""
+    """A deployed resource, resolved again from its template with ``****`` for the parameters that are not to be shown."""
     engine = emulator.module("services.cloudformation.engine")
     template = deployed.template(stack)
     parameters = _without_secret_parameters(stack["_resolved_params"])
@@ -206,7 +203,7 @@ class _Predictor:
             raise UnresolvableError(f"Nested stack {logical_id}: {error}") from error
 
     def _known(self, logical_id: str, resource: Mapping[str, Any]) -> _Resource:
-        """What references to a resource resolve to."""
+        """The values that references to a resource resolve to."""
         type_, new = resource.get("Type", ""), resource["Properties"]
         old = self._deployed.get(logical_id)
         if old is None or logical_id in self._prediction.undecided:

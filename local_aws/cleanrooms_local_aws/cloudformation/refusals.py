@@ -1,6 +1,6 @@
-"""What CloudFormation refuses, and the emulator lets pass: templates before anything is touched, and a changed service token.
+"""Checks that the emulator lacks: invalid templates and a changed service token are refused.
 
-Upstream could take this: its checks stand where these do.
+Upstream could take this: its checks are in the same place.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -15,7 +15,7 @@ import pytest
 
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.spending import Aggregations, TableUses
-from cleanrooms_local_aws.clean_rooms.templates import Kind, Membership, Template
+from cleanrooms_local_aws.clean_rooms.templates import BudgetType, Membership, Template
 from privacy_budget_core import clean_rooms, ownership, retries
 from privacy_budget_handler import events, protocol, stack_status
 from privacy_budget_handler.errors import DeliveryError
@@ -186,7 +186,7 @@ class Harness:
     def spend(self, template: Template) -> None:
         """Query once, where something is left."""
         if all(meter.remaining for meter in template.meters.values()):
-            amount = TableUses(1) if template.kind is Kind.ACCESS_BUDGET else Aggregations("COUNT", 1)
+            amount = TableUses(1) if template.budget_type is BudgetType.ACCESS_BUDGET else Aggregations("COUNT", 1)
             self.ledger.spend(template.membership.id, template.id, amount)
 
     def by_hand(self, properties: Mapping[str, Any]) -> Template | None:
@@ -194,14 +194,14 @@ class Harness:
         of = identity_of(properties)
         if self.ledger.find(of) or of[0] not in self.memberships:
             return None
-        kind = Kind(of[1])
+        budget_type = BudgetType(of[1])
         parameters = properties["Parameters"]
-        if kind is Kind.ACCESS_BUDGET:
+        if budget_type is BudgetType.ACCESS_BUDGET:
             limits = [{"type": limit["Type"], "budget": limit["Budget"]} for limit in parameters["BudgetParameters"]]
             given: dict[str, Any] = {"resourceArn": parameters["ResourceArn"], "budgetParameters": limits}
         else:
             given = {"epsilon": parameters["Epsilon"], "usersNoisePerQuery": parameters["UsersNoisePerQuery"]}
-        return self.ledger.create(of[0], kind, {kind.member: given}, properties.get("AutoRefresh"), {"by": "hand"})
+        return self.ledger.create(of[0], budget_type, {budget_type.member: given}, properties.get("AutoRefresh"), {"by": "hand"})
 
     def remove_by_hand(self, of: Identity) -> None:
         """Delete whatever stands there, as somebody would in the console."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cleanrooms_local_aws.clean_rooms.ledger import Ledger
-from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
+from cleanrooms_local_aws.clean_rooms.templates import BudgetType, Template
 from privacy_budget_core import ownership
 
 Identity = tuple[str, str, str | None]
-"""Membership, kind and table."""
+"""Membership, budget type and table."""
 
 REFUSALS = ("exists already", "needs a reset", "by now, so this resource")
 
@@ -237,7 +237,7 @@ class Oracle:
         owner = self.owner_of(template)
         if owner not in (None, self.delivery.owner) and not self.delivery.adopts:
             self.report(f"{template.id} was edited by {self.delivery.owner}, though it is {owner}'s by now")
-        if template.kind is Kind.ACCESS_BUDGET and spent(template) and not self.delivery.allows:
+        if template.budget_type is BudgetType.ACCESS_BUDGET and spent(template) and not self.delivery.allows:
             self.report(f"the spent access budget {template.id} was filled up")
 
     def marked(self, template: Template) -> None:
@@ -446,9 +446,11 @@ class WatchedLedger(Ledger):
         self._witness.created(template, self.standing)
         return template
 
-    def update(self, membership_id: str, template_id: str, kind: Kind, parameters: Mapping[str, Any] | None = None) -> Template:
+    def update(
+        self, membership_id: str, template_id: str, budget_type: BudgetType, parameters: Mapping[str, Any] | None = None
+    ) -> Template:
         self._witness.updating(self.get(membership_id, template_id))
-        return super().update(membership_id, template_id, kind, parameters)
+        return super().update(membership_id, template_id, budget_type, parameters)
 
     def delete(self, membership_id: str, template_id: str) -> None:
         self._witness.deleting(self.get(membership_id, template_id))
@@ -473,7 +475,7 @@ def stack_of(owner: str) -> str:
 
 
 def identity(template: Template) -> Identity:
-    return template.membership.id, template.kind.value, template.resource_arn
+    return template.membership.id, template.budget_type.value, template.resource_arn
 
 
 def identity_of(properties: Mapping[str, Any]) -> Identity:
@@ -491,13 +493,13 @@ def declared_tags(properties: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 def declared_budget(properties: Mapping[str, Any]) -> object:
     parameters = properties["Parameters"]
-    if properties["PrivacyBudgetType"] == Kind.ACCESS_BUDGET:
+    if properties["PrivacyBudgetType"] == BudgetType.ACCESS_BUDGET:
         return sorted((limit["Type"], int(limit["Budget"])) for limit in parameters["BudgetParameters"])
     return int(parameters["Epsilon"]), int(parameters["UsersNoisePerQuery"]), properties.get("AutoRefresh", "NONE")
 
 
 def present_budget(template: Template) -> object:
-    parameters = template.parameters[template.kind.member]
-    if template.kind is Kind.ACCESS_BUDGET:
+    parameters = template.parameters[template.budget_type.member]
+    if template.budget_type is BudgetType.ACCESS_BUDGET:
         return sorted((limit["type"], limit["budget"]) for limit in parameters["budgetParameters"])
     return parameters["epsilon"], parameters["usersNoisePerQuery"], template.auto_refresh

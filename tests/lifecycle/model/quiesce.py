@@ -3,7 +3,7 @@
 import itertools
 from typing import Any, Final
 
-from cleanrooms_local_aws.clean_rooms.templates import Kind, Template
+from cleanrooms_local_aws.clean_rooms.templates import BudgetType, Template
 from privacy_budget_core import ownership
 from tests.lifecycle.model.cloudformation import Declared, Stack
 from tests.lifecycle.model.harness import Harness
@@ -58,7 +58,7 @@ def _clean_template(harness: Harness, stack: Stack, otherwise: Declared) -> dict
             options: dict[str, Any] = {"OnBudgetReset": "ALLOW", "Tags": tags(clean=str(clean))}
             if foreign is not None:
                 options["OnExisting"] = "ADOPT"
-            if foreign is not None and foreign.kind is Kind.DIFFERENTIAL_PRIVACY:
+            if foreign is not None and foreign.budget_type is BudgetType.DIFFERENTIAL_PRIVACY:
                 options["AutoRefresh"] = foreign.auto_refresh
             parameters = declared.properties["Parameters"]
             highest = {"Epsilon": 20} if "Epsilon" in parameters else {}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import boto3
 
-from cleanrooms_local_aws.clean_rooms import dispatch, model
+from cleanrooms_local_aws.clean_rooms import dispatch, request_validation
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 
 ACCOUNT = "123456789012"
@@ -178,10 +178,10 @@ def checked_client() -> Any:
 def assert_conforms(operation: str, status: int, headers: Mapping[str, str], raw: bytes) -> None:
     """An answer is as the service model says, in status and in every member."""
     if "X-Amzn-ErrorType" in headers:
-        assert model.error_faults(headers["X-Amzn-ErrorType"], status, json.loads(raw)) == []
-    elif operation in model.OPERATIONS:
-        assert status == model.status(operation)
-        assert model.answer_faults(operation, json.loads(raw) if raw else {}) == []
+        assert request_validation.error_faults(headers["X-Amzn-ErrorType"], status, json.loads(raw)) == []
+    elif operation in request_validation.OPERATIONS:
+        assert status == request_validation.status(operation)
+        assert request_validation.answer_faults(operation, json.loads(raw) if raw else {}) == []
 
 
 def send(method: str, path: str, body: Any = None, *, account: str = ACCOUNT, headers: Mapping[str, str] | None = None) -> Answered:
@@ -190,7 +190,7 @@ def send(method: str, path: str, body: Any = None, *, account: str = ACCOUNT, he
     status, sent, answer = dispatch.answer(
         method, path, {"Content-Type": "application/json", **(headers or {})}, raw, account_id=account, region=REGION
     )
-    routed = model.route(method, path.split("?", maxsplit=1)[0])
+    routed = request_validation.route(method, path.split("?", maxsplit=1)[0])
     if routed or status >= 400:
         assert_conforms(routed[0] if routed else "", status, sent, answer)
     return Answered(status, sent, json.loads(answer) if answer else None)

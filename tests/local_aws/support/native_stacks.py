@@ -99,7 +99,7 @@ class Budget:
         found = self._rooms.get_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
         return dict(found["privacyBudgetTemplate"])
 
-    def stands(self) -> bool:
+    def exists(self) -> bool:
         try:
             self.get()
         except self._rooms.exceptions.ResourceNotFoundException:
@@ -117,7 +117,7 @@ class Budget:
 
     def delete(self) -> None:
         """Delete it, where a stack has not."""
-        if self.stands():
+        if self.exists():
             self._rooms.delete_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
 
     def tags(self) -> dict[str, str]:

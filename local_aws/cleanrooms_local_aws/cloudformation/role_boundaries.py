@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import emulator
+from .. import emulator
 
 _Provision = Callable[..., tuple[str, dict[str, Any]]]
 

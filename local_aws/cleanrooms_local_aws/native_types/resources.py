@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import botocore.session
 
-from . import emulator
-from .clean_rooms_service import CallFailed, CleanRoomsService
-from .cloud_trail import caller_by_service
-from .native_types import TYPES, NativeType
-from .stack_roles import acting_principal
+from .. import emulator
+from ..clean_rooms_service import CleanRoomsService
+from ..cloud_trail import caller_by_service
+from ..cloudformation.stack_roles import acting_principal
+from ..errors import CleanRoomsCallError, NativeResourceError
+from .schemas import TYPES, NativeType
 
 _SECONDS_TO_RETRY: Final = 60.0
 _SECONDS_BETWEEN: Final = 0.25
@@ -40,20 +41,16 @@ _HANDLER_ERRORS: Final = {
 }
 
 
-class ResourceFailed(Exception):
-    """A resource could not be created, updated or deleted; the message is what the stack's event says."""
-
-
 class Handler:
     """Creates, updates and deletes the resources of one type."""
 
-    def __init__(self, type_: NativeType, rooms: CleanRoomsService) -> None:
+    def __init__(self, type_: NativeType, clean_rooms: CleanRoomsService) -> None:
         self._type = type_
-        self._rooms = rooms
+        self._clean_rooms = clean_rooms
         self._deleted: set[str] = set()
 
     def create(self, logical_id: str, properties: Properties, _: str) -> Provisioned:
-        """Create a resource with its tags and rules. Raises ResourceFailed."""
+        """Create a resource with its tags and rules. Raises NativeResourceError."""
         self._check(logical_id, properties)
         request = self._request("Create", properties)
         tags = _tags(properties)
@@ -61,13 +58,13 @@ class Handler:
         physical_id = self._physical_id(made["id"], properties)
         try:
             self._apply(physical_id, self._rule_changes({}, properties))
-        except ResourceFailed:
+        except NativeResourceError:
             self.delete(physical_id, properties)
             raise
         return physical_id, self._attributes(made)
 
     def update(self, physical_id: str, old: Properties, new: Properties, _: str, logical_id: str) -> Provisioned:
-        """Change a resource in place. Raises ResourceFailed."""
+        """Change a resource in place. Raises NativeResourceError."""
         self._check(logical_id, new)
         self._refuse_what_stays(old, new)
         self._apply(physical_id, [*self._edit(old, new), *self._rule_changes(old, new)])
@@ -76,18 +73,18 @@ class Handler:
         return physical_id, self._attributes(found)
 
     def delete(self, physical_id: str, _: Properties) -> None:
-        """Delete a resource; one that is gone already is no error. Raises ResourceFailed."""
+        """Delete a resource; one that is gone already is no error. Raises NativeResourceError."""
         if physical_id in self._deleted:  # the emulator's cleanup comes again for what a replacement deleted first
             return
         try:
             self._call("Delete", self._ids(physical_id))
-        except ResourceFailed as failed:
-            if not isinstance(failed.__cause__, CallFailed) or failed.__cause__.status != 404:
+        except NativeResourceError as failed:
+            if not isinstance(failed.__cause__, CleanRoomsCallError) or failed.__cause__.status != 404:
                 raise
         self._deleted.add(physical_id)
 
     def take(self, identifier: Mapping[str, str]) -> Provisioned:
-        """Import a resource by its identifier. Raises ResourceFailed."""
+        """Import a resource by its identifier. Raises NativeResourceError."""
         physical_id = "|".join(identifier[name] for name in self._type.identifier)
         return physical_id, self._attributes(self._call("Get", self._ids(physical_id)))
 
@@ -95,11 +92,11 @@ class Handler:
         """Say why a resource cannot be imported; None where it can."""
         try:
             self.take(dict(zip(self._type.identifier, identifier, strict=True)))
-        except ResourceFailed as failed:
+        except NativeResourceError as failed:
             return str(failed)
         return None
 
-    def stands(self, physical_id: str) -> bool:
+    def exists(self, physical_id: str) -> bool:
         """Whether there is a resource of this physical id."""
         return self.missing(*physical_id.split("|")) is None
 
@@ -114,7 +111,7 @@ class Handler:
             ),
         ]
         if wrong:
-            raise ResourceFailed(f"Properties validation failed for resource {logical_id} with message:\n[{', '.join(wrong)}]")
+            raise NativeResourceError(f"Properties validation failed for resource {logical_id} with message:\n[{', '.join(wrong)}]")
 
     def _request(self, verb: str, properties: Properties) -> dict[str, Any]:
         """Write the members of a request: those properties that its operation has, apart from the tags."""
@@ -133,7 +130,9 @@ class Handler:
             if name in ("Tags", self._type.rules) or name in self._type.create_only or old.get(name) == new.get(name):
                 continue
             if self._member("Update", name) not in members:
-                raise ResourceFailed(f"{name} cannot be updated, as Update{self._type.name} has no such member: got {new.get(name)!r}.")
+                raise NativeResourceError(
+                    f"{name} cannot be updated, as Update{self._type.name} has no such member: got {new.get(name)!r}."
+                )
 
     def _edit(self, old: Properties, new: Properties) -> Iterator[_Change]:
         request, undone = self._request("Update", new), self._request("Update", old)
@@ -141,7 +140,7 @@ class Handler:
             yield ("Update", "", request), ("Update", "", undone)
 
     def _rule_changes(self, old: Properties, new: Properties) -> Iterator[_Change]:
-        """Give what brings the analysis rules to what the property says; a rule is deleted before another one is created."""
+        """The changes that bring the analysis rules to the property's value; a rule is deleted before another one is created."""
         before, after = ({rule["Type"]: rule["Policy"] for rule in of.get(self._type.rules) or ()} for of in (old, new))
         for type_ in sorted(before.keys() | after.keys(), key=after.__contains__):
             policies = before.get(type_), after.get(type_)
@@ -157,12 +156,12 @@ class Handler:
         return verb, "AnalysisRule", members
 
     def _apply(self, physical_id: str, changes: Iterable[_Change]) -> None:
-        """Change a resource; where a request is refused, undo those before it. Raises ResourceFailed."""
+        """Change a resource; where a request is refused, undo those before it. Raises NativeResourceError."""
         ids, undo = self._ids(physical_id), list[_Request]()
         for (verb, of, members), undone in list(changes):
             try:
                 self._call(verb, {**ids, **members}, of)
-            except ResourceFailed:
+            except NativeResourceError:
                 for verb_back, of_back, members_back in reversed(undo):
                     self._call(verb_back, {**ids, **members_back}, of_back)
                 raise
@@ -176,12 +175,12 @@ class Handler:
             self._send("UntagResource", {"resourceArn": arn, "tagKeys": sorted(old.keys() - new.keys())})
 
     def _member(self, verb: str, name: str) -> str:
-        """Give the member of a request that holds a property."""
+        """The member of a request that holds a property."""
         members = _operation(verb + self._type.name).input_shape.members
         return self._type.renamed.get(f"{verb}.{name}") or _spelling(members, name)
 
     def _ids(self, physical_id: str) -> dict[str, str]:
-        """Give the members of a request that name a resource."""
+        """The members of a request that name a resource."""
         return {name[0].lower() + name[1:]: value for name, value in zip(self._type.identifier, physical_id.split("|"), strict=True)}
 
     def _physical_id(self, id_: str, properties: Properties) -> str:
@@ -196,29 +195,29 @@ class Handler:
         return resource
 
     def _send(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a call in the stack's name, and wait out what passes. Raises ResourceFailed."""
+        """Make a call in the stack's name, and wait out what passes. Raises NativeResourceError."""
         account = emulator.module("core.responses").get_account_id()
         caller = caller_by_service(acting_principal(), account, "cloudformation.amazonaws.com")
         deadline = time.monotonic() + _SECONDS_TO_RETRY
         while True:
             try:
-                return self._rooms.call(operation, members, caller)
-            except CallFailed as failed:
+                return self._clean_rooms.call(operation, members, caller)
+            except CleanRoomsCallError as failed:
                 if failed.code == "ThrottlingException" and time.monotonic() < deadline:
                     time.sleep(_SECONDS_BETWEEN)
                     continue
                 code = "AlreadyExists" if failed.reason == "ALREADY_EXISTS" else _HANDLER_ERRORS.get(failed.code, "GeneralServiceException")
-                raise ResourceFailed(
+                raise NativeResourceError(
                     f'Resource handler returned message: "{failed} (Service: CleanRooms, Status Code: {failed.status})"'
                     f" (RequestToken: {uuid.uuid4()}, HandlerErrorCode: {code})"
                 ) from failed
 
 
-def install(rooms: CleanRoomsService) -> dict[str, Handler]:
+def install(clean_rooms: CleanRoomsService) -> dict[str, Handler]:
     """Have stacks make, import and tag these types, and give their handlers."""
     provisioners = emulator.module("services.cloudformation.provisioners")
     lookups = emulator.module("services.cloudformation.changesets")._IMPORT_LOOKUPS
-    handlers = {type_.type: Handler(type_, rooms) for type_ in TYPES}
+    handlers = {type_.type: Handler(type_, clean_rooms) for type_ in TYPES}
     for type_ in TYPES:
         handler = handlers[type_.type]
         provisioners._RESOURCE_HANDLERS[type_.type] = {
@@ -255,13 +254,13 @@ def _spelled_out(properties: Properties, *, updating: bool) -> dict[str, Any]:
 def _typed(shape: Any, value: Any, path: str) -> Any:
     """Write a property's value under the service's names and in its types, as CloudFormation converts what templates hold as text.
 
-    What cannot be converted stays, for the service to refuse. Raises ResourceFailed for a name that the service does not know.
+    What cannot be converted stays, for the service to refuse. Raises NativeResourceError for a name that the service does not know.
     """
     match shape.type_name, value:
         case "structure", dict():
             unknown = [name for name in value if _spelling(shape.members, name) not in shape.members]
             if unknown:
-                raise ResourceFailed(
+                raise NativeResourceError(
                     f"Properties validation failed with message:\n[#/{path}: extraneous key [{unknown[0]}] is not permitted]"
                 )
             members = {_spelling(shape.members, name): (name, entry) for name, entry in value.items()}
@@ -280,7 +279,7 @@ def _typed(shape: Any, value: Any, path: str) -> Any:
 
 
 def _spelling(members: Mapping[str, Any], name: str) -> str:
-    """Give the member of a shape that a property's name means; the two differ in capitals."""
+    """The member of a shape that a property's name means; the two differ in capitals."""
     return next((member for member in members if member.lower() == name.lower()), name)
 
 

@@ -18,30 +18,15 @@ from urllib.parse import quote
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from . import (
-    clean_rooms,
-    clean_rooms_service,
-    cloud_trail,
-    cloudformation,
-    custom_resources,
-    demo,
-    emulator,
-    functions,
-    native_replacements,
-    native_resources,
-    principal_arn,
-    resource_tags,
-    roles,
-    seed,
-    stack_events,
-    stack_roles,
-)
+from . import clean_rooms, clean_rooms_service, cloud_trail, cloudformation, demo, emulator, functions, principal_arn, resource_tags, seed
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
 from .clean_rooms.settings import Settings
+from .cloudformation import custom_resources, role_boundaries, stack_events, stack_roles
 from .errors import LocalAwsError
 from .folder import Folder
-from .server import Claim
+from .native_types import replacements, resources
+from .server_lock import ServerLock
 from .state import State
 
 _Message = MutableMapping[str, Any]
@@ -53,12 +38,12 @@ _READ_ONLY: Final = frozenset({"GET", "HEAD"})
 _log = logging.getLogger(__name__)
 
 
-class Gateway:
+class ServerProcess:
     """The emulator, with what it lacks around it."""
 
-    def __init__(self, folder: Folder, claim: Claim, listening: socket.socket) -> None:
+    def __init__(self, folder: Folder, lock: ServerLock, listening: socket.socket) -> None:
         self._folder = folder
-        self._claim = claim
+        self._lock = lock
         self._listening = listening
         self._port: int = listening.getsockname()[1]
         self._state = State(folder)
@@ -71,16 +56,16 @@ class Gateway:
         trail = cloud_trail.CloudTrail(self._folder.cloud_trail)
         trail.load()
         cloud_trail.install(trail)  # its history of events has neither sessions of roles nor answers
-        rooms = clean_rooms_service.CleanRoomsService(trail)
-        rooms.install()  # it does not know Clean Rooms, nor its permissions
+        service = clean_rooms_service.CleanRoomsService(trail)
+        service.install()  # it does not know Clean Rooms, nor its permissions
         resource_tags.install()  # its tagging API does not list what is in Clean Rooms
         stack_roles.install()  # stacks would forget whose role they act by
-        native_replacements.install(native_resources.install(rooms))  # it has no types of Clean Rooms, and creates before it deletes
+        replacements.install(resources.install(service))  # it has no types of Clean Rooms, and creates before it deletes
         custom_resources.install(self._custom_resources)  # it takes any answer, and deletes nothing after a failed create
         functions.install(self._folder)  # functions would see the server's environment and packages
         cloudformation.install()  # it evaluates conditions, nested stacks and change sets by less than templates hold
         principal_arn.install()  # conditions on aws:PrincipalArn would compare with a session
-        roles.install()  # stacks would lose the permissions boundaries of their roles
+        role_boundaries.install()  # stacks would lose the permissions boundaries of their roles
         stack_events.install()  # stack events of one moment would have no order
 
     async def run(self) -> None:
@@ -137,7 +122,7 @@ class Gateway:
                 except Exception:  # hypercorn would go on without what could not be restored
                     _log.exception("The state in %s could not be restored.", self._folder.state)
                     os._exit(1)
-                self._claim.write(self._port)
+                self._lock.write(self._port)
             await send(message)
 
         return forward
@@ -151,7 +136,7 @@ class Gateway:
 
     async def _watch_folder(self) -> None:
         """End when somebody has deleted the folder, as nobody could find this server any more."""
-        while self._claim.stands():
+        while self._lock.is_held():
             await asyncio.sleep(1)
         emulator.module("core.lambda_runtime").reset()
         os._exit(0)
@@ -195,8 +180,8 @@ def set_environment(folder: Folder, port: int) -> None:
 def main(path: str, starting: int, requests_per_second: float | None = None) -> int:
     """Run the server of a folder; ``starting`` is a descriptor to close once it is this server's. Returns only where it cannot run."""
     folder = Folder(Path(path))
-    claim = Claim(folder.server)
-    if not claim.take():
+    lock = ServerLock(folder.server)
+    if not lock.take():
         print(f"Another server runs in {folder.path} already.", file=sys.stderr)  # noqa: T201
         return 1
     os.close(starting)
@@ -204,13 +189,13 @@ def main(path: str, starting: int, requests_per_second: float | None = None) -> 
     ensure_certificate(folder)
     folder.empty_temporary()
     set_environment(folder, listening.getsockname()[1])
-    gateway = Gateway(folder, claim, listening)
+    process = ServerProcess(folder, lock, listening)
     try:
-        gateway.install(Settings(requests_per_second=requests_per_second))
+        process.install(Settings(requests_per_second=requests_per_second))
     except LocalAwsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    asyncio.run(gateway.run())
+    asyncio.run(process.run())
     return 0
 
 

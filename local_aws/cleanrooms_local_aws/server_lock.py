@@ -1,4 +1,4 @@
-"""Which server a folder has, and whether it runs: by a lock that the server holds as long as it lives.
+"""The lock that a running server holds on its folder.
 
 A process id alone would not do: after a crash another process may have it.
 """
@@ -55,8 +55,8 @@ def _read(descriptor: int) -> Server | None:
         return None
 
 
-class Claim:
-    """A server's own claim on its folder, held until its process ends."""
+class ServerLock:
+    """The lock of a running server on its folder, held until its process ends."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -82,8 +82,8 @@ class Claim:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, written, 0)
 
-    def stands(self) -> bool:
-        """Whether the folder still holds this claim; it does not once somebody has deleted it."""
+    def is_held(self) -> bool:
+        """Whether this lock is still the folder's; it is not once the folder has been deleted."""
         try:
             return os.path.samestat(self._file.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from . import emulator
-from .cloudformation import patching
+from .. import emulator
+from ..errors import CustomResourceError
+from . import patching
 
 MAX_ANSWER_BYTES: Final = 4096
 SECONDS_TO_ANSWER: Final = 3600
@@ -23,15 +24,6 @@ SECONDS_TO_ANSWER: Final = 3600
 
 PATH: Final = "/cloudformation-custom-resource-response/"
 """Below this path are the answers' URLs."""
-
-
-class Failed(Exception):
-    """The custom resource failed; the message is the reason that the stack's event gives."""
-
-    def __init__(self, reason: str, physical_id: str = "") -> None:
-        super().__init__(reason)
-        self.physical_id = physical_id
-        """The id that the failure was answered with; empty where there was no valid answer."""
 
 
 @dataclass
@@ -77,7 +69,7 @@ class CustomResources:
         physical_id: str | None = None,
         old_props: Mapping[str, Any] | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        """Send a request and wait, on a thread of its own, for the answer's physical id and attributes. Raises Failed."""
+        """Send a request and wait, on a thread of its own, for the answer's physical id and attributes. Raises CustomResourceError."""
         function = _function(properties.get("ServiceToken"))
         request = _Request(stack_id, logical_id)
         target = f"{PATH}{quote(f'{stack_id}|{logical_id}|{request.id}', safe='')}?X-Amz-Signature={secrets.token_hex(32)}"
@@ -102,7 +94,7 @@ class CustomResources:
         request.answered.wait(int(properties.get("ServiceTimeout", SECONDS_TO_ANSWER)))
         try:
             return _read(request)
-        except Failed as failed:
+        except CustomResourceError as failed:
             created["ResourceStatus"] = "CREATE_FAILED"
             if failed.physical_id:
                 created["PhysicalResourceId"] = failed.physical_id
@@ -110,46 +102,46 @@ class CustomResources:
 
 
 def _read(request: _Request) -> tuple[str, dict[str, Any]]:
-    """Check an answer as CloudFormation does, and give its physical id and attributes. Raises Failed."""
+    """Check an answer as CloudFormation does, and give its physical id and attributes. Raises CustomResourceError."""
     body = request.answer
     if body is None:
-        raise Failed(
+        raise CustomResourceError(
             f"CloudFormation did not receive a response from your custom resource. Please check your logs for requestId [{request.id}]."
         )
     if len(body) > MAX_ANSWER_BYTES:
-        raise Failed(f"Response object is too long: it must have at most {MAX_ANSWER_BYTES} bytes, got {len(body)}.")
+        raise CustomResourceError(f"Response object is too long: it must have at most {MAX_ANSWER_BYTES} bytes, got {len(body)}.")
     try:
         answer = json.loads(body)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise Failed("Invalid response object: it must be a JSON object.")
+        raise CustomResourceError("Invalid response object: it must be a JSON object.")
     for name, expected in (
         ("StackId", request.stack_id),
         ("RequestId", request.id),
         ("LogicalResourceId", request.logical_id),
     ):
         if answer.get(name) != expected:
-            raise Failed(f"Invalid {name} in the response object: it must be {expected!r}, got {answer.get(name)!r}.")
+            raise CustomResourceError(f"Invalid {name} in the response object: it must be {expected!r}, got {answer.get(name)!r}.")
     status, physical_id = answer.get("Status"), answer.get("PhysicalResourceId")
     if status not in ("SUCCESS", "FAILED"):
-        raise Failed(f"Invalid Status in the response object: it must be SUCCESS or FAILED, got {status!r}.")
+        raise CustomResourceError(f"Invalid Status in the response object: it must be SUCCESS or FAILED, got {status!r}.")
     if not isinstance(physical_id, str) or not physical_id:
-        raise Failed(f"Invalid PhysicalResourceId: it must be a string that is not empty, got {physical_id!r}.")
+        raise CustomResourceError(f"Invalid PhysicalResourceId: it must be a string that is not empty, got {physical_id!r}.")
     if status == "FAILED":
         reason = answer.get("Reason") or "(no reason)"
-        raise Failed(
+        raise CustomResourceError(
             f"Received response status [FAILED] from custom resource. Message returned: {reason} (RequestId: {request.id})",
             physical_id,
         )
     data = answer.get("Data") or {}
     if not isinstance(data, dict):
-        raise Failed(f"Invalid Data in the response object: it must be a JSON object, got {data!r}.")
+        raise CustomResourceError(f"Invalid Data in the response object: it must be a JSON object, got {data!r}.")
     return physical_id, data
 
 
 def _function(service_token: object) -> Any:
-    """Look a function up by its ARN. Raises Failed."""
+    """Look a function up by its ARN. Raises CustomResourceError."""
     functions = emulator.module("services.lambda_svc")
     region = emulator.module("core.responses").get_region()
     token = str(service_token)
@@ -157,7 +149,7 @@ def _function(service_token: object) -> Any:
         record, configuration, _ = functions._get_func_record_for_ref(token)
         if record is not None and configuration is not None:
             return functions._execution_record_for_config(record, configuration)
-    raise Failed(f"Invalid service token: it must be the ARN of a Lambda function in {region} that exists, got {token!r}.")
+    raise CustomResourceError(f"Invalid service token: it must be the ARN of a Lambda function in {region} that exists, got {token!r}.")
 
 
 def _start_creation(stack_name: str, logical_id: str, resource_type: str, properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def request(operation: str, labels: Mapping[str, str], query: Mapping[str, Seque
 
 
 def status(operation: str) -> int:
-    """Give the HTTP status of an answer that is no error."""
+    """The HTTP status of an answer that is no error."""
     return int(_operation(operation).http["responseCode"])
 
 

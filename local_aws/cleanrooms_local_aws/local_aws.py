@@ -19,7 +19,7 @@ from .environment import environment
 from .errors import LocalAwsError
 from .folder import Folder
 from .installation import ensure_installed
-from .server import Server, find, only_one
+from .server_lock import Server, find, only_one
 
 _SECONDS_TO_START: Final = 60.0
 _SECONDS_TO_STOP: Final = 10.0
@@ -84,7 +84,7 @@ class LocalAws:
 
     @property
     def demo(self) -> demo.Demo:
-        """What stands in Clean Rooms from the first start on; the ids stay until ``destroy``."""
+        """The memberships and tables that exist from the first start; their ids stay the same until ``destroy``."""
         self._server()
         return demo.read(self._folder)
 
@@ -179,7 +179,7 @@ class LocalAws:
         quota = [] if self._requests_per_second is None else [str(self._requests_per_second)]
         with self._folder.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [str(python), "-P", "-s", "-m", "cleanrooms_local_aws.gateway", str(self.folder), str(starting), *quota],
+                [str(python), "-P", "-s", "-m", "cleanrooms_local_aws.server_process", str(self.folder), str(starting), *quota],
                 pass_fds=(starting,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,7 +190,7 @@ class LocalAws:
             )
 
     def _server_environment(self) -> dict[str, str]:
-        """What leads the emulator's Python to this package, and to no other of this environment."""
+        """The import path for the emulator's Python: this package, and nothing else of this environment."""
         link = self._folder.code / Path(__file__).parent.name
         link.unlink(missing_ok=True)
         link.symlink_to(Path(__file__).parent)

@@ -1,4 +1,4 @@
-"""In whose name a stack acts: by its service role, as CloudFormation does, or by whoever asked for the operation.
+"""The principal of a stack operation: the stack's service role or, without one, the caller.
 
 The emulator takes ``RoleARN`` and forgets it. A role that was given once counts for the operations that follow, as "RoleARN" in the
 API reference of CloudFormation says.
@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final
 
-from . import emulator
+from .. import emulator
 
 _SESSION: Final = "AWSCloudFormation"
 _OPERATIONS: Final = (
@@ -28,7 +28,7 @@ _Handler = Callable[[Mapping[str, Any]], Any]
 
 
 def acting_principal() -> str:
-    """Give the ARN of the principal in whose name the stack operation of this context acts."""
+    """The ARN of the principal in whose name the stack operation of this context acts."""
     return _acting_role.get() or str(emulator.module("core.iam_evaluator").caller_arn())
 
 
@@ -66,7 +66,7 @@ def _of_change_set(arn: str) -> Mapping[str, Any] | None:
 
 
 def _session(role_arn: str) -> str:
-    """Give the ARN of the session in which CloudFormation acts by a role."""
+    """The ARN of the session in which CloudFormation acts by a role."""
     if not role_arn:
         return ""
     account = role_arn.split(":")[4]

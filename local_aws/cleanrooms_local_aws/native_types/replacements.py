@@ -1,16 +1,16 @@
 """Replacement as the schemas of Clean Rooms' types say, which the emulator knows in part.
 
-A template and an association are deleted before their successors are created, as both cannot stand at once; a rollback is such a
+A template and an association are deleted before their successors are created, as both cannot exist at once; a rollback is such a
 replacement too, and brings back a resource with a new id. Upstream could read ``replacementStrategy`` of a schema.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from . import emulator
-from .cloudformation import patching
-from .native_resources import Handler, Properties, Provisioned
-from .native_types import PREFIX, TYPES
+from .. import emulator
+from ..cloudformation import patching
+from .resources import Handler, Properties, Provisioned
+from .schemas import PREFIX, TYPES
 
 _DELETE_FIRST: Final = frozenset(type_.type for type_ in TYPES if type_.delete_first)
 
@@ -43,7 +43,7 @@ def _deleting_first(replace: Callable[..., Provisioned], handlers: Mapping[str, 
 
 
 def _replacing_once_more(roll_back: Callable[..., Awaitable[None]], handlers: Mapping[str, Handler]) -> Callable[..., Awaitable[None]]:
-    """Have a rollback create anew what its operation deleted first; the emulator would take the old one to stand still."""
+    """Have a rollback create anew what its operation deleted first; the emulator would assume that the old one still exists."""
     run: Callable[..., Awaitable[dict[str, Any]]] = emulator.module("core.concurrency").run_reentrant
     # Taken before cloudformation.references refuses the change of an export in use, for which a rollback has no choice.
     resolve_outputs = emulator.module("services.cloudformation.stacks")._resolve_stack_outputs
@@ -61,7 +61,7 @@ def _replacing_once_more(roll_back: Callable[..., Awaitable[None]], handlers: Ma
 
 
 def _references(resources: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """What references to each resource give."""
+    """The values of references, by resource."""
     return [(resource["PhysicalResourceId"], resource["Attributes"]) for resource in resources.values()]
 
 
@@ -71,7 +71,7 @@ def _with_lost_predecessors(handlers: Mapping[str, Handler], stack: dict[str, An
     described = dict(operation)
 
     def is_lost(type_: str, physical_id: str) -> bool:
-        return type_ in _DELETE_FIRST and not handlers[type_].stands(physical_id)
+        return type_ in _DELETE_FIRST and not handlers[type_].exists(physical_id)
 
     for logical_id in operation["created"]:
         old, new = previous.get(logical_id), stack["_resources"].get(logical_id)

@@ -1,4 +1,4 @@
-"""Templates, budgets, associations and rules as the service writes them in its answers, which share nothing with what is held.
+"""Response members for templates, budgets, associations and rules; they are copies of the stored data.
 
 Times are in seconds since the epoch.
 """
@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from .tables import AnalysisRule, TableAssociation
-from .templates import Kind, Meter, Template
+from .templates import BudgetType, Meter, Template
 
 
 def template(entry: Template) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def template_summary(entry: Template) -> dict[str, Any]:
         "arn": entry.arn,
         **_membership(entry),
         **_collaboration(entry),
-        "privacyBudgetType": entry.kind.value,
+        "privacyBudgetType": entry.budget_type.value,
         "createTime": entry.create_time,
         "updateTime": entry.update_time,
     }
@@ -37,10 +37,10 @@ def budget_summary(entry: Template) -> dict[str, Any]:
         "privacyBudgetTemplateArn": entry.arn,
         **_membership(entry),
         **_collaboration(entry),
-        "type": entry.kind.value,
+        "type": entry.budget_type.value,
         "createTime": entry.create_time,
         "updateTime": entry.budget_update_time,
-        "budget": {entry.kind.member: _budget(entry)},
+        "budget": {entry.budget_type.member: _budget(entry)},
     }
 
 
@@ -89,7 +89,7 @@ def _collaboration(entry: Template) -> dict[str, str]:
 
 
 def _budget(entry: Template) -> dict[str, Any]:
-    if entry.kind is Kind.ACCESS_BUDGET:
+    if entry.budget_type is BudgetType.ACCESS_BUDGET:
         return {
             "resourceArn": entry.resource_arn,
             "details": [_detail(meter) for meter in entry.meters.values()],
@@ -99,7 +99,7 @@ def _budget(entry: Template) -> dict[str, Any]:
         "aggregations": [
             {"type": type_, "maxCount": meter.maximum, "remainingCount": meter.remaining} for type_, meter in entry.meters.items()
         ],
-        "epsilon": entry.parameters[entry.kind.member]["epsilon"],
+        "epsilon": entry.parameters[entry.budget_type.member]["epsilon"],
     }
 
 

@@ -3,7 +3,7 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
-from . import emulator
+from .. import emulator
 
 _RESOLUTION = timedelta(milliseconds=1)
 

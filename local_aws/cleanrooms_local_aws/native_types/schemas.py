@@ -20,11 +20,11 @@ class NativeType:
     optional: tuple[str, ...]
     create_only: tuple[str, ...]
     identifier: tuple[str, ...]
-    """What the physical id is made of; the first is the service's own id."""
+    """The properties that form the physical id; the first is the service's own id."""
     attributes: Mapping[str, str]
-    """What ``Fn::GetAtt`` gives, and where it stands in the service's answer."""
+    """Attributes for ``Fn::GetAtt``, and the member of the service's response that holds each."""
     delete_first: bool = False
-    """Whether a replacement deletes the old resource before it creates the new one, as both cannot stand at once."""
+    """Whether a replacement deletes the old resource before it creates the new one, as both cannot exist at once."""
     rules: str = ""
     """The property that holds analysis rules, which have operations of their own."""
     renamed: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""CloudFormation's own resource types of Clean Rooms: schemas, resources and replacement."""
