@@ -7,13 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import Cdk
 from tests.support.deployed_app import declared
-from tests.support.deployed_clean_rooms import held, table
+from tests.support.deployed_clean_rooms import as_user, held, table
 
 COMMAND = [sys.executable, "-m", "privacy_budget_cli"]
 
@@ -30,24 +27,6 @@ def history(local_aws: LocalAws, *arguments: str) -> dict[str, Any]:
     assert (ran.returncode, ran.stderr) == (0, "")
     (found,) = json.loads(ran.stdout)["memberships"]
     return dict(found)
-
-
-def as_user(local_aws: LocalAws, name: str) -> Any:
-    """A Clean Rooms client of a user who may do everything there."""
-    iam = local_aws.client("iam")
-    iam.create_user(UserName=name)
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cleanrooms:*", "Resource": "*"}]}
-    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=json.dumps(policy))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return boto3.client(
-        "cleanrooms",
-        endpoint_url=local_aws.endpoint,
-        verify=local_aws.environment["AWS_CA_BUNDLE"],
-        region_name="us-east-1",
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
-        config=Config(proxies={}),
-    )
 
 
 def test_a_scripted_life(cdk: Cdk, clean_rooms: Any, memberships: list[str], tmp_path: Path) -> None:

@@ -214,6 +214,36 @@ def test_spending_is_no_call_of_the_services(local_aws: LocalAws) -> None:
     assert [event["eventName"] for event in looked_up(local_aws, "ResourceName", made["arn"])] == ["CreatePrivacyBudgetTemplate"]
 
 
+def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalAws) -> None:
+    membership = new_membership(local_aws)
+    events, sqs, rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
+    url = sqs.create_queue(QueueName="calls")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    detail = {"requestParameters": {"membershipIdentifier": [membership]}}
+    pattern = {"source": ["aws.cleanrooms"], "detail-type": ["AWS API Call via CloudTrail"], "detail": detail}
+    events.put_rule(Name="calls", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="calls", Targets=[{"Id": "queue", "Arn": queue}])
+    try:
+        rooms.get_membership(membershipIdentifier=membership)
+        with pytest.raises(rooms.exceptions.ValidationException):
+            rooms.create_privacy_budget_template(
+                membershipIdentifier=membership,
+                privacyBudgetType="DIFFERENTIAL_PRIVACY",
+                parameters={"differentialPrivacy": {"epsilon": 99, "usersNoisePerQuery": 30}},
+            )
+        rooms.delete_membership(membershipIdentifier=membership)
+        bodies = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    finally:
+        events.remove_targets(Rule="calls", Ids=["queue"])
+        events.delete_rule(Name="calls")
+        sqs.delete_queue(QueueUrl=url)
+    refused, deleted = sorted(bodies, key=lambda body: str(body["detail"]["eventName"]))
+    assert (refused["account"], refused["region"]) == (ACCOUNT, REGION)
+    assert refused["detail"]["errorCode"] == "ValidationException"
+    assert deleted["detail"] == looked_up(local_aws, "EventId", deleted["detail"]["eventID"])[0]
+    assert deleted["detail"]["eventName"] == "DeleteMembership"
+
+
 def test_the_history_outlives_the_server(tmp_path: Path) -> None:
     stopped = LocalAws(tmp_path / "aws")
     try:

@@ -1,6 +1,30 @@
 """What Clean Rooms on the local AWS holds, as an operator sees it."""
 
+import json
 from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from cleanrooms_local_aws import LocalAws
+
+
+def as_user(local_aws: LocalAws, name: str) -> Any:
+    """A Clean Rooms client of a user who may do everything there."""
+    iam = local_aws.client("iam")
+    iam.create_user(UserName=name)
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cleanrooms:*", "Resource": "*"}]}
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return boto3.client(
+        "cleanrooms",
+        endpoint_url=local_aws.endpoint,
+        verify=local_aws.environment["AWS_CA_BUNDLE"],
+        region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+        config=Config(proxies={}),
+    )
 
 
 def new_membership(clean_rooms: Any) -> str:
