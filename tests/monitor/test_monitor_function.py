@@ -207,6 +207,75 @@ def test_a_template_that_clean_rooms_does_not_list_is_named_and_fails_the_run(
     assert warning.startswith(f"Clean Rooms lists no balance for template {gone['id']} of membership {standing['membershipId']}.")
 
 
+def collaboration_of(backend: Backend, membership: str) -> str:
+    return str(backend.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"])
+
+
+def in_collaboration(collaboration: str, template: Template, **detail: str) -> tuple[str, ...]:
+    dimensions = {"CollaborationId": collaboration, "PrivacyBudgetTemplateId": template["id"], **detail}
+    return tuple(f"{name}={dimensions[name]}" for name in sorted(dimensions))
+
+
+def test_every_budget_of_a_collaboration_and_the_least_of_all_are_published(
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    privacy = differential_privacy(backend)
+    uses = access_budget(backend, privacy["membershipId"], CALENDAR_DAY=10, LIFETIME=1000)
+    backend.spend(uses, uses=4)
+    lab = collaboration_of(backend, privacy["membershipId"])
+    elsewhere = differential_privacy(backend)
+    function.handler({"collaborations": [lab, lab]}, None)
+    metrics = printed(capsys)
+    assert {metric: value for metric, value in metrics.items() if metric[0] == "RemainingFraction"} == {
+        ("RemainingFraction", f"CollaborationId={lab}"): 0.6,
+        ("RemainingFraction", *in_collaboration(lab, privacy)): 1,
+        ("RemainingFraction", *in_collaboration(lab, uses)): 0.6,
+    }
+    day = in_collaboration(lab, uses, Period="CALENDAR_DAY")
+    assert (metrics["Remaining", *day], metrics["Maximum", *day]) == (6, 10)
+    assert {metric[1] for metric in metrics if "Aggregation=" in str(metric)} == {f"Aggregation={type_}" for type_ in AggregationType}
+    assert elsewhere["id"] not in str(metrics)
+    assert caplog.messages == ["published what is left of 2 of 2 privacy budgets"]
+
+
+def test_a_template_of_a_collaboration_that_is_watched_too_has_the_metrics_of_both(
+    backend: Backend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = access_budget(backend, backend.membership(), LIFETIME=9)
+    lab = collaboration_of(backend, template["membershipId"])
+    listed = [{"membershipId": template["membershipId"], "templateId": template["id"]}]
+    function.handler({"templates": listed, "collaborations": [lab]}, None)
+    metrics = printed(capsys)
+    assert metrics["Remaining", *of(template, Period="LIFETIME")] == 9
+    assert metrics["Remaining", *in_collaboration(lab, template, Period="LIFETIME")] == 9
+
+
+def test_a_collaboration_without_budgets_publishes_nothing(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    function.handler({"collaborations": [collaboration_of(backend, backend.membership())]}, None)
+    assert printed(capsys) == {}
+
+
+def test_an_unreadable_collaboration_is_warned_of_and_silences_no_other(
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    template = access_budget(backend, backend.membership(), LIFETIME=9)
+    lab, gone = collaboration_of(backend, template["membershipId"]), str(uuid.uuid4())
+    missing = {"membershipId": str(uuid.uuid4()), "templateId": str(uuid.uuid4())}
+    with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 2 privacy budgets and 1 of 2 collaborations could not be read, so "):
+        function.handler(
+            {
+                "templates": [{"membershipId": template["membershipId"], "templateId": template["id"]}, missing],
+                "collaborations": [gone, lab],
+            },
+            None,
+        )
+    assert ("RemainingFraction", f"CollaborationId={lab}") in printed(capsys)
+    warning = warnings(caplog)[-1]
+    assert warning.startswith(f"collaboration {gone} could not be read (")
+    assert "from ListCollaborationPrivacyBudgets: " in warning
+    assert "allowed cleanrooms:ListCollaborationPrivacyBudgets on it" in warning
+
+
 def test_throttling_is_waited_out(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     template = differential_privacy(backend)
     left = 3
