@@ -24,15 +24,17 @@ A template stays in Clean Rooms when its stack is destroyed, which is the defaul
        cdk destroy --app "python examples/migration.py" -c step=finish -c membership=<membership id> -c table=<sales>
 """
 
+import sys
+
 import aws_cdk as cdk
 from aws_cdk import aws_cleanrooms as cleanrooms
 
 from cleanrooms_privacy_budget import AccessLimit, OnExisting, PrivacyBudget, PrivacyBudgetTemplate
 
 app = cdk.App()
-step = app.node.get_context("step")
-membership = app.node.get_context("membership")
-table = app.node.get_context("table")
+step = app.node.try_get_context("step") or "native"
+membership = app.node.try_get_context("membership") or sys.exit("A value is missing: -c membership=<membership id>")
+table = app.node.try_get_context("table") or sys.exit("A value is missing: -c table=<association ARN>")
 stack = cdk.Stack(app, "Migration")
 cdk.CfnOutput(stack, "Step", value=step)
 

@@ -9,7 +9,7 @@ from constructs import Construct
 WHY_ALL_TEMPLATES: Final = (
     "CloudFormation updates a policy before it deletes what the policy was for, so one that named only the present memberships and"
     " templates would orphan those that left; PrivacyBudgetProvider(memberships=[...]) narrows it. The handler deletes a template only"
-    " if it carries the mark of the resource that CloudFormation sent the event for."
+    " if its ownership tags name the resource that CloudFormation sent the event for."
 )
 WHY_ALL_STACKS: Final = (
     "Any stack of the account may use the provider, and DescribeStacks, which reads only, tells whether that stack is rolling back."

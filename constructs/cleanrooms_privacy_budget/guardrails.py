@@ -1,14 +1,15 @@
 """Limits that the owner of a provider sets for every template that uses it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
+from privacy_budget_core.contract import AccessBudgetPeriod
 from privacy_budget_core.errors import InvalidGuardrailError
 from privacy_budget_core.guardrails import Guardrails
 
 from .literals import whole
 
 
-@dataclass(frozen=True, kw_only=True)
 class PrivacyBudgetGuardrails(Guardrails):
     """Limits for every template of a provider: at synth in the provider's app, and in the function for every stack that uses it.
 
@@ -25,13 +26,26 @@ class PrivacyBudgetGuardrails(Guardrails):
     :raises ValueError: A value breaks a rule.
     """
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "max_epsilon", whole(self.max_epsilon))
-        object.__setattr__(self, "min_users_noise_per_query", whole(self.min_users_noise_per_query))
-        if isinstance(self.max_uses, dict):
-            object.__setattr__(self, "max_uses", {period: whole(uses) for period, uses in self.max_uses.items()})
+    def __init__(
+        self,
+        *,
+        max_epsilon: float | None = None,
+        min_users_noise_per_query: float | None = None,
+        allow_monthly_refresh: bool = True,
+        max_uses: Mapping[AccessBudgetPeriod, float] | None = None,
+        allow_budget_reset: bool = True,
+        allow_adoption: bool = True,
+    ) -> None:
+        uses: Any = max_uses or {}
         try:
-            super().__post_init__()
+            super().__init__(
+                whole(max_epsilon),
+                whole(min_users_noise_per_query),
+                allow_monthly_refresh,
+                {period: whole(most) for period, most in uses.items()} if isinstance(uses, Mapping) else uses,
+                allow_budget_reset,
+                allow_adoption,
+            )
         except InvalidGuardrailError as error:
             raise ValueError(str(error)) from error
 

@@ -29,7 +29,7 @@ def history(local_aws: LocalAws, *arguments: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_scripted_life(cdk: Cdk, rooms: Any, memberships: list[str], tmp_path: Path) -> None:
+def test_a_scripted_life(cdk: Cdk, clean_rooms: Any, memberships: list[str], tmp_path: Path) -> None:
     """By hand: 3, raised to 5, counts 5. Recreated with 2, raised by alice to 4, counts 4: 9 in all.
 
     Access budget: 10 uses, refilled by an edit to 7: 17 uses of 2 balances.
@@ -38,10 +38,10 @@ def test_a_scripted_life(cdk: Cdk, rooms: Any, memberships: list[str], tmp_path:
     stack = {"membership": membership, "on_budget_reset": "ALLOW"}
     cdk.deploys(declared({**stack, "epsilon": 3}))
     cdk.deploys(declared({**stack, "epsilon": 5}))
-    (first,) = held(rooms, membership)
+    (first,) = held(clean_rooms, membership)
     cdk.local_aws.spend(membership, first["id"], 1, "COUNT")
     cdk.deploys(declared({**stack, "epsilon": 2}))  # which Clean Rooms refuses once querying began, so the handler recreates it
-    (second,) = held(rooms, membership)
+    (second,) = held(clean_rooms, membership)
     alice = as_user(cdk.local_aws, "alice")
     alice.update_privacy_budget_template(
         membershipIdentifier=membership,

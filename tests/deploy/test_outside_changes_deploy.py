@@ -42,12 +42,12 @@ def next_message(client: Any, url: str) -> str:
     return str(message["Body"])
 
 
-def test_a_change_by_hand_is_told_and_the_providers_is_not(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_change_by_hand_is_told_and_the_providers_is_not(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     """After the provider's own change, the next message is of the next change by hand: events are delivered in their order."""
     membership, _ = memberships
     messages = cdk.local_aws.client("sqs")
     url = deploys(cdk, membership, epsilon=3)
-    (template,) = held(rooms, membership)
+    (template,) = held(clean_rooms, membership)
     ann = as_user(cdk.local_aws, "ann")
     ann.update_privacy_budget_template(
         membershipIdentifier=membership,
@@ -61,7 +61,7 @@ def test_a_change_by_hand_is_told_and_the_providers_is_not(cdk: Cdk, rooms: Any,
         rf'"{ANN} called UpdatePrivacyBudgetTemplate on {subject} at {TIME} {WHERE}\. CloudTrail event: [-0-9a-f]{{36}}"', told
     )
     deploys(cdk, membership, epsilon=6)
-    (updated,) = held(rooms, membership)
+    (updated,) = held(clean_rooms, membership)
     assert updated["parameters"]["differentialPrivacy"]["epsilon"] == 6
     assert updated["id"] == template["id"]
     ann.tag_resource(resourceArn=template["arn"], tags={"reviewed": "yes"})

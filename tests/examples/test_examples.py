@@ -269,6 +269,17 @@ def test_guardrails(assemblies: dict[str, list[Assembly]]) -> None:
     assert functions(templates["GuardedBudget"]) == 0
 
 
+def test_migration(assemblies: dict[str, list[Assembly]]) -> None:
+    """Two native templates, retained, adopted, and then this stack's for good."""
+    native, retain, adopt, finish = (assembly.templates["Migration"] for assembly in assemblies["migration"])
+    policies = [
+        [one["DeletionPolicy"] for one in resources(step, "AWS::CleanRooms::PrivacyBudgetTemplate").values()] for step in (native, retain)
+    ]
+    assert policies == [["Delete", "Delete"], ["Retain", "Retain"]]
+    options = [[one["Properties"].get("OnExisting") for one in resources(step).values()] for step in (adopt, finish)]
+    assert options == [["ADOPT", "ADOPT"], [None, None]]
+
+
 def test_stage(assemblies: dict[str, list[Assembly]]) -> None:
     templates = assemblies["stage"][0].templates
     assert len(templates) == 2
