@@ -149,10 +149,10 @@ def test_a_denied_call_is_recorded(local_aws: LocalAws, stack: Stack, record: Pa
 
 def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
     iam = local_aws.client("iam")
-    user = iam.create_user(UserName="alice")["User"]
+    user = iam.create_user(UserName="carol")["User"]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cleanrooms:*", "Resource": "*"}]}
-    iam.put_user_policy(UserName="alice", PolicyName="all", PolicyDocument=json.dumps(policy))
-    key = iam.create_access_key(UserName="alice")["AccessKey"]
+    iam.put_user_policy(UserName="carol", PolicyName="all", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="carol")["AccessKey"]
     backend = boto3.client(
         "cleanrooms",
         endpoint_url=local_aws.endpoint,
@@ -163,7 +163,7 @@ def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
         config=Config(proxies={}),
     )
     backend.list_memberships()
-    event = looked_up(local_aws, "Username", "alice")[-1]
+    event = looked_up(local_aws, "Username", "carol")[-1]
     assert event["eventName"] == "ListMemberships"
     assert event["requestParameters"] is None
     assert event["userIdentity"] == {
@@ -171,7 +171,7 @@ def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
         "principalId": user["UserId"],
         "arn": user["Arn"],
         "accountId": ACCOUNT,
-        "userName": "alice",
+        "userName": "carol",
         "accessKeyId": key["AccessKeyId"],
     }
 
