@@ -79,7 +79,7 @@ def test_the_readmes_tour(copy: Path) -> None:
         told.append(make(copy, *arguments, status=2 if comment.startswith("refused") else 0))
     deployed, edited, _, diff, plan, refused, lowered, smaller, status, destroyed, _ = told
     arn = next(line.split("=")[1].strip() for line in deployed.splitlines() if ".TemplateArn = " in line)
-    assert f"\n{arn}\n" in deployed.split("Privacy budget templates in Clean Rooms, membership ")[1]
+    assert f"\n{arn}\n" in deployed.split("Privacy budget templates in Clean Rooms,")[1]
     assert "epsilon 3, noise of 30 users per query" in deployed
     assert f".TemplateArn = {arn}" in edited
     assert "epsilon 5, noise of 30 users per query" in edited
