@@ -81,6 +81,16 @@ class Flag(StrEnum):
     FALSE = "false"
 
 
+class Operation(StrEnum):
+    """The Clean Rooms operations that change a template or its tags."""
+
+    CREATE = "CreatePrivacyBudgetTemplate"
+    UPDATE = "UpdatePrivacyBudgetTemplate"
+    DELETE = "DeletePrivacyBudgetTemplate"
+    TAG = "TagResource"
+    UNTAG = "UntagResource"
+
+
 class PrivacyBudgetType(StrEnum):
     """The budget type, in the service's own values."""
 

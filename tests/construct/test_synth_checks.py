@@ -52,6 +52,24 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "dict": ({"budget": epsilon({"a": 1})}, "epsilon must be a whole number from 1 to 20, got {'a': 1}"),
     "text": ({"budget": epsilon("3")}, "epsilon must be a whole number from 1 to 20, got '3'"),
     "another library's": ({"budget": epsilon(Int64(21))}, "epsilon must be a whole number from 1 to 20, got 21"),
+    "epsilon": ({"budget": epsilon(21)}, "epsilon must be a whole number from 1 to 20, got 21"),
+    "noise": (
+        {"budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=9)},
+        "users_noise_per_query must be a whole number from 10 to 100, got 9",
+    ),
+    "table": (
+        {"budget": PrivacyBudget.access_budget(resource_arn="arn:aws:s3:::b", limits=[AccessLimit.lifetime(1)])},
+        "got 'arn:aws:s3:::b'",
+    ),
+    "no limits": ({"budget": access()}, "limits must be 1 or 2 limits, got []"),
+    "two periods": (
+        {"budget": access(AccessLimit.per_day(1), AccessLimit.per_week(1))},
+        "or one of each, got ['CALENDAR_DAY', 'CALENDAR_WEEK']",
+    ),
+    "limit": (
+        {"budget": access(AccessLimit.per_day(1_000_001))},
+        "budget of the CALENDAR_DAY limit must be a whole number from 0 to 1000000, got 1000001",
+    ),
     "refresh": (
         {"budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh="none")},
         "auto_refresh must be AutoRefresh.CALENDAR_MONTH or AutoRefresh.NONE, got 'none'",
@@ -68,6 +86,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "auto_refresh of the CALENDAR_DAY limit must be True or False, got 'yes'",
     ),
     "limit's budget": ({"budget": access(AccessLimit.per_day(float("nan")))}, "from 0 to 1000000, got nan"),  # type: ignore[arg-type]
+    "membership's name": ({"membership_id": "LAB"}, "membership_id must be a lower-case UUID, got 'LAB'"),
     "membership": ({"membership_id": 3}, "membership_id must be a lower-case UUID, got 3"),
     "membership nan": ({"membership_id": float("nan")}, "membership_id must be a lower-case UUID, got nan"),
     "on existing": ({"on_existing": "adopt"}, "on_existing must be OnExisting.FAIL or OnExisting.ADOPT, got 'adopt'"),

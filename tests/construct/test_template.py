@@ -113,40 +113,6 @@ def test_attributes_are_the_native_types() -> None:
         assert stack.resolve(value) == {"Fn::GetAtt": ["Budget", name]}
 
 
-def rules() -> dict[str, tuple[dict[str, Any], str]]:
-    def dp(**options: Any) -> dict[str, Any]:
-        return {"budget": PrivacyBudget.differential_privacy(**{"epsilon": 3, "users_noise_per_query": 30, **options})}
-
-    def access(*limits: AccessLimit, table: str = TABLE) -> dict[str, Any]:
-        return {"budget": PrivacyBudget.access_budget(resource_arn=table, limits=limits)}
-
-    return {
-        "epsilon": (dp(epsilon=21), "epsilon must be a whole number from 1 to 20, got 21"),
-        "epsilon a fraction": (dp(epsilon=2.5), "epsilon must be a whole number from 1 to 20, got 2.5"),
-        "epsilon a bool": (dp(epsilon=True), "epsilon must be a whole number from 1 to 20, got True"),
-        "epsilon a string": (dp(epsilon="3"), "epsilon must be a whole number from 1 to 20, got '3'"),
-        "noise": (dp(users_noise_per_query=9), "users_noise_per_query must be a whole number from 10 to 100, got 9"),
-        "membership": ({"membership_id": "LAB"}, "membership_id must be a lower-case UUID, got 'LAB'"),
-        "table": (access(AccessLimit.lifetime(1), table="arn:aws:s3:::b"), "got 'arn:aws:s3:::b'"),
-        "no limits": (access(), "limits must be 1 or 2 limits, got []"),
-        "two periods": (access(AccessLimit.per_day(1), AccessLimit.per_week(1)), "or one of each, got ['CALENDAR_DAY', 'CALENDAR_WEEK']"),
-        "limit": (
-            access(AccessLimit.per_day(1_000_001)),
-            "budget of the CALENDAR_DAY limit must be a whole number from 0 to 1000000, got 1000001",
-        ),
-    }
-
-
-@pytest.mark.parametrize(("options", "message"), rules().values(), ids=rules().keys())
-def test_a_bad_literal_raises_with_rule_value_and_path_and_adds_nothing(options: dict[str, Any], message: str) -> None:
-    stack = new_stack()
-    with pytest.raises(ValueError) as raised:
-        add(stack, **options)
-    assert message in str(raised.value)
-    assert str(raised.value).endswith("[Shop/Budget]")
-    assert stack.node.children == []
-
-
 def test_tokens_pass() -> None:
     stack = new_stack()
     membership = cdk.CfnParameter(stack, "Membership").value_as_string

@@ -9,11 +9,12 @@ import boto3
 import pytest
 
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
-from privacy_budget_cli.plan.dry_run import DryRunCleanRooms, Operation, Write
+from privacy_budget_cli.plan.dry_run import DryRunCleanRooms, Write
 from privacy_budget_cli.plan.prediction import Effect, Prediction, predict
 from privacy_budget_cli.plan.resources import Create, Delete, Event, Resource, Update
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import CleanRooms, Template
+from privacy_budget_core.contract import Operation
 from privacy_budget_core.errors import ServiceError
 from privacy_budget_core.model import AccessBudget, AccessLimit, Budget, DesiredTemplate, Identity
 from privacy_budget_core.physical_id import template_id

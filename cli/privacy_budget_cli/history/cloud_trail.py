@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from privacy_budget_core.contract import Operation
+
 from ..errors import CommandError
-from .records import SOURCE, Call, Operation, UnreadableRecordError, read
+from .records import SOURCE, Call, UnreadableRecordError, read
 
 SECONDS_OF_EVENT_HISTORY: Final = 90 * 86_400
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import Template, budget_of
+from privacy_budget_core.contract import Operation
 from privacy_budget_core.model import Budget, Identity, identity_of
 from privacy_budget_core.ownership import OwnershipTags, is_same
 from privacy_budget_core.physical_id import template_id
 
-from .records import Call, Caller, Operation
+from .records import Call, Caller
 
 
 class Change(Enum):

@@ -7,25 +7,15 @@ Source: "CloudTrail record contents" and "CloudTrail userIdentity element" in th
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from privacy_budget_core import ownership
+from privacy_budget_core.contract import Operation
 from privacy_budget_core.physical_id import TemplateArn
 
 SOURCE: Final = "cleanrooms.amazonaws.com"
 
 _STACK_OF_NATIVE_TYPE, _LOGICAL_ID_OF_NATIVE_TYPE = "aws:cloudformation:stack-id", "aws:cloudformation:logical-id"
-
-
-class Operation(StrEnum):
-    """The operations that change a template or its tags."""
-
-    CREATE = "CreatePrivacyBudgetTemplate"
-    UPDATE = "UpdatePrivacyBudgetTemplate"
-    DELETE = "DeletePrivacyBudgetTemplate"
-    TAG = "TagResource"
-    UNTAG = "UntagResource"
 
 
 @dataclass(frozen=True)

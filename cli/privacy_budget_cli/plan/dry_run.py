@@ -4,12 +4,11 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Final
 
 from privacy_budget_core import lifecycle
 from privacy_budget_core.clean_rooms import CleanRooms, Template
-from privacy_budget_core.contract import PrivacyBudgetType
+from privacy_budget_core.contract import Operation, PrivacyBudgetType
 from privacy_budget_core.errors import ConflictError, NotFoundError, PrivacyBudgetError, ServiceError, ValidationError
 from privacy_budget_core.model import AccessBudget, Balance, Budget, DesiredTemplate, Identity
 from privacy_budget_core.ownership import OwnershipTags
@@ -20,16 +19,6 @@ NOT_CREATED_YET: Final = "not created yet"
 
 ACCESS_BUDGETS_PER_COLLABORATION: Final = 25
 """The service's quota. Source: the Clean Rooms user guide, "Quotas for AWS Clean Rooms"."""
-
-
-class Operation(StrEnum):
-    """The operations that change Clean Rooms."""
-
-    CREATE = "CreatePrivacyBudgetTemplate"
-    UPDATE = "UpdatePrivacyBudgetTemplate"
-    DELETE = "DeletePrivacyBudgetTemplate"
-    TAG = "TagResource"
-    UNTAG = "UntagResource"
 
 
 @dataclass(frozen=True)

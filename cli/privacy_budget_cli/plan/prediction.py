@@ -6,12 +6,13 @@ from enum import Enum
 
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import Template
+from privacy_budget_core.contract import Operation
 from privacy_budget_core.errors import ConflictError, ExistingTemplateError, InvalidPropertyError, NotFoundError, RefusalError, ServiceError
 from privacy_budget_core.model import AccessBudget
 from privacy_budget_core.properties import parse, parse_identity, parse_previous
 from privacy_budget_core.reconciler import EventRecord, Reconciler
 
-from .dry_run import DryRunCleanRooms, Operation, UnreadableError, Write
+from .dry_run import DryRunCleanRooms, UnreadableError, Write
 from .resources import Create, Delete, Event, Resource, Update
 
 
