@@ -145,10 +145,10 @@ def test_a_wrong_environment_ends_in_one_line(copy: Path) -> None:
 
 
 def test_compare_prints_what_its_page_shows(copy: Path) -> None:
-    """Without what tells of the local AWS itself; ids of templates are others each time."""
+    """Without what tells of the local AWS itself; ids of templates and the next refresh are others each time."""
 
     def without_ids(text: str) -> str:
-        return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text).strip()
+        return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d \d\d:\d\d UTC", "<id>", text).strip()
 
     ran = make(copy, "compare")
     started, *told, destroyed = ran.strip().splitlines()
