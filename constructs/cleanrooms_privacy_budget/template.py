@@ -5,7 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import jsii
-from aws_cdk import Annotations, CustomResource, Fn, ITaggableV2, RemovalPolicy, Resource, Stack, TagManager, TagType
+from aws_cdk import (
+    Annotations,
+    CustomResource,
+    Fn,
+    IResolvable,
+    ITaggableV2,
+    RemovalPolicy,
+    Resource,
+    Stack,
+    TagManager,
+    TagType,
+    Token,
+)
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -13,7 +25,7 @@ from privacy_budget_core import contract
 from privacy_budget_core.contract import AggregationType, Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
 
 from .budget import PrivacyBudget
-from .literals import is_token, not_a_flag, not_among
+from .literals import is_token, not_a_flag, not_among, rendered
 from .permissions import CHANGE, READ, READ_BALANCE, template_arns
 from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider, stack_of
 from .validation import WARNING_PREFIX, DeclaredTemplate, validation_of
@@ -138,15 +150,15 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         provider: IPrivacyBudgetProvider | None = None,
-        preview_impact: bool = False,
+        preview_impact: bool | IResolvable = False,
     ) -> None:
-        known = provider or PrivacyBudgetProvider.of(scope)
+        known = PrivacyBudgetProvider.of(scope) if provider is None else provider
         _check(scope, id, _broken_rules(membership_id, budget, on_existing, on_budget_reset, removal_policy, preview_impact, known))
         if isinstance(known, PrivacyBudgetProvider):
             guardrails = known.guardrails
             _check(scope, id, [*budget.broken_guardrails(guardrails), *guardrails.option_violations(on_existing, on_budget_reset)])
         provider = known or PrivacyBudgetProvider.get_or_create(scope)
-        self._membership_id = membership_id
+        self._membership_id = membership_id if isinstance(membership_id, str) else Token.as_string(membership_id)
         self._preview_impact = preview_impact
         self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
         for key, value in _tags_of(stack_of(scope)).items():
@@ -159,11 +171,11 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             Property.TAGS.value: rendered_tags,
         }
         if on_existing != OnExisting.FAIL:
-            properties[Property.ON_EXISTING.value] = OnExisting(on_existing).value
+            properties[Property.ON_EXISTING.value] = rendered(on_existing)
         if on_budget_reset != OnBudgetReset.REFUSE:
-            properties[Property.ON_BUDGET_RESET.value] = OnBudgetReset(on_budget_reset).value
+            properties[Property.ON_BUDGET_RESET.value] = rendered(on_budget_reset)
         if preview_impact:
-            properties[Property.PREVIEW_IMPACT.value] = True
+            properties[Property.PREVIEW_IMPACT.value] = preview_impact
         super().__init__(
             scope,
             id,
@@ -173,11 +185,21 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             properties=properties,
             removal_policy=removal_policy,
         )
-        identity = (str(membership_id), budget.budget_type.value, str(budget.resource_arn or ""))
+        identity = (membership_id, budget.budget_type.value, budget.resource_arn or "")
         is_access_budget = budget.budget_type is PrivacyBudgetType.ACCESS_BUDGET
         validation_of(stack_of(scope)).add(DeclaredTemplate(self, identity, is_access_budget, rendered_tags))
         for warning, message in _warnings(budget, on_budget_reset):
             Annotations.of(self).add_warning_v2(f"{WARNING_PREFIX}{warning}", message)
+
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        """Set what becomes of the template when it leaves the stack, or the stack is deleted.
+
+        :param policy: Any but SNAPSHOT.
+        :raises ValueError: The policy is SNAPSHOT, or none of CDK's: Clean Rooms has no snapshots.
+        """
+        for rule in not_among("removal_policy", policy, REMOVAL_POLICIES, may_be_token=False):
+            raise ValueError(f"{rule} [{self.node.path}]")
+        super().apply_removal_policy(policy)
 
     @staticmethod
     def from_privacy_budget_template_arn(scope: Construct, id: str, privacy_budget_template_arn: str) -> IPrivacyBudgetTemplate:
@@ -324,7 +346,7 @@ def _broken_rules(
     on_existing: OnExisting,
     on_budget_reset: OnBudgetReset,
     removal_policy: RemovalPolicy,
-    preview_impact: bool,
+    preview_impact: bool | IResolvable,
     provider: IPrivacyBudgetProvider | None,
 ) -> Iterator[str]:
     """The rules that literal values break, the guardrails of the provider last."""
@@ -336,12 +358,14 @@ def _broken_rules(
         yield f"budget must be made by PrivacyBudget.differential_privacy or PrivacyBudget.access_budget, got {budget!r}"
     yield from not_among("on_existing", on_existing, OnExisting)
     yield from not_among("on_budget_reset", on_budget_reset, OnBudgetReset)
-    yield from not_among("removal_policy", removal_policy, REMOVAL_POLICIES)
+    yield from not_among("removal_policy", removal_policy, REMOVAL_POLICIES, may_be_token=False)
     yield from not_a_flag("preview_impact", preview_impact)
-    if preview_impact is True and getattr(budget, "budget_type", None) is PrivacyBudgetType.ACCESS_BUDGET:
+    if preview_impact is not False and getattr(budget, "budget_type", None) is PrivacyBudgetType.ACCESS_BUDGET:
         yield f"preview_impact goes with differential privacy, got {budget.budget_type.value}"
     if isinstance(provider, PrivacyBudgetProvider):
         yield from provider.broken_rules(membership_id)
+    elif provider is not None and not hasattr(provider, "service_token"):
+        yield f"provider must be a PrivacyBudgetProvider, or one that PrivacyBudgetProvider.from_function_arn imports, got {provider!r}"
 
 
 def _check(scope: Construct, id: str, rules: Iterable[str]) -> None:
