@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
@@ -20,6 +21,7 @@ from cleanrooms_privacy_budget import (
     PrivacyBudgetGuardrails,
     PrivacyBudgetProvider,
 )
+from cleanrooms_privacy_budget.provider import ProviderOptions
 from tests.support.synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only
 
 TOKEN = cdk.Fn.import_value("value")
@@ -357,14 +359,26 @@ SAME: dict[str, Callable[[], Any]] = {
     "runtime": lambda: lambda_.Runtime.PYTHON_3_13,
     "architecture": lambda: lambda_.Architecture.X86_64,
     "memberships": lambda: [MEMBERSHIP],
+    "vpc_subnets": lambda: ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+    "guardrails": lambda: PrivacyBudgetGuardrails(max_epsilon=5, max_uses={AccessBudgetPeriod.CALENDAR_DAY: 100}),
 }
 
 
 @pytest.mark.parametrize(("name", "make"), SAME.items(), ids=SAME.keys())
 def test_options_are_compared_by_value(name: str, make: Callable[[], Any]) -> None:
     stack = new_stack()
-    provider = PrivacyBudgetProvider.get_or_create(stack, **{name: make()})
-    assert PrivacyBudgetProvider.get_or_create(stack, **{name: make()}) is provider
+    others: dict[str, Any] = {"vpc": ec2.Vpc(stack, "Vpc")} if name == "vpc_subnets" else {}
+    provider = PrivacyBudgetProvider.get_or_create(stack, **others, **{name: make()})
+    assert PrivacyBudgetProvider.get_or_create(stack, **others, **{name: make()}) is provider
+
+
+def test_an_option_with_its_default_is_the_same_as_none() -> None:
+    stack = new_stack()
+    provider = PrivacyBudgetProvider.get_or_create(stack)
+    defaults = ProviderOptions(memory_size=512, timeout=cdk.Duration.minutes(5), runtime=lambda_.Runtime.PYTHON_3_14, vpc=None)
+    assert PrivacyBudgetProvider.get_or_create(stack, **defaults) is provider
+    with pytest.raises(ValueError, match="made with another memory_size "):
+        PrivacyBudgetProvider.get_or_create(stack, memory_size=256)
 
 
 def test_durations_of_one_length_are_the_same() -> None:
@@ -451,6 +465,6 @@ def test_wrong_guardrails(wrong: dict[str, Any], message: str) -> None:
 
 def test_guardrails_of_another_type() -> None:
     stack = new_stack()
-    with pytest.raises(ValueError, match=r"guardrails must be PrivacyBudgetGuardrails\(\.\.\.\), got 3"):
+    with pytest.raises(ValueError, match="guardrails must be of type PrivacyBudgetGuardrails, got 3"):
         PrivacyBudgetProvider(stack, "Provider", guardrails=3)  # type: ignore[arg-type]
     assert stack.node.children == []
