@@ -60,7 +60,7 @@ class Deployments:
 
     def _synthesize(self, number: int, out: Path, stacks: int, templates: int) -> list[str]:
         app = cdk.App(outdir=str(out))
-        rooms = self.aws.client("cleanrooms")
+        clean_rooms = self.aws.client("cleanrooms")
         for stack_number in range(stacks):
             env = cdk.Environment(account=self.aws.account_id, region=self.aws.region)
             stack = cdk.Stack(app, f"Shop{number}-{stack_number}", env=env)
@@ -68,14 +68,14 @@ class Deployments:
                 PrivacyBudgetTemplate(
                     stack,
                     f"Budget{template}",
-                    membership_id=self._membership(rooms),
+                    membership_id=self._membership(clean_rooms),
                     budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30),
                 )
         return [stack.stack_name for stack in app.synth().stacks]
 
-    def _membership(self, rooms: Any) -> str:
+    def _membership(self, clean_rooms: Any) -> str:
         """A membership without a template, in the demo's collaboration."""
-        made = rooms.create_membership(collaborationIdentifier=self.aws.demo.collaboration_id, queryLogStatus="DISABLED")
+        made = clean_rooms.create_membership(collaborationIdentifier=self.aws.demo.collaboration_id, queryLogStatus="DISABLED")
         return str(made["membership"]["id"])
 
     def _times(self, stack: str) -> list[datetime]:

@@ -1,4 +1,4 @@
-"""The native type beside this construct: what becomes of a spent budget when its refresh changes.
+"""The native type beside this construct: what becomes of a consumed budget when its refresh changes.
 
 Use it to see the difference on your own machine; ``make compare`` runs these commands on the embedded local AWS. Two memberships get
 the same budget, one by CloudFormation's ``AWS::CleanRooms::PrivacyBudgetTemplate``, the other by this construct:

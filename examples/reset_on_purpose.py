@@ -1,6 +1,6 @@
-"""A reset on purpose: a change that throws away what was spent, accepted for one deployment.
+"""A reset on purpose: a change that resets a consumed budget, accepted for one deployment.
 
-Use it where a budget must get another refresh (or an access budget other limits) although something of it was spent. Such a change is
+Use it where a budget must get another refresh (or an access budget other limits) although something of it is consumed. Such a change is
 refused by default. Here the command line accepts it, so that the code never does: the deployment after the next cannot lose anything
 by an oversight.
 
@@ -12,7 +12,7 @@ by an oversight.
 
        python -m cleanrooms_local_aws spend 7 --membership <membership id>
 
-2. Another refresh is refused. The error says how much was spent and would be forgotten:
+2. Another refresh is refused. The error says how much is consumed and would be forgotten:
 
        cdk deploy --app "python examples/reset_on_purpose.py" -c membership=<membership id> -c refresh=CALENDAR_MONTH
 

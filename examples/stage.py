@@ -1,7 +1,7 @@
 """Stages: the same budget for test and for production, each on its own membership.
 
 Use it where what is tried in test is to be what production gets. A stage is also what CDK Pipelines deploys: give it to
-``pipeline.add_stage(...)`` as it stands. With ``env=cdk.Environment(account=..., region=...)`` each goes to an account of its own.
+``pipeline.add_stage(...)`` as it is. With ``env=cdk.Environment(account=..., region=...)`` each goes to an account of its own.
 
 Deploy with the ids of the two memberships, first to test and then to production:
 

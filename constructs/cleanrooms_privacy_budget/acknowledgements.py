@@ -9,7 +9,7 @@ from constructs import Construct
 WHY_ALL_TEMPLATES: Final = (
     "CloudFormation updates a policy before it deletes what the policy was for, so one that named only the present memberships and"
     " templates would orphan those that left; PrivacyBudgetProvider(memberships=[...]) narrows it. The handler deletes a template only"
-    " if it carries the mark of the resource that CloudFormation sent the event for."
+    " if its ownership tags name the resource that CloudFormation sent the event for."
 )
 WHY_ALL_STACKS: Final = (
     "Any stack of the account may use the provider, and DescribeStacks, which reads only, tells whether that stack is rolling back."
@@ -17,6 +17,10 @@ WHY_ALL_STACKS: Final = (
 WHY_ALL_MEMBERSHIPS: Final = (
     "A role's policies may have 10,240 characters together, too few to name so many memberships; the one action allowed on all of them"
     " reads what is left of their budgets."
+)
+WHY_ANY_CREATOR: Final = (
+    "The ARN of a collaboration has the account that created it, which may be another member's; the one action allowed on it reads what is"
+    " left of budgets that every member may see."
 )
 WHY_VPC_POLICY: Final = "AWS maintains the actions that a function in a VPC needs on its network interfaces, which have no name before."
 WHY_LOG_STREAMS: Final = "The function creates log streams in this log group alone; Lambda chooses their names."

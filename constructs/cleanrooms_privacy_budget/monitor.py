@@ -15,15 +15,23 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from privacy_budget_core import __version__
+from privacy_budget_core import __version__, contract
 from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
 from privacy_budget_core.metrics import NAMESPACE, Dimension, Metric
 from privacy_budget_monitor.contract import Input
 
-from .acknowledgements import WHY_ALL_MEMBERSHIPS, WHY_VPC_POLICY, acknowledge_deliberate, acknowledge_managed_policy, acknowledge_wildcards
+from .acknowledgements import (
+    WHY_ALL_MEMBERSHIPS,
+    WHY_ANY_CREATOR,
+    WHY_VPC_POLICY,
+    acknowledge_deliberate,
+    acknowledge_managed_policy,
+    acknowledge_wildcards,
+)
 from .asset import MONITOR, handler_asset
+from .literals import is_token
 from .outside_changes import add_rules
-from .permissions import LIST_BALANCES, membership_arn
+from .permissions import LIST_BALANCES, LIST_COLLABORATION_BALANCES, collaboration_arn, membership_arn
 from .provider import PrivacyBudgetProvider
 from .template import IPrivacyBudgetTemplate
 
@@ -36,8 +44,14 @@ LONGEST_INTERVAL: Final = Duration.days(1)
 NAMED_MEMBERSHIPS: Final = 50
 """How many membership ARNs a policy names at most; all policies of a role may have 10,240 characters together."""
 
-BUDGETS_PER_DASHBOARD: Final = 250
+NAMED_COLLABORATIONS: Final = 10
+"""How many ARNs of collaborations it names beside these: with more, the CDK may move a statement to a policy of its own."""
+
+ROWS_PER_DASHBOARD: Final = 250
 """A row has two widgets, a dashboard at most 500."""
+
+_DETAILS: Final = (Dimension.AGGREGATION, Dimension.PERIOD)
+"""What a count is of."""
 
 _WIDTH: Final = 12
 """Half of a dashboard's 24 columns."""
@@ -51,15 +65,19 @@ class PrivacyBudgetMonitor(Construct):
 
     A schedule runs a function that asks Clean Rooms (ListPrivacyBudgets) and publishes, in the namespace ``CleanRooms/PrivacyBudget``:
     ``RemainingFraction`` for each template, ``Remaining`` and ``Maximum`` for each aggregation or limit of it. A run that could not
-    read some budget publishes the others, and then fails.
+    read some budget publishes the others, and then fails. Of a collaboration it publishes the same for every member's budgets
+    (ListCollaborationPrivacyBudgets), and ``RemainingFraction`` for the collaboration: the least of all its budgets.
 
     :param templates: The templates to watch, of this app or imported, of any number of memberships in the stack's account and region.
-        What an import does not tell of its membership, ``from_privacy_budget_template_attributes`` takes.
+        What an import does not tell of its membership, ``from_privacy_budget_template_attributes`` takes. Default: none, which needs
+        ``collaborations``.
+    :param collaborations: The ids of collaborations to watch as a whole, lower-case UUIDs or tokens: the budgets of every member. The
+        account is an active member of each. Default: none.
     :param interval: How often to look: a whole number of minutes, from 1 minute to 1 day. Default: 1 hour.
     :param alarm_below: Below which fraction of a budget an alarm goes off: above 0 and at most 1. There is an alarm for each
-        template, and one for runs that failed. Default: no alarms.
+        template and each collaboration, and one for runs that failed. Default: no alarms.
     :param alarm_actions: What these alarms do, such as ``aws_cloudwatch_actions.SnsAction``. Default: nothing but change their state.
-    :param dashboard: Whether to make a dashboard, with a row for each budget. Default: yes.
+    :param dashboard: Whether to make a dashboard, with a row for each template and collaboration. Default: yes.
     :param outside_changes: Where to send successful changes of any privacy budget template of the account and region, and deletions
         of memberships, that were not made by a provider: SNS topics, which get a sentence, or targets of EventBridge, which get the
         event that CloudTrail recorded. The account needs a CloudTrail trail that records management events. Default: nowhere.
@@ -79,7 +97,8 @@ class PrivacyBudgetMonitor(Construct):
         scope: Construct,
         id: str,
         *,
-        templates: Sequence[IPrivacyBudgetTemplate],
+        templates: Sequence[IPrivacyBudgetTemplate] = (),
+        collaborations: Sequence[str] = (),
         interval: Duration | None = None,
         alarm_below: float | None = None,
         alarm_actions: Sequence[cloudwatch.IAlarmAction] = (),
@@ -94,7 +113,7 @@ class PrivacyBudgetMonitor(Construct):
         reserved_concurrent_executions: float | None = None,
     ) -> None:
         self._interval = interval or Duration.hours(1)
-        _check(scope, id, templates, self._interval, alarm_below, alarm_actions)
+        _check(scope, id, templates, collaborations, self._interval, alarm_below, alarm_actions)
         own_provider = PrivacyBudgetProvider.of(scope)
         roles = expected_roles or ([own_provider.role] if own_provider else [])
         in_vpc_only = vpc_subnets is not None or security_groups is not None
@@ -110,6 +129,7 @@ class PrivacyBudgetMonitor(Construct):
         acknowledge_deliberate(self, log_group.log_group_arn if log_group else None)
         self.function = self._make_function(
             memberships,
+            collaborations,
             vpc=vpc,
             vpc_subnets=vpc_subnets,
             security_groups=security_groups,
@@ -117,13 +137,15 @@ class PrivacyBudgetMonitor(Construct):
             reserved_concurrent_executions=reserved_concurrent_executions,
         )
         """The function itself."""
-        self._make_schedule(templates)
+        self._make_schedule(templates, collaborations)
         self.outside_change_rules = add_rules(self, outside_changes, roles) if outside_changes else []
         """The EventBridge rules behind ``outside_changes``."""
         if alarm_below is not None:
             for template in templates:
                 self.alarm(template, below=alarm_below, actions=alarm_actions)
-        self.dashboards = self._make_dashboards(templates, alarm_below) if dashboard else []
+            for number, collaboration_id in enumerate(collaborations, 1):
+                self._alarm_on_collaboration(number, collaboration_id, alarm_below, alarm_actions)
+        self.dashboards = self._make_dashboards(templates, collaborations, alarm_below) if dashboard else []
         """The dashboard, or several where a single one cannot hold all budgets."""
 
     def metric_remaining_fraction(self, template: IPrivacyBudgetTemplate) -> cloudwatch.Metric:
@@ -131,7 +153,16 @@ class PrivacyBudgetMonitor(Construct):
 
         Its period is the monitor's interval, its statistic the minimum; ``with_`` changes these.
         """
-        return self._metric(Metric.REMAINING_FRACTION, template, _LEAST)
+        return self._metric(Metric.REMAINING_FRACTION, _of_template(template), _LEAST)
+
+    def metric_collaboration_remaining_fraction(self, collaboration_id: str) -> cloudwatch.Metric:
+        """What is left in a collaboration: the least over all budgets of every member, from 0 to 1.
+
+        Its period is the monitor's interval, its statistic the minimum; ``with_`` changes these.
+
+        :param collaboration_id: One of the monitor's collaborations.
+        """
+        return self._metric(Metric.REMAINING_FRACTION, {Dimension.COLLABORATION_ID.value: collaboration_id}, _LEAST)
 
     def metric_remaining(
         self,
@@ -147,7 +178,7 @@ class PrivacyBudgetMonitor(Construct):
         :param period: The limit's period, of an access budget.
         :raises ValueError: Where not exactly one of the two is given.
         """
-        return self._metric(Metric.REMAINING, template, _LEAST, self._detail(aggregation, period))
+        return self._metric(Metric.REMAINING, {**_of_template(template), **self._detail(aggregation, period)}, _LEAST)
 
     def metric_maximum(
         self,
@@ -163,7 +194,7 @@ class PrivacyBudgetMonitor(Construct):
         :param period: The limit's period, of an access budget.
         :raises ValueError: Where not exactly one of the two is given.
         """
-        return self._metric(Metric.MAXIMUM, template, "Maximum", self._detail(aggregation, period))
+        return self._metric(Metric.MAXIMUM, {**_of_template(template), **self._detail(aggregation, period)}, "Maximum")
 
     def alarm(self, template: IPrivacyBudgetTemplate, *, below: float, actions: Sequence[cloudwatch.IAlarmAction] = ()) -> cloudwatch.Alarm:
         """An alarm that goes off where less than a fraction of a budget is left, or nothing is known of it.
@@ -176,10 +207,31 @@ class PrivacyBudgetMonitor(Construct):
         :raises ValueError: ``below`` is no such fraction.
         """
         _check_fraction("below", below, self.node.path)
-        made = self.metric_remaining_fraction(template).create_alarm(
-            self,
+        return self._make_alarm(
             f"Alarm{Names.node_unique_id(_construct(template).node)}",
-            alarm_description=f"Less than {below:g} of the privacy budget {_construct(template).node.path} is left, or it cannot be read.",
+            self.metric_remaining_fraction(template),
+            f"Less than {below:g} of the privacy budget {_construct(template).node.path} is left, or it cannot be read.",
+            below,
+            actions,
+        )
+
+    def _alarm_on_collaboration(self, number: int, collaboration_id: str, below: float, actions: Sequence[cloudwatch.IAlarmAction]) -> None:
+        self._make_alarm(
+            f"CollaborationAlarm{number}",
+            self.metric_collaboration_remaining_fraction(collaboration_id),
+            f"Less than {below:g} of some privacy budget of collaboration {collaboration_id} is left, or none can be read.",
+            below,
+            actions,
+        )
+
+    def _make_alarm(
+        self, id: str, metric: cloudwatch.Metric, description: str, below: float, actions: Sequence[cloudwatch.IAlarmAction]
+    ) -> cloudwatch.Alarm:
+        """An alarm on a fraction, and on silence, with the one on failed runs."""
+        made = metric.create_alarm(
+            self,
+            id,
+            alarm_description=description,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=below,
             evaluation_periods=1,
@@ -205,7 +257,9 @@ class PrivacyBudgetMonitor(Construct):
         self._errors_actions += new
         self._errors_alarm.add_alarm_action(*new)
 
-    def _make_function(self, memberships: Sequence[str], *, vpc: ec2.IVpc | None, **options: Any) -> lambda_.Function:
+    def _make_function(
+        self, memberships: Sequence[str], collaborations: Sequence[str], *, vpc: ec2.IVpc | None, **options: Any
+    ) -> lambda_.Function:
         asset = handler_asset()
         role = iam.Role(
             self,
@@ -218,7 +272,12 @@ class PrivacyBudgetMonitor(Construct):
         if len(arns) > NAMED_MEMBERSHIPS:
             arns = [membership_arn(stack, "*")]
             acknowledge_wildcards(self, arns, WHY_ALL_MEMBERSHIPS)
-        role.add_to_principal_policy(iam.PolicyStatement(actions=[LIST_BALANCES], resources=arns))
+        if arns:
+            role.add_to_principal_policy(iam.PolicyStatement(actions=[LIST_BALANCES], resources=arns))
+        arns = [collaboration_arn(stack, id_) for id_ in (collaborations if len(collaborations) <= NAMED_COLLABORATIONS else "*")]
+        if arns:
+            acknowledge_wildcards(self, arns, WHY_ANY_CREATOR)
+            role.add_to_principal_policy(iam.PolicyStatement(actions=[LIST_COLLABORATION_BALANCES], resources=arns))
         self.log_group.grant_write(role)
         if vpc is not None:
             managed = iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSLambdaVPCAccessExecutionRole")
@@ -242,8 +301,8 @@ class PrivacyBudgetMonitor(Construct):
             **options,
         )
 
-    def _make_schedule(self, templates: Sequence[IPrivacyBudgetTemplate]) -> None:
-        """Run the function with the list of templates as input, which holds far more of them than an environment's 4 KB."""
+    def _make_schedule(self, templates: Sequence[IPrivacyBudgetTemplate], collaborations: Sequence[str]) -> None:
+        """Run the function with the lists of templates and collaborations as input, which holds far more than an environment's 4 KB."""
         stack = Stack.of(self)
         role = iam.Role(
             self,
@@ -265,67 +324,61 @@ class PrivacyBudgetMonitor(Construct):
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=self.function.function_arn,
                 role_arn=role.role_arn,
-                input=stack.to_json_string({Input.TEMPLATES.value: listed}),
+                input=stack.to_json_string(
+                    {Input.TEMPLATES.value: listed, **({Input.COLLABORATIONS.value: list(collaborations)} if collaborations else {})}
+                ),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=self._interval.to_seconds()),
             ),
         )
         schedule.node.add_dependency(role)
 
-    def _make_dashboards(self, templates: Sequence[IPrivacyBudgetTemplate], alarm_below: float | None) -> list[cloudwatch.Dashboard]:
+    def _make_dashboards(
+        self, templates: Sequence[IPrivacyBudgetTemplate], collaborations: Sequence[str], alarm_below: float | None
+    ) -> list[cloudwatch.Dashboard]:
+        rows = [self._template_row(template, alarm_below) for template in templates]
+        rows += [self._collaboration_row(id_, alarm_below) for id_ in collaborations]
         made: list[cloudwatch.Dashboard] = []
-        for first in range(0, len(templates), BUDGETS_PER_DASHBOARD):
+        for first in range(0, len(rows), ROWS_PER_DASHBOARD):
             dashboard = cloudwatch.Dashboard(
                 self,
                 f"Dashboard{len(made) + 1}",
                 default_interval=Duration.days(14),
                 period_override=cloudwatch.PeriodOverride.INHERIT,
             )
-            for template in templates[first : first + BUDGETS_PER_DASHBOARD]:
-                dashboard.add_widgets(self._fraction_widget(template, alarm_below), self._counts_widget(template))
+            for row in rows[first : first + ROWS_PER_DASHBOARD]:
+                dashboard.add_widgets(*row)
             made.append(dashboard)
         return made
 
-    def _fraction_widget(self, template: IPrivacyBudgetTemplate, alarm_below: float | None) -> cloudwatch.GraphWidget:
-        return cloudwatch.GraphWidget(
-            title=f"{_construct(template).node.path}: {Metric.REMAINING_FRACTION}",
-            width=_WIDTH,
-            left=[self.metric_remaining_fraction(template)],
-            left_y_axis=cloudwatch.YAxisProps(min=0, max=1, show_units=False),
-            left_annotations=[] if alarm_below is None else [cloudwatch.HorizontalAnnotation(value=alarm_below, label="alarm")],
+    def _template_row(self, template: IPrivacyBudgetTemplate, alarm_below: float | None) -> tuple[cloudwatch.GraphWidget, ...]:
+        """Whatever aggregations or limits there are: an import does not tell of which budget type it is."""
+        schema = (Dimension.MEMBERSHIP_ID, Dimension.PRIVACY_BUDGET_TEMPLATE_ID)
+        id_ = template.privacy_budget_template_id
+        counts = [self._search((*schema, detail), Dimension.PRIVACY_BUDGET_TEMPLATE_ID, id_, [detail]) for detail in _DETAILS]
+        return _row(_construct(template).node.path, self.metric_remaining_fraction(template), counts, alarm_below)
+
+    def _collaboration_row(self, collaboration_id: str, alarm_below: float | None) -> tuple[cloudwatch.GraphWidget, ...]:
+        """Whatever budgets its members have: their templates are not known before a run."""
+        schema = (Dimension.COLLABORATION_ID, Dimension.PRIVACY_BUDGET_TEMPLATE_ID)
+        shown = Dimension.PRIVACY_BUDGET_TEMPLATE_ID
+        counts = [self._search((*schema, detail), Dimension.COLLABORATION_ID, collaboration_id, [shown, detail]) for detail in _DETAILS]
+        return _row(
+            f"Collaboration {collaboration_id}", self.metric_collaboration_remaining_fraction(collaboration_id), counts, alarm_below
         )
 
-    def _counts_widget(self, template: IPrivacyBudgetTemplate) -> cloudwatch.GraphWidget:
-        """Whatever aggregations or limits there are: an import does not tell of which kind it is."""
-        return cloudwatch.GraphWidget(
-            title=f"{_construct(template).node.path}: {Metric.REMAINING}",
-            width=_WIDTH,
-            left=[self._search(template, detail) for detail in (Dimension.AGGREGATION, Dimension.PERIOD)],
-            left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
-        )
-
-    def _search(self, template: IPrivacyBudgetTemplate, detail: Dimension) -> cloudwatch.MathExpression:
-        schema = ",".join((NAMESPACE, Dimension.MEMBERSHIP_ID, Dimension.PRIVACY_BUDGET_TEMPLATE_ID, detail))
-        terms = {"MetricName": Metric.REMAINING, Dimension.PRIVACY_BUDGET_TEMPLATE_ID: template.privacy_budget_template_id}
-        wanted = " ".join(f'{name}="{value}"' for name, value in terms.items())
+    def _search(self, dimensions: Sequence[Dimension], of: Dimension, value: str, shown: Sequence[Dimension]) -> cloudwatch.MathExpression:
+        """The metrics of what is left that have these dimensions, and one of them with this value; labelled by those to be shown."""
+        schema = ",".join((NAMESPACE, *dimensions))
+        wanted = " ".join(f'{name}="{term}"' for name, term in (("MetricName", Metric.REMAINING), (of, value)))
         return cloudwatch.MathExpression(
             expression=f"SEARCH('{{{schema}}} {wanted}', '{_LEAST}')",
-            label=f"${{PROP('Dim.{detail}')}}",
+            label=" ".join(f"${{PROP('Dim.{dimension}')}}" for dimension in shown),
             period=self._interval,
         )
 
-    def _metric(
-        self, name: Metric, template: IPrivacyBudgetTemplate, statistic: str, detail: dict[str, str] | None = None
-    ) -> cloudwatch.Metric:
+    def _metric(self, name: Metric, dimensions: dict[str, str], statistic: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=name.value,
-            dimensions_map={
-                Dimension.MEMBERSHIP_ID.value: template.membership_id,
-                Dimension.PRIVACY_BUDGET_TEMPLATE_ID.value: template.privacy_budget_template_id,
-                **(detail or {}),
-            },
-            period=self._interval,
-            statistic=statistic,
+            namespace=NAMESPACE, metric_name=name.value, dimensions_map=dimensions, period=self._interval, statistic=statistic
         )
 
     def _detail(self, aggregation: AggregationType | None, period: AccessBudgetPeriod | None) -> dict[str, str]:
@@ -343,10 +396,40 @@ def _construct(template: IPrivacyBudgetTemplate) -> Construct:
     return cast(Construct, template)
 
 
+def _of_template(template: IPrivacyBudgetTemplate) -> dict[str, str]:
+    """The dimensions of a template's metrics."""
+    return {
+        Dimension.MEMBERSHIP_ID.value: template.membership_id,
+        Dimension.PRIVACY_BUDGET_TEMPLATE_ID.value: template.privacy_budget_template_id,
+    }
+
+
+def _row(
+    name: str, fraction: cloudwatch.Metric, counts: Sequence[cloudwatch.MathExpression], alarm_below: float | None
+) -> tuple[cloudwatch.GraphWidget, ...]:
+    """A dashboard's row: on the left the fraction, with the alarm's threshold, on the right what is left of each aggregation or limit."""
+    return (
+        cloudwatch.GraphWidget(
+            title=f"{name}: {Metric.REMAINING_FRACTION}",
+            width=_WIDTH,
+            left=[fraction],
+            left_y_axis=cloudwatch.YAxisProps(min=0, max=1, show_units=False),
+            left_annotations=[] if alarm_below is None else [cloudwatch.HorizontalAnnotation(value=alarm_below, label="alarm")],
+        ),
+        cloudwatch.GraphWidget(
+            title=f"{name}: {Metric.REMAINING}",
+            width=_WIDTH,
+            left=list(counts),
+            left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+        ),
+    )
+
+
 def _check(
     scope: Construct,
     id: str,
     templates: Sequence[IPrivacyBudgetTemplate],
+    collaborations: Sequence[str],
     interval: Duration,
     alarm_below: float | None,
     alarm_actions: Sequence[cloudwatch.IAlarmAction],
@@ -356,10 +439,14 @@ def _check(
     names = [_construct(template).node.path for template in templates]
     seconds = interval.to_seconds()
     rule = None
-    if not names:
-        rule = "templates must name at least one template, got none"
+    if not names and not collaborations:
+        rule = "templates and collaborations must name at least one template or collaboration, got none"
     elif repeated := next((name for name in names if names.count(name) > 1), None):
         rule = f"templates must name each template once, got {repeated} more often"
+    elif wrong := next((id_ for id_ in collaborations if not contract.is_membership_id(str(id_)) and not is_token(id_)), None):
+        rule = f"collaborations must each be {contract.MEMBERSHIP_ID_RULE}, got {wrong!r}"
+    elif repeated := next((id_ for id_ in collaborations if list(collaborations).count(id_) > 1), None):
+        rule = f"collaborations must name each collaboration once, got {repeated} more often"
     elif seconds % 60 or not 60 <= seconds <= LONGEST_INTERVAL.to_seconds():
         rule = f"interval must be a whole number of minutes from 1 minute to 1 day, got {seconds:g} seconds"
     elif alarm_below is None and alarm_actions:

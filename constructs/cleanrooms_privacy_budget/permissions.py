@@ -32,10 +32,18 @@ READ_BALANCE: Final = ("cleanrooms:ListPrivacyBudgetTemplates", "cleanrooms:List
 LIST_BALANCES: Final = "cleanrooms:ListPrivacyBudgets"
 """Reading what is left of a membership's budgets, and nothing else."""
 
+LIST_COLLABORATION_BALANCES: Final = "cleanrooms:ListCollaborationPrivacyBudgets"
+"""Reading what is left of every member's budgets in a collaboration, and nothing else."""
+
 
 def membership_arn(stack: Stack, membership_id: str) -> str:
     """The ARN of a membership of the stack's account and region."""
     return f"{_account(stack)}:membership/{membership_id}"
+
+
+def collaboration_arn(stack: Stack, collaboration_id: str) -> str:
+    """The ARN of a collaboration of the stack's region, of whichever account created it."""
+    return f"arn:{stack.partition}:cleanrooms:{stack.region}:*:collaboration/{collaboration_id}"
 
 
 def template_arns(stack: Stack, membership_id: str, template_id: str) -> list[str]:

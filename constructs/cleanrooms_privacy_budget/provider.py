@@ -91,7 +91,7 @@ class PrivacyBudgetProvider(Construct):
     Templates use their stack's own provider, made with the defaults, unless they are given one. For other options call
     ``get_or_create`` before the stack's first template, or make a provider and pass it to the templates.
 
-    CloudFormation refuses to change the function of a template that stands. So a provider that others use keeps its stack, its
+    CloudFormation refuses to change the function of an existing template. So a provider that others use keeps its stack, its
     construct path and its function for good; a new version of this package updates it in place.
 
     :param memory_size: The function's memory in MiB. Default: 512.

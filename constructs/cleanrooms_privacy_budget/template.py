@@ -115,9 +115,9 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
     :param membership_id: The id of the membership, a lower-case UUID or a token. After a change the template of the new membership
         is another one, and the old one goes the way of ``removal_policy``.
     :param budget: What the template grants.
-    :param on_existing: What happens where Clean Rooms holds a template of this membership and kind (and table) already.
+    :param on_existing: What happens where a template of this membership and budget type (and table) exists.
         Default: the deployment fails and names it.
-    :param on_budget_reset: What happens where an update would throw away a budget of which something has been spent.
+    :param on_budget_reset: What happens where an update would reset a consumed budget.
         Default: the deployment fails and says what would be lost.
     :param removal_policy: What becomes of the template when it leaves the stack, or the stack is deleted. Default: it is kept with
         what is left of its budget, except where its own creation is rolled back.

@@ -21,6 +21,7 @@ class Dimension(StrEnum):
     """The dimensions of the metrics."""
 
     MEMBERSHIP_ID = "MembershipId"
+    COLLABORATION_ID = "CollaborationId"
     PRIVACY_BUDGET_TEMPLATE_ID = "PrivacyBudgetTemplateId"
     AGGREGATION = "Aggregation"
     PERIOD = "Period"

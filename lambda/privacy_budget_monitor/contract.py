@@ -8,8 +8,9 @@ CALLS_PER_SECOND: Final = 4
 
 
 class Input(StrEnum):
-    """Members of the schedule's input: a list of templates, each of which has a membership and an id."""
+    """Members of the schedule's input: a list of templates, each of which has a membership and an id, and the ids of collaborations."""
 
     TEMPLATES = "templates"
+    COLLABORATIONS = "collaborations"
     MEMBERSHIP_ID = "membershipId"
     TEMPLATE_ID = "templateId"

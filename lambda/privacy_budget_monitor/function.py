@@ -14,7 +14,7 @@ from privacy_budget_core.errors import PrivacyBudgetError, ServiceError
 from privacy_budget_core.throttle import throttle
 
 from .contract import CALLS_PER_SECOND, Input
-from .readings import read
+from .readings import publish_least, read, read_collaboration
 
 PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=5, read_timeout=20)
 """A membership that does not answer holds the others up for three minutes at most; the next run tries it again."""
@@ -30,22 +30,31 @@ class UnreadBudgetsError(PrivacyBudgetError):
 
 
 def handler(event: Mapping[str, Any], _: object) -> None:
-    """Publish what is left of the templates of an event. Raises UnreadBudgetsError, after the last one, where any could not be read."""
+    """Publish what is left of an event's templates, and of all budgets of its collaborations.
+
+    Raises UnreadBudgetsError, after the last one, where any could not be read.
+    """
     began = time.monotonic()
     memberships: dict[str, set[str]] = {}
-    for template in event[Input.TEMPLATES]:
+    for template in event.get(Input.TEMPLATES, ()):
         memberships.setdefault(template[Input.MEMBERSHIP_ID], set()).add(template[Input.TEMPLATE_ID])
     published = sum(_publish(membership_id, template_ids) for membership_id, template_ids in memberships.items())
     listed = sum(map(len, memberships.values()))
+    collaboration_ids = dict.fromkeys(event.get(Input.COLLABORATIONS, ()))
+    counts = [count for count in map(_publish_collaboration, collaboration_ids) if count is not None]
     logger.info(
-        f"published what is left of {published} of {listed} privacy budgets",
+        f"published what is left of {published + sum(counts)} of {listed + sum(counts)} privacy budgets",
         version=__version__,
         milliseconds=round((time.monotonic() - began) * 1000),
     )
+    unread = []
     if published < listed:
+        unread.append(f"{listed - published} of {listed} privacy budgets")
+    if len(counts) < len(collaboration_ids):
+        unread.append(f"{len(collaboration_ids) - len(counts)} of {len(collaboration_ids)} collaborations")
+    if unread:
         raise UnreadBudgetsError(
-            f"{listed - published} of {listed} privacy budgets could not be read, so nothing is published for them."
-            " The warnings before this name each of them."
+            f"{' and '.join(unread)} could not be read, so nothing is published for them. The warnings before this name each of them."
         )
 
 
@@ -68,4 +77,21 @@ def _publish(membership_id: str, template_ids: set[str]) -> int:
                 f"Clean Rooms lists no balance for template {template_id} of membership {membership_id}. If it is gone, take it out of"
                 " PrivacyBudgetMonitor(templates=[...]) and deploy."
             )
+    return len(readings)
+
+
+def _publish_collaboration(collaboration_id: str) -> int | None:
+    """Publish all budgets of a collaboration, and give how many; warn of a collaboration that cannot be read, and give None."""
+    try:
+        readings = read_collaboration(clean_rooms, collaboration_id)
+    except ServiceError as error:
+        logger.warning(
+            f"collaboration {collaboration_id} could not be read ({error}), so nothing is published for it. The function's account must be"
+            " an active member of it, in the function's region, and the function's role be allowed"
+            " cleanrooms:ListCollaborationPrivacyBudgets on it."
+        )
+        return None
+    for reading in readings:
+        reading.publish()
+    publish_least(collaboration_id, readings)
     return len(readings)

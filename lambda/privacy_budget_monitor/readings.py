@@ -1,6 +1,6 @@
-"""What is left of the budgets of a membership, and how that is published."""
+"""What is left of the budgets of a membership or a collaboration, and how that is published."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +22,8 @@ DETAIL: Final = {
 class Reading:
     """What is left of one budget; there is at least one balance."""
 
-    membership_id: str
-    template_id: str
+    dimensions: Mapping[Dimension, str]
+    """Whose budget it is: the dimensions of all its metrics."""
     budget_type: PrivacyBudgetType
     balances: list[Balance]
 
@@ -31,13 +31,13 @@ class Reading:
         """Print the metrics, which Lambda's log hands over to CloudWatch: the embedded metric format."""
         fraction = remaining_fraction(self.balances)
         if fraction is not None:
-            _print({}, {Metric.REMAINING_FRACTION: (MetricUnit.NoUnit, fraction)}, self)
+            _print(self.dimensions, {Metric.REMAINING_FRACTION: (MetricUnit.NoUnit, fraction)})
         for balance in self.balances:
             counts = {
                 Metric.REMAINING: (MetricUnit.Count, balance.remaining),
                 Metric.MAXIMUM: (MetricUnit.Count, balance.maximum),
             }
-            _print({DETAIL[self.budget_type]: balance.name}, counts, self)
+            _print({**self.dimensions, DETAIL[self.budget_type]: balance.name}, counts)
 
 
 def read(clean_rooms: CleanRooms, membership_id: str, template_ids: Set[str]) -> dict[str, Reading]:
@@ -50,15 +50,31 @@ def read(clean_rooms: CleanRooms, membership_id: str, template_ids: Set[str]) ->
         if readings.keys() != template_ids:
             for template_id, balances in clean_rooms.balances_by_template(membership_id, budget_type).items():
                 if template_id in template_ids and balances:
-                    readings[template_id] = Reading(membership_id, template_id, budget_type, balances)
+                    of = {Dimension.MEMBERSHIP_ID: membership_id, Dimension.PRIVACY_BUDGET_TEMPLATE_ID: template_id}
+                    readings[template_id] = Reading(of, budget_type, balances)
     return readings
 
 
-def _print(detail: Mapping[Dimension, str], values: Mapping[Metric, tuple[MetricUnit, float]], reading: Reading) -> None:
+def read_collaboration(clean_rooms: CleanRooms, collaboration_id: str) -> list[Reading]:
+    """What is left of every member's budgets, by one ListCollaborationPrivacyBudgets for each budget type. Raises ServiceError."""
+    return [
+        Reading({Dimension.COLLABORATION_ID: collaboration_id, Dimension.PRIVACY_BUDGET_TEMPLATE_ID: template_id}, budget_type, balances)
+        for budget_type in PrivacyBudgetType
+        for template_id, balances in clean_rooms.collaboration_balances(collaboration_id, budget_type).items()
+        if balances
+    ]
+
+
+def publish_least(collaboration_id: str, readings: Iterable[Reading]) -> None:
+    """Print the least fraction that is left of any budget of a collaboration; nothing where it has none."""
+    fraction = remaining_fraction(balance for reading in readings for balance in reading.balances)
+    if fraction is not None:
+        _print({Dimension.COLLABORATION_ID: collaboration_id}, {Metric.REMAINING_FRACTION: (MetricUnit.NoUnit, fraction)})
+
+
+def _print(dimensions: Mapping[Dimension, str], values: Mapping[Metric, tuple[MetricUnit, float]]) -> None:
     metrics = EphemeralMetrics(namespace=NAMESPACE)
-    metrics.add_dimension(Dimension.MEMBERSHIP_ID.value, reading.membership_id)
-    metrics.add_dimension(Dimension.PRIVACY_BUDGET_TEMPLATE_ID.value, reading.template_id)
-    for dimension, name in detail.items():
+    for dimension, name in dimensions.items():
         metrics.add_dimension(dimension.value, name)
     for metric, (unit, value) in values.items():
         metrics.add_metric(metric.value, unit, value)

@@ -52,11 +52,12 @@ class Caller:
 
 
 class CloudTrail:
-    """The events of every account and region, one a line in a file."""
+    """The events of every account and region, one a line in a file; ``publish`` gets each once it is there."""
 
-    def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, file: Path, clock: Callable[[], float] = time.time, publish: Callable[[Event], object] | None = None) -> None:
         self._file = file
         self._clock = clock
+        self._publish = publish
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._lock = threading.Lock()
 
@@ -107,6 +108,8 @@ class CloudTrail:
             self._events.append(event)
             with self._file.open("a") as file:
                 file.write(f"{json.dumps(event)}\n")
+        if self._publish is not None:
+            self._publish(event)
 
     def lookup(self, account_id: str, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer LookupEvents, the newest event first. Raises EventLookupError."""

@@ -97,6 +97,7 @@ NAMES: Final = (
     "services.cloudformation.stacks._topological_sort",
     "services.cloudformation.stacks.now_iso",
     "services.cloudtrail._DISPATCH",
+    "services.eventbridge._put_events",
     "services.iam._roles",
     "services.iam._users",
     "services.lambda_svc._execution_record_for_config",

@@ -18,7 +18,19 @@ from urllib.parse import quote
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from . import clean_rooms, clean_rooms_service, cloud_trail, cloudformation, demo, emulator, functions, principal_arn, resource_tags, seed
+from . import (
+    clean_rooms,
+    clean_rooms_service,
+    cloud_trail,
+    cloudformation,
+    demo,
+    emulator,
+    event_bus,
+    functions,
+    principal_arn,
+    resource_tags,
+    seed,
+)
 from .account import ACCOUNT_ID, REGION, endpoint
 from .certificate import ensure_certificate
 from .clean_rooms.settings import Settings
@@ -53,7 +65,7 @@ class ServerProcess:
         """Close the emulator's gaps against the live services. Where two replace one function, the later one calls the earlier one's."""
         emulator.check_pins()
         clean_rooms.install(settings)  # it has no privacy budgets
-        trail = cloud_trail.CloudTrail(self._folder.cloud_trail)
+        trail = cloud_trail.CloudTrail(self._folder.cloud_trail, publish=event_bus.publish)  # its rules see no call that CloudTrail records
         trail.load()
         cloud_trail.install(trail)  # its history of events has neither sessions of roles nor answers
         service = clean_rooms_service.CleanRoomsService(trail)

@@ -22,7 +22,7 @@ from privacy_budget_cli.session import session
 from privacy_budget_core import __version__
 from tests.support.cdk import ROOT
 from tests.support.command import Command, access_budget, spent_budget
-from tests.support.stack import Rooms
+from tests.support.stack import Backend
 
 pytest_plugins = ["tests.support.command_fixtures"]
 
@@ -146,7 +146,7 @@ def test_an_empty_variable_is_no_region(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_the_service_refuses(
     command: Command,
     use: Callable[[Settings], None],
-    rooms: Rooms,
+    backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
     subcommand: str,
     error: Exception,
@@ -157,7 +157,7 @@ def test_what_the_service_refuses(
 
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     use(Settings(faults=refuse))
-    ended = command(subcommand, rooms.membership())
+    ended = command(subcommand, backend.membership())
     assert (ended.status, ended.out) == (1, "")
     assert told in ended.err
 
@@ -242,18 +242,18 @@ def test_each_option_of_preview_has_its_own_range(command: Command) -> None:
 
 
 @pytest.mark.parametrize("subcommand", ["status", "preview"])
-def test_piped_lines_have_no_trailing_blanks(command: Command, rooms: Rooms, membership: str, subcommand: str) -> None:
-    spent_budget(rooms, membership, team="a")
-    access_budget(rooms, membership, LIFETIME=5, CALENDAR_DAY=1)
+def test_piped_lines_have_no_trailing_blanks(command: Command, backend: Backend, membership: str, subcommand: str) -> None:
+    spent_budget(backend, membership, team="a")
+    access_budget(backend, membership, LIFETIME=5, CALENDAR_DAY=1)
     shown = command(subcommand, membership).out.splitlines()
     assert [line for line in shown if line != line.rstrip()] == []
 
 
 @pytest.mark.parametrize(("no_color", "styled"), [("", True), ("1", False)])
 def test_no_color_means_no_style_at_all(
-    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch, no_color: str, styled: bool
+    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch, no_color: str, styled: bool
 ) -> None:
-    spent_budget(rooms, membership)
+    spent_budget(backend, membership)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -292,9 +292,9 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("subcommand", ["status", "preview"])
 def test_a_narrow_terminal_gets_no_line_that_is_cut_or_too_long(
-    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch, subcommand: str
+    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch, subcommand: str
 ) -> None:
-    arn = spent_budget(rooms, membership)["arn"]
+    arn = spent_budget(backend, membership)["arn"]
     monkeypatch.setenv("COLUMNS", "40")
     shown = command(subcommand, membership).out.splitlines()
     assert [line for line in shown if len(line.rstrip()) > 40 and line != arn] == []
@@ -303,16 +303,18 @@ def test_a_narrow_terminal_gets_no_line_that_is_cut_or_too_long(
     assert [line for line in shown if wanted in line]
 
 
-def test_piped_output_has_neither_colours_nor_folded_lines(command: Command, rooms: Rooms, membership: str) -> None:
-    spent_budget(rooms, membership, note="long " * 40)
-    access_budget(rooms, membership, LIFETIME=5)
+def test_piped_output_has_neither_colours_nor_folded_lines(command: Command, backend: Backend, membership: str) -> None:
+    spent_budget(backend, membership, note="long " * 40)
+    access_budget(backend, membership, LIFETIME=5)
     shown = command("status", membership).out
     assert "\x1b" not in shown
     assert f"note = {'long ' * 40}".rstrip() in shown
 
 
-def test_an_encoding_without_bars_gets_plain_ones(command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spent_budget(rooms, membership, 33, team="é")
+def test_an_encoding_without_bars_gets_plain_ones(
+    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent_budget(backend, membership, 33, team="é")
     plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", plain)
     assert command("status", membership).status == 0

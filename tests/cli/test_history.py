@@ -15,7 +15,7 @@ from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_core import ownership
 from tests.support.command import Command
 from tests.support.recorded_calls import HANDLER, RecordedCalls
-from tests.support.stack import REGION, Rooms
+from tests.support.stack import REGION, Backend
 
 pytest_plugins = ["tests.support.command_fixtures"]
 
@@ -33,16 +33,16 @@ def at(text: str) -> float:
 class Account:
     """A Clean Rooms whose calls are recorded, at times that a test chooses."""
 
-    def __init__(self, rooms: Rooms, trail: RecordedCalls) -> None:
-        self.rooms = rooms
+    def __init__(self, backend: Backend, trail: RecordedCalls) -> None:
+        self.backend = backend
         self.trail = trail
-        self.membership = rooms.membership()
+        self.membership = backend.membership()
 
     def on(self, moment: str, identity: Mapping[str, Any] | None = None) -> Any:
         """The client, at a moment."""
         self.trail.now = at(moment)
         self.trail.identity = identity or self.trail.identity
-        return self.rooms.client
+        return self.backend.client
 
     def create(self, moment: str, epsilon: int = 3, refresh: str = "NONE", **tags: str) -> dict[str, Any]:
         """Create a differential-privacy template."""
@@ -62,7 +62,7 @@ class Account:
             self.on(moment).create_privacy_budget_template(
                 membershipIdentifier=self.membership,
                 privacyBudgetType="ACCESS_BUDGET",
-                parameters={"accessBudget": {"resourceArn": self.rooms.table(self.membership, table), **_limits(limits)}},
+                parameters={"accessBudget": {"resourceArn": self.backend.table(self.membership, table), **_limits(limits)}},
             )["privacyBudgetTemplate"]
         )
 
@@ -88,8 +88,8 @@ def _limits(limits: Mapping[str, int]) -> dict[str, Any]:
 @pytest.fixture
 def account(use: Callable[[Settings], None], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     """The command asks this account's CloudTrail, at NOW."""
-    rooms = Rooms()
-    trail = RecordedCalls(rooms.client, tmp_path / "events", at("2026-01-01"))
+    backend = Backend()
+    trail = RecordedCalls(backend.client, tmp_path / "events", at("2026-01-01"))
     use(Settings(clock=lambda: trail.now))
     monkeypatch.setattr("time.time", NOW.timestamp)
     monkeypatch.setattr("privacy_budget_cli.session.LOOKUPS_PER_SECOND", 1000)
@@ -102,7 +102,7 @@ def account(use: Callable[[Settings], None], command: Command, tmp_path: Path, m
         return client
 
     monkeypatch.setattr(boto3.Session, "client", served)
-    return Account(rooms, trail)
+    return Account(backend, trail)
 
 
 def read(command: Command, account: Account, *options: str) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def test_an_adoption_and_its_return(command: Command, account: Account) -> None:
 
 
 def test_a_tag_of_another_resource_is_no_change(command: Command, account: Account) -> None:
-    arn = account.rooms.client.get_membership(membershipIdentifier=account.membership)["membership"]["arn"]
+    arn = account.backend.client.get_membership(membershipIdentifier=account.membership)["membership"]["arn"]
     account.create("2026-10-01", 3)
     account.on("2026-10-02").tag_resource(resourceArn=arn, tags={ownership.OWNER: SHOP})
     assert changes(read(command, account)) == [("CREATED", "2026-10-01T00:00:00+00:00")]
@@ -396,7 +396,7 @@ def test_memberships_that_are_unknown_or_gone(command: Command, account: Account
 
 def test_every_membership(command: Command, account: Account) -> None:
     account.create("2026-10-01", 3)
-    empty = account.rooms.membership()
+    empty = account.backend.membership()
     shown = command("history", "--all").out
     assert f"Privacy budgets of membership {account.membership}:" in shown
     assert f"Membership {empty}: neither Clean Rooms nor CloudTrail knows a privacy budget template of it." in shown

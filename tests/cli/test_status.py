@@ -15,7 +15,7 @@ from privacy_budget_cli.periods import as_iso, as_utc, end_of
 from privacy_budget_core import ownership
 from privacy_budget_core.clean_rooms import CleanRooms
 from tests.support.command import Command, access_budget, spent_budget
-from tests.support.stack import ACCOUNT, Rooms
+from tests.support.stack import ACCOUNT, Backend
 
 pytest_plugins = ["tests.support.command_fixtures"]
 
@@ -26,8 +26,8 @@ def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-def test_a_differential_privacy_budget(command: Command, rooms: Rooms, membership: str) -> None:
-    template = spent_budget(rooms, membership, 90, team="é", **{ownership.OWNER: "arn:aws:cloudformation:stack/shop Budget"})
+def test_a_differential_privacy_budget(command: Command, backend: Backend, membership: str) -> None:
+    template = spent_budget(backend, membership, 90, team="é", **{ownership.OWNER: "arn:aws:cloudformation:stack/shop Budget"})
     ended = command("status", membership)
     assert (ended.status, ended.err) == (0, "")
     assert lines(ended.out) == [
@@ -53,13 +53,13 @@ def at(*moment: int) -> float:
     return datetime(*moment, tzinfo=UTC).timestamp()  # type: ignore[arg-type,misc]
 
 
-def test_an_access_budget(command: Command, use: Callable[[Settings], None], rooms: Rooms) -> None:
+def test_an_access_budget(command: Command, use: Callable[[Settings], None], backend: Backend) -> None:
     use(Settings(clock=lambda: at(2026, 5, 20, 10)))
-    membership = rooms.membership()
-    template = access_budget(rooms, membership, CALENDAR_DAY=4, LIFETIME=1000)
-    rooms.spend(template, uses=4)
+    membership = backend.membership()
+    template = access_budget(backend, membership, CALENDAR_DAY=4, LIFETIME=1000)
+    backend.spend(template, uses=4)
     shown = lines(command("status", membership).out)
-    assert f"  Table      {rooms.table(membership)}" in shown
+    assert f"  Table      {backend.table(membership)}" in shown
     assert "  Limits     4 per CALENDAR_DAY (refresh ENABLED), 1000 per LIFETIME" in shown
     assert f"  {'░' * 24}   0% 0 of 4 CALENDAR_DAY  until 2026-05-21 00:00 UTC" in shown
     assert f"  {'█' * 23}░  99% 996 of 1000 LIFETIME" in shown
@@ -82,9 +82,9 @@ def test_when_a_period_ends(period: str, now: float, end: float | None) -> None:
     assert end_of(period, now) == end
 
 
-def test_when_a_refreshing_budget_refreshes(command: Command, rooms: Rooms, membership: str) -> None:
+def test_when_a_refreshing_budget_refreshes(command: Command, backend: Backend, membership: str) -> None:
     """Clean Rooms gives no end for differential privacy, so it is that of the calendar month."""
-    rooms.client.create_privacy_budget_template(
+    backend.client.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
         autoRefresh="CALENDAR_MONTH",
@@ -97,13 +97,13 @@ def test_when_a_refreshing_budget_refreshes(command: Command, rooms: Rooms, memb
     assert {balance["periodEnd"] for balance in held["templates"][0]["balances"]} == {as_iso(end)}
 
 
-def test_every_budget_of_a_collaboration(command: Command, rooms: Rooms, membership: str) -> None:
+def test_every_budget_of_a_collaboration(command: Command, backend: Backend, membership: str) -> None:
     """The local Clean Rooms has all members in one account, with a membership for each."""
-    collaboration = rooms.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
-    joined = rooms.client.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"]
-    rooms.membership()
-    mine, theirs = spent_budget(rooms, membership, 9, team="a"), access_budget(rooms, joined, LIFETIME=5)
-    rooms.spend(theirs, uses=4)
+    collaboration = backend.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
+    joined = backend.client.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"]
+    backend.membership()
+    mine, theirs = spent_budget(backend, membership, 9, team="a"), access_budget(backend, joined, LIFETIME=5)
+    backend.spend(theirs, uses=4)
     ended = command("status", "--collaboration", collaboration, "--fail-below", "0.5")
     assert (ended.status, ended.err) == (3, f"privacy-budget: {theirs['arn']}: less than 50% remains: 20% of LIFETIME\n")
     shown = lines(ended.out)
@@ -117,8 +117,8 @@ def test_every_budget_of_a_collaboration(command: Command, rooms: Rooms, members
     assert held["templates"][1]["limits"] == [{"type": "LIFETIME", "budget": 5, "autoRefresh": None}]
 
 
-def test_a_collaboration_without_budgets_and_an_unknown_one(command: Command, rooms: Rooms, membership: str) -> None:
-    collaboration = rooms.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
+def test_a_collaboration_without_budgets_and_an_unknown_one(command: Command, backend: Backend, membership: str) -> None:
+    collaboration = backend.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
     assert command("status", "--collaboration", collaboration).out == f"Collaboration {collaboration} has no privacy budget template.\n"
     ended = command("status", "--collaboration", UNKNOWN)
     assert (ended.status, ended.out) == (1, "")
@@ -130,8 +130,8 @@ def test_an_empty_membership_says_so(command: Command, membership: str) -> None:
     assert lines(command("status", membership, "--fail-below", "1").out) == [f"Membership {membership} has no privacy budget template."]
 
 
-def test_json(command: Command, rooms: Rooms, membership: str) -> None:
-    template, other = spent_budget(rooms, membership, 9, team="a"), access_budget(rooms, membership, LIFETIME=5)
+def test_json(command: Command, backend: Backend, membership: str) -> None:
+    template, other = spent_budget(backend, membership, 9, team="a"), access_budget(backend, membership, LIFETIME=5)
     ended = command("status", membership, "--json")
     assert json.loads(ended.out) == {
         "memberships": [
@@ -160,7 +160,7 @@ def test_json(command: Command, rooms: Rooms, membership: str) -> None:
                         "arn": other["arn"],
                         "id": other["id"],
                         "privacyBudgetType": "ACCESS_BUDGET",
-                        "resourceArn": rooms.table(membership),
+                        "resourceArn": backend.table(membership),
                         "limits": [{"type": "LIFETIME", "budget": 5, "autoRefresh": None}],
                         "tags": {},
                         "owner": None,
@@ -183,8 +183,8 @@ def test_json(command: Command, rooms: Rooms, membership: str) -> None:
         pytest.param(99, "0.01", 3, id="all_spent"),
     ],
 )
-def test_fail_below(command: Command, rooms: Rooms, membership: str, spent: int, least: str, status: int) -> None:
-    template = spent_budget(rooms, membership, spent)
+def test_fail_below(command: Command, backend: Backend, membership: str, spent: int, least: str, status: int) -> None:
+    template = spent_budget(backend, membership, spent)
     ended = command("status", membership, "--fail-below", least, "--json")
     assert ended.status == status
     asked = least if least.endswith("%") else f"{float(least) * 100:g}%"
@@ -192,8 +192,8 @@ def test_fail_below(command: Command, rooms: Rooms, membership: str, spent: int,
     assert (told in ended.err) == (status == 3)
 
 
-def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, rooms: Rooms, membership: str) -> None:
-    access_budget(rooms, membership, LIFETIME=0)
+def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, backend: Backend, membership: str) -> None:
+    access_budget(backend, membership, LIFETIME=0)
     ended = command("status", membership, "--fail-below", "0.1")
     assert ended.status == 3
     assert "0% 0 of 0 LIFETIME" in ended.out
@@ -207,9 +207,9 @@ def test_a_threshold_out_of_range_is_refused(command: Command, membership: str, 
 
 
 def test_a_budget_that_is_not_listed_cannot_be_compared(
-    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch
+    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    template = spent_budget(rooms, membership)
+    template = spent_budget(backend, membership)
     monkeypatch.setattr(CleanRooms, "balances_by_template", lambda *_: {})
     assert "Remaining  not listed" in command("status", membership).out
     ended = command("status", membership, "--fail-below", "0.1")
@@ -218,8 +218,10 @@ def test_a_budget_that_is_not_listed_cannot_be_compared(
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
-def test_a_membership_that_cannot_be_read_does_not_silence_the_others(command: Command, rooms: Rooms, membership: str, output: str) -> None:
-    template = spent_budget(rooms, membership, 99)
+def test_a_membership_that_cannot_be_read_does_not_silence_the_others(
+    command: Command, backend: Backend, membership: str, output: str
+) -> None:
+    template = spent_budget(backend, membership, 99)
     ended = command("status", UNKNOWN, membership, "--fail-below", "0.5", *(["--json"] if output == "json" else []))
     assert ended.status == 1
     assert template["arn"] in ended.out
@@ -231,8 +233,8 @@ def test_a_membership_that_cannot_be_read_does_not_silence_the_others(command: C
         assert read["templates"][0]["remainingFraction"] == 0
 
 
-def test_all_memberships_page_by_page(command: Command, rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [rooms.membership() for _ in range(3)]
+def test_all_memberships_page_by_page(command: Command, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [backend.membership() for _ in range(3)]
     asked: list[dict[str, Any]] = []
     first: dict[str, Any] = {"membershipSummaries": [{"id": made[0]}, {"id": made[1]}], "nextToken": "more"}
     pages = iter([first, {"membershipSummaries": [{"id": made[2]}]}])
@@ -249,17 +251,17 @@ def test_all_memberships_page_by_page(command: Command, rooms: Rooms, monkeypatc
     assert asked == [{"status": "ACTIVE"}, {"status": "ACTIVE", "nextToken": "more"}]
 
 
-def test_all_memberships_of_the_account(command: Command, rooms: Rooms) -> None:
+def test_all_memberships_of_the_account(command: Command, backend: Backend) -> None:
     assert command("status", "--all").out == "There is no active membership.\n"
-    made = {rooms.membership(), rooms.membership()}
+    made = {backend.membership(), backend.membership()}
     assert {line.split()[1] for line in lines(command("status", "--all").out)} == made
 
 
 def test_a_long_list_of_templates_is_read_to_its_end(
-    command: Command, rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch
+    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cleanrooms_local_aws.clean_rooms.pages.LARGEST_PAGE", 2)
-    made = [access_budget(rooms, membership, f"table{number}", LIFETIME=10)["arn"] for number in range(5)]
+    made = [access_budget(backend, membership, f"table{number}", LIFETIME=10)["arn"] for number in range(5)]
     shown = command("status", membership).out
     assert [line for line in lines(shown) if line in made] == made
     assert shown.count("10 of 10 LIFETIME") == 5
@@ -299,15 +301,15 @@ def test_what_is_asked_for_is_one_thing(command: Command, membership: str) -> No
 
 
 def test_a_service_that_fails_for_one_template_is_named(
-    command: Command, use: Callable[[Settings], None], rooms: Rooms, membership: str
+    command: Command, use: Callable[[Settings], None], backend: Backend, membership: str
 ) -> None:
     def broken(operation: str, moment: Moment) -> None:
         if operation == "ListPrivacyBudgets":
             raise exceptions.ConflictException("not now")
 
     use(Settings(faults=broken))
-    other = rooms.membership()
-    spent_budget(rooms, other, 0)
+    other = backend.membership()
+    spent_budget(backend, other, 0)
     ended = command("status", other)
     assert ended.status == 1
     assert f"membership {other}: ListPrivacyBudgets failed with ConflictException; AWS says: not now" in ended.err

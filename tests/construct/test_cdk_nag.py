@@ -19,6 +19,7 @@ from cleanrooms_privacy_budget.acknowledgements import (
     WHY_ALL_MEMBERSHIPS,
     WHY_ALL_STACKS,
     WHY_ALL_TEMPLATES,
+    WHY_ANY_CREATOR,
     WHY_INLINE_POLICIES,
     WHY_LOG_STREAMS,
     WHY_NO_DEAD_LETTER_QUEUE,
@@ -81,7 +82,8 @@ def test_no_finding_of_the_monitors(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         PrivacyBudgetTemplate.from_privacy_budget_template_arn(stack, f"Imported{number}", arn.format(number))
         for number in range(memberships)
     ]
-    PrivacyBudgetMonitor(stack, "Monitor", templates=templates, alarm_below=0.2)
+    collaborations = [f"12345678-1111-4222-8333-{number:012}" for number in range(memberships)]
+    PrivacyBudgetMonitor(stack, "Monitor", templates=templates, collaborations=collaborations, alarm_below=0.2)
     assert findings(stack, tmp_path) == []
 
 
@@ -125,7 +127,7 @@ def test_what_is_not_acknowledged_is_found(stack: cdk.Stack, tmp_path: Path) -> 
     ("page", "reasons"),
     [
         ("README.md", [WHY_ALL_TEMPLATES, WHY_ALL_STACKS, WHY_VPC_POLICY]),
-        ("docs/monitoring.md", [WHY_ALL_MEMBERSHIPS]),
+        ("docs/monitoring.md", [WHY_ALL_MEMBERSHIPS, WHY_ANY_CREATOR]),
         ("docs/security.md", [WHY_INLINE_POLICIES, WHY_LOG_STREAMS, WHY_NO_DEAD_LETTER_QUEUE]),
     ],
     ids=["provider", "monitor", "packs"],

@@ -17,6 +17,8 @@ from tests.support.synth import ACCESS_BUDGET, MEMBERSHIP, add, new_stack, only,
 
 ACCOUNT_ARN = "arn:aws:cleanrooms:us-east-1:111122223333"
 MEMBERSHIPS = "arn:AWS::Partition:cleanrooms:AWS::Region:AWS::AccountId:membership"
+COLLABORATION = "abcdef12-1111-4222-8333-444455556666"
+COLLABORATIONS = "arn:AWS::Partition:cleanrooms:AWS::Region:*:collaboration"
 OTHER_MEMBERSHIP = "87654321-1111-4222-8333-444455556666"
 TEMPLATE = "aaaaaaaa-1111-4222-8333-444455556666"
 
@@ -265,6 +267,68 @@ def test_no_dashboard_where_none_is_wanted() -> None:
     assert resources(stack, "AWS::CloudWatch::Dashboard") == {}
 
 
+def watching(stack: cdk.Stack, *collaborations: str, **options: Any) -> PrivacyBudgetMonitor:
+    """A monitor of collaborations alone."""
+    return PrivacyBudgetMonitor(stack, "Monitor", collaborations=collaborations, **options)
+
+
+def test_a_collaboration_alone_needs_no_permission_on_any_membership() -> None:
+    """The collaboration's ARN has the account of its creator, whichever member that is."""
+    stack = new_stack()
+    watching(stack, COLLABORATION)
+    assert json.loads(properties(stack, "AWS::Scheduler::Schedule")["Target"]["Input"]) == {
+        "templates": [],
+        "collaborations": [COLLABORATION],
+    }
+    balances, _ = policy(stack, "MonitorRole")
+    assert (balances["Action"], balances["Resource"]) == ("cleanrooms:ListCollaborationPrivacyBudgets", f"{COLLABORATIONS}/{COLLABORATION}")
+
+
+def test_a_collaboration_that_is_a_token() -> None:
+    stack = new_stack()
+    watching(stack, cdk.Fn.ref("Lab"), alarm_below=0.2)
+    assert json.loads(properties(stack, "AWS::Scheduler::Schedule")["Target"]["Input"])["collaborations"] == ["Lab"]
+    assert policy(stack, "MonitorRole")[0]["Resource"] == f"{COLLABORATIONS}/Lab"
+
+
+def test_memberships_and_collaborations_that_a_policy_names_stay_within_its_limit() -> None:
+    stack = new_stack()
+    ids = [f"12345678-1111-4222-8333-{number:012}" for number in range(51)]
+    templates = [imported(stack, f"Imported{id_}", id_) for id_ in ids[:50]]
+    monitor(stack, *templates, collaborations=ids[:10], dashboard=False)
+    assert [len(statement["Resource"]) for statement in policy(stack, "MonitorRole")[:2]] == [50, 10]
+    text = json.dumps(policy(stack, "MonitorRole"), separators=(",", ":"))
+    longest = text.replace("AWS::Region", "ap-northeast-1").replace("AWS::Partition", "aws").replace("AWS::AccountId", "111122223333")
+    assert len(longest) < 10_240
+    other = new_stack()
+    watching(other, *ids[:11])
+    assert policy(other, "MonitorRole")[0]["Resource"] == f"{COLLABORATIONS}/*"
+
+
+def test_a_collaboration_has_an_alarm_and_a_row_of_its_own() -> None:
+    stack = new_stack()
+    made = monitor(stack, add(stack), collaborations=[COLLABORATION], alarm_below=0.2, alarm_actions=[topic(stack)])
+    _, alarm = (alarm for alarm in alarms(stack) if alarm["Namespace"] == "CleanRooms/PrivacyBudget")
+    assert alarm["Dimensions"] == [{"Name": "CollaborationId", "Value": COLLABORATION}]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == ("RemainingFraction", 0.2, "breaching")
+    assert alarm["AlarmDescription"] == (
+        f"Less than 0.2 of some privacy budget of collaboration {COLLABORATION} is left, or none can be read."
+    )
+    assert alarm["AlarmActions"] == failed_runs(stack)["AlarmActions"]
+    metric = made.metric_collaboration_remaining_fraction(COLLABORATION)
+    assert described(stack, metric) == ("RemainingFraction", {"CollaborationId": COLLABORATION})
+    _, row = rows(properties(stack, "AWS::CloudWatch::Dashboard")["DashboardBody"])
+    fraction, counts = (widget["properties"] for widget in row)
+    assert fraction["title"] == f"Collaboration {COLLABORATION}: RemainingFraction"
+    ((*metric_of_row, _),) = fraction["metrics"]
+    assert metric_of_row == ["CleanRooms/PrivacyBudget", "RemainingFraction", "CollaborationId", COLLABORATION]
+    assert [options["expression"] for (options,) in counts["metrics"]] == [
+        f"SEARCH('{{CleanRooms/PrivacyBudget,CollaborationId,PrivacyBudgetTemplateId,{detail}}}"
+        f' MetricName="Remaining" CollaborationId="{COLLABORATION}"\', \'Minimum\')'
+        for detail in ("Aggregation", "Period")
+    ]
+
+
 def test_templates_of_another_stack() -> None:
     app = cdk.App()
     env = cdk.Environment(account="111122223333", region="us-east-1")
@@ -294,7 +358,15 @@ def test_nothing_is_warned_of_at_synth() -> None:
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        pytest.param({"templates": []}, "templates must name at least one template, got none", id="no_templates"),
+        pytest.param(
+            {"templates": []}, "templates and collaborations must name at least one template or collaboration, got none", id="nothing_named"
+        ),
+        pytest.param({"collaborations": ["lab"]}, "collaborations must each be a lower-case UUID, got 'lab'", id="no_collaboration_id"),
+        pytest.param(
+            {"collaborations": [COLLABORATION, COLLABORATION]},
+            f"collaborations must name each collaboration once, got {COLLABORATION} more often",
+            id="collaboration_twice",
+        ),
         pytest.param(
             {"interval": cdk.Duration.seconds(30)},
             "interval must be a whole number of minutes from 1 minute to 1 day, got 30 seconds",

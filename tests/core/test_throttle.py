@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from privacy_budget_core.throttle import throttle
-from tests.support.stack import Rooms
+from tests.support.stack import Backend
 
 
 class Clock:
@@ -29,36 +29,36 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def rooms(clock: Clock) -> Rooms:
-    rooms = Rooms()
-    throttle(rooms.client, 4, clock, clock.sleep)
-    return rooms
+def backend(clock: Clock) -> Backend:
+    backend = Backend()
+    throttle(backend.client, 4, clock, clock.sleep)
+    return backend
 
 
 @pytest.fixture
-def sent(rooms: Rooms, clock: Clock) -> list[tuple[str, float]]:
+def sent(backend: Backend, clock: Clock) -> list[tuple[str, float]]:
     """The operation and the time of each request."""
     requests: list[tuple[str, float]] = []
 
     def record(event_name: str, **_: object) -> None:
         requests.append((event_name.rpartition(".")[2], clock.now))
 
-    rooms.client.meta.events.register("before-send.cleanrooms", record)
+    backend.client.meta.events.register("before-send.cleanrooms", record)
     return requests
 
 
-def test_within_the_quota(rooms: Rooms, sent: list[tuple[str, float]], clock: Clock) -> None:
+def test_within_the_quota(backend: Backend, sent: list[tuple[str, float]], clock: Clock) -> None:
     for _ in range(12):
-        rooms.client.list_memberships()
+        backend.client.list_memberships()
     assert len(sent) == 12
     assert all(after - before >= 0.25 for (_, before), (_, after) in pairwise(sent))
     assert clock.now == 102.75
 
 
-def test_operations_do_not_wait_for_each_other(rooms: Rooms, sent: list[tuple[str, float]]) -> None:
+def test_operations_do_not_wait_for_each_other(backend: Backend, sent: list[tuple[str, float]]) -> None:
     for _ in range(2):
-        rooms.client.list_memberships()
-        rooms.client.list_collaborations()
+        backend.client.list_memberships()
+        backend.client.list_collaborations()
     assert sent == [
         ("ListMemberships", 100.0),
         ("ListCollaborations", 100.0),
@@ -67,8 +67,8 @@ def test_operations_do_not_wait_for_each_other(rooms: Rooms, sent: list[tuple[st
     ]
 
 
-def test_no_pause_within_the_quota(rooms: Rooms, clock: Clock) -> None:
-    rooms.client.list_memberships()
+def test_no_pause_within_the_quota(backend: Backend, clock: Clock) -> None:
+    backend.client.list_memberships()
     clock.now += 60
-    rooms.client.list_memberships()
+    backend.client.list_memberships()
     assert clock.pauses == []

@@ -33,15 +33,15 @@ def cdk(bootstrapped: LocalAws, tmp_path: Path) -> Iterator[Cdk]:
 
 
 @pytest.fixture
-def rooms(bootstrapped: LocalAws) -> Any:
+def clean_rooms(bootstrapped: LocalAws) -> Any:
     """Clean Rooms as an operator sees it."""
     return bootstrapped.client("cleanrooms")
 
 
 @pytest.fixture
-def memberships(rooms: Any) -> list[str]:
+def memberships(clean_rooms: Any) -> list[str]:
     """Two memberships of the test's own."""
-    return [new_membership(rooms), new_membership(rooms)]
+    return [new_membership(clean_rooms), new_membership(clean_rooms)]
 
 
 @pytest.fixture

@@ -25,26 +25,26 @@ def budget(cdk: Cdk) -> dict[str, Any]:
     return dict(change)
 
 
-def test_change_set_is_prepared_then_executed(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_change_set_is_prepared_then_executed(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.declare(declared({"membership": membership}))
     deploy(cdk, "--method=prepare-change-set", *NAME)
     assert json.loads(budget(cdk)["AfterContext"])["Properties"]["MembershipIdentifier"] == membership
-    assert held(rooms, membership) == []
+    assert held(clean_rooms, membership) == []
     deploy(cdk, "--method=execute-change-set", *NAME)
-    (template,) = held(rooms, membership)
+    (template,) = held(clean_rooms, membership)
 
     cdk.declare(declared({"membership": membership, "epsilon": 5}))
     deploy(cdk, "--method=prepare-change-set", *NAME)
     change = budget(cdk)
     epsilons = [json.loads(change[side])["Properties"]["Parameters"]["Epsilon"] for side in ("BeforeContext", "AfterContext")]
     assert epsilons == ["3", "5"]
-    assert held(rooms, membership) == [template]
+    assert held(clean_rooms, membership) == [template]
     deploy(cdk, "--method=execute-change-set", *NAME)
-    assert held(rooms, membership)[0]["parameters"]["differentialPrivacy"]["epsilon"] == 5
+    assert held(clean_rooms, membership)[0]["parameters"]["differentialPrivacy"]["epsilon"] == 5
 
 
-def test_failed_create_is_mended_without_a_rollback(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_failed_create_is_mended_without_a_rollback(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.declare(declared({"membership": UNKNOWN}))
     ran = cdk.run("deploy", "--all", "--require-approval", "never", "--no-rollback")
@@ -53,11 +53,11 @@ def test_failed_create_is_mended_without_a_rollback(cdk: Cdk, rooms: Any, member
     cdk.declare(declared({"membership": membership}))
     deploy(cdk, "--no-rollback")
     assert cdk.settled("Shop") == "UPDATE_COMPLETE"
-    (template,) = held(rooms, membership)
+    (template,) = held(clean_rooms, membership)
     assert template["arn"] == cdk.resource("Shop", "Budget")["PhysicalResourceId"]
 
 
-def test_failed_update_is_mended_without_a_rollback(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_failed_update_is_mended_without_a_rollback(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.deploys(declared({"membership": membership}))
     cdk.declare(declared({"membership": UNKNOWN}))
@@ -65,4 +65,4 @@ def test_failed_update_is_mended_without_a_rollback(cdk: Cdk, rooms: Any, member
     assert cdk.settled("Shop") == "UPDATE_FAILED"
     cdk.declare(declared({"membership": membership, "epsilon": 5}))
     deploy(cdk, "--no-rollback")
-    assert held(rooms, membership)[0]["parameters"]["differentialPrivacy"]["epsilon"] == 5
+    assert held(clean_rooms, membership)[0]["parameters"]["differentialPrivacy"]["epsilon"] == 5

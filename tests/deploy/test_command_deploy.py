@@ -43,10 +43,10 @@ class Spent:
 
 @pytest.fixture(scope="module")
 def spent(aws: LocalAws) -> Spent:
-    rooms = aws.client("cleanrooms")
-    membership = new_membership(rooms)
-    privacy = made_by_hand(rooms, membership)
-    access = rooms.create_privacy_budget_template(
+    clean_rooms = aws.client("cleanrooms")
+    membership = new_membership(clean_rooms)
+    privacy = made_by_hand(clean_rooms, membership)
+    access = clean_rooms.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="ACCESS_BUDGET",
         parameters={"accessBudget": {"resourceArn": table(membership), "budgetParameters": [{"type": "LIFETIME", "budget": 50}]}},

@@ -7,16 +7,16 @@ from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import held, table
 
 
-def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     first, second = memberships
     arn = cdk.deploys(declared({"membership": first}, tags={"team": "privacy"}))["Shop"]["BudgetArn"]
-    (template,) = held(rooms, first)
+    (template,) = held(clean_rooms, first)
     assert template["arn"] == arn == cdk.resource("Shop", "Budget")["PhysicalResourceId"]
     assert template["parameters"]["differentialPrivacy"] == {"epsilon": 3, "usersNoisePerQuery": 30}
     assert template["tags"]["team"] == "privacy"
 
     edited = cdk.deploys(declared({"membership": first, "epsilon": 5}, tags={"team": "data"}))["Shop"]["BudgetArn"]
-    (template,) = held(rooms, first)
+    (template,) = held(clean_rooms, first)
     assert edited == arn == template["arn"]
     assert template["parameters"]["differentialPrivacy"]["epsilon"] == 5
     assert template["tags"]["team"] == "data"
@@ -27,33 +27,33 @@ def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, room
     assert "Epsilon" in cdk.run("diff").text
 
     replaced = cdk.deploys(declared({"membership": second, "epsilon": 5}))["Shop"]["BudgetArn"]
-    (template,) = held(rooms, second)
+    (template,) = held(clean_rooms, second)
     assert replaced == template["arn"] == cdk.resource("Shop", "Budget")["PhysicalResourceId"] != arn
-    assert held(rooms, first) == []
+    assert held(clean_rooms, first) == []
 
     cdk.destroys()
-    assert held(rooms, second) == []
+    assert held(clean_rooms, second) == []
 
 
-def test_create_edit_and_destroy_an_access_budget(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_create_edit_and_destroy_an_access_budget(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     arn = cdk.deploys(declared({"membership": membership, "table": table(membership), "day": 10}))["Shop"]["BudgetArn"]
     edited = cdk.deploys(declared({"membership": membership, "table": table(membership), "day": 20}))["Shop"]["BudgetArn"]
-    (template,) = held(rooms, membership)
+    (template,) = held(clean_rooms, membership)
     assert edited == arn == template["arn"]
     assert template["parameters"]["accessBudget"]["budgetParameters"] == [{"type": "CALENDAR_DAY", "budget": 20, "autoRefresh": "ENABLED"}]
     cdk.destroys()
-    assert held(rooms, membership) == []
+    assert held(clean_rooms, membership) == []
 
 
-def test_a_template_stays_when_its_stack_goes_unless_told_otherwise(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_template_stays_when_its_stack_goes_unless_told_otherwise(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.deploys(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}))
     cdk.destroys()
-    assert len(held(rooms, membership)) == 1
+    assert len(held(clean_rooms, membership)) == 1
 
 
-def test_a_create_that_fails_tells_why_and_is_rolled_back(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_create_that_fails_tells_why_and_is_rolled_back(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     unknown = "99999999-1111-4222-8333-444444444444"
     ran = cdk.deploy(declared({"membership": unknown}))
     assert ran.status != 0
@@ -63,33 +63,33 @@ def test_a_create_that_fails_tells_why_and_is_rolled_back(cdk: Cdk, rooms: Any, 
     assert "DELETE_FAILED" not in ran.text
     membership, _ = memberships
     cdk.deploys(declared({"membership": membership}))
-    assert len(held(rooms, membership)) == 1
+    assert len(held(clean_rooms, membership)) == 1
 
 
-def test_a_template_goes_again_when_another_resource_fails(cdk: Cdk, rooms: Any, memberships: list[str], taken: str) -> None:
+def test_a_template_goes_again_when_another_resource_fails(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
     membership, _ = memberships
     ran = cdk.deploy(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}, fails_after=taken))
     assert ran.status != 0
     assert "CREATE_COMPLETE         | Custom::CleanRoomsPrivacyBudgetTemplate" in ran.text
-    assert held(rooms, membership) == []
+    assert held(clean_rooms, membership) == []
 
 
-def test_an_update_that_is_rolled_back_puts_the_old_values_back(cdk: Cdk, rooms: Any, memberships: list[str], taken: str) -> None:
+def test_an_update_that_is_rolled_back_puts_the_old_values_back(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
     first, second = memberships
     arn = cdk.deploys(declared({"membership": first}))["Shop"]["BudgetArn"]
     assert cdk.deploy(declared({"membership": first, "epsilon": 9}, fails_after=taken)).status != 0
-    (template,) = held(rooms, first)
+    (template,) = held(clean_rooms, first)
     assert template["arn"] == arn
     assert template["parameters"]["differentialPrivacy"]["epsilon"] == 3
     assert cdk.deploy(declared({"membership": second}, fails_after=taken)).status != 0
-    assert [template["arn"] for template in held(rooms, first)] == [arn]
-    assert held(rooms, second) == []
+    assert [template["arn"] for template in held(clean_rooms, first)] == [arn]
+    assert held(clean_rooms, second) == []
 
 
-def test_a_function_role_without_the_grant_is_denied(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_function_role_without_the_grant_is_denied(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     ran = cdk.deploy(declared({"membership": membership}, without_grants=True))
     assert ran.status != 0
     assert "AccessDeniedException from CreatePrivacyBudgetTemplate" in ran.text
     assert "is not authorized to perform: cleanrooms:CreatePrivacyBudgetTemplate" in ran.text
-    assert held(rooms, membership) == []
+    assert held(clean_rooms, membership) == []

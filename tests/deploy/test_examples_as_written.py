@@ -56,15 +56,17 @@ def values(bootstrapped: LocalAws) -> dict[str, str]:
 @pytest.fixture
 def templates(bootstrapped: LocalAws) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Lists what is in the demo's memberships, of which nothing is left for the next example."""
-    rooms = bootstrapped.client("cleanrooms")
+    clean_rooms = bootstrapped.client("cleanrooms")
     memberships = (bootstrapped.demo.membership_id, bootstrapped.demo.second_membership_id)
 
     def listed() -> list[dict[str, Any]]:
-        return [template for membership in memberships for template in held(rooms, membership)]
+        return [template for membership in memberships for template in held(clean_rooms, membership)]
 
     yield listed
     for template in listed():
-        rooms.delete_privacy_budget_template(membershipIdentifier=template["membershipId"], privacyBudgetTemplateIdentifier=template["id"])
+        clean_rooms.delete_privacy_budget_template(
+            membershipIdentifier=template["membershipId"], privacyBudgetTemplateIdentifier=template["id"]
+        )
 
 
 def stacks(local_aws: LocalAws) -> set[str]:
@@ -106,26 +108,26 @@ def test_a_template_made_by_hand_is_adopted_and_stays(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     """Its ARN, its foreign tags and what was consumed of it stay as they are."""
-    rooms = bootstrapped.client("cleanrooms")
-    arn = made_by_hand(rooms, values["membership"], team="legal")["arn"]
+    clean_rooms = bootstrapped.client("cleanrooms")
+    arn = made_by_hand(clean_rooms, values["membership"], team="legal")["arn"]
     bootstrapped.spend(values["membership"], None, 5)
     steps = follows(bootstrapped, "adoption", values, tmp_path)
     deploy = next(steps)
     succeeds(deploy)
     assert f"Adoption.TemplateArn = {arn}" in deploy.ran.text
     (adopted,) = templates()
-    assert (adopted["arn"], adopted["tags"]["team"], spent(rooms, adopted)) == (arn, "legal", 5)
+    assert (adopted["arn"], adopted["tags"]["team"], spent(clean_rooms, adopted)) == (arn, "legal", 5)
     assert "stack/Adoption/" in adopted["tags"]["cleanrooms-privacy-budget:owner"]
     succeeds(next(steps))
     assert templates() == [adopted]
-    assert spent(rooms, adopted) == 5
+    assert spent(clean_rooms, adopted) == 5
 
 
 def test_native_templates_migrate_with_their_ledgers(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     """Both budget types keep their ARNs and what is consumed of them, from the native type to the destroyed stack."""
-    rooms = bootstrapped.client("cleanrooms")
+    clean_rooms = bootstrapped.client("cleanrooms")
     steps = follows(bootstrapped, "migration", values, tmp_path)
     succeeds(next(steps))
     native = {template["arn"] for template in templates()}
@@ -134,7 +136,7 @@ def test_native_templates_migrate_with_their_ledgers(
     for step in steps:
         succeeds(step)
         assert {template["arn"] for template in templates()} == native
-        assert [spent(rooms, template) for template in templates()] == [20, 20]
+        assert [spent(clean_rooms, template) for template in templates()] == [20, 20]
     assert all("stack/Migration/" in template["tags"]["cleanrooms-privacy-budget:owner"] for template in templates())
     assert not any("cleanrooms-privacy-budget:adopted-from" in template["tags"] for template in templates())
 
@@ -158,19 +160,19 @@ def test_the_native_type_resets_what_this_construct_does_not(
     for _ in range(3):
         succeeds(next(steps))
     native, ours = templates()
-    rooms = bootstrapped.client("cleanrooms")
-    assert [spent(rooms, template) for template in (native, ours)] == [20, 20]
+    clean_rooms = bootstrapped.client("cleanrooms")
+    assert [spent(clean_rooms, template) for template in (native, ours)] == [20, 20]
 
     succeeds(next(steps))
     reset, kept = templates()
-    assert (reset["autoRefresh"], spent(rooms, reset)) == ("CALENDAR_MONTH", 0)
+    assert (reset["autoRefresh"], spent(clean_rooms, reset)) == ("CALENDAR_MONTH", 0)
     assert reset["arn"] != native["arn"]
 
     refused = next(steps)
     assert refused.ran.status != 0
     assert "(20 of 99 COUNT) would be forgotten" in refused.ran.text
     assert templates() == [reset, kept]
-    assert spent(rooms, kept) == 20
+    assert spent(clean_rooms, kept) == 20
 
     succeeds(next(steps))
     assert templates() == []

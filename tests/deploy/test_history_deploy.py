@@ -7,13 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import Cdk
 from tests.support.deployed_app import declared
-from tests.support.deployed_clean_rooms import held, table
+from tests.support.deployed_clean_rooms import as_user, held, table
 
 COMMAND = [sys.executable, "-m", "privacy_budget_cli"]
 
@@ -32,25 +29,7 @@ def history(local_aws: LocalAws, *arguments: str) -> dict[str, Any]:
     return dict(found)
 
 
-def as_user(local_aws: LocalAws, name: str) -> Any:
-    """A Clean Rooms client of a user who may do everything there."""
-    iam = local_aws.client("iam")
-    iam.create_user(UserName=name)
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cleanrooms:*", "Resource": "*"}]}
-    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=json.dumps(policy))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return boto3.client(
-        "cleanrooms",
-        endpoint_url=local_aws.endpoint,
-        verify=local_aws.environment["AWS_CA_BUNDLE"],
-        region_name="us-east-1",
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
-        config=Config(proxies={}),
-    )
-
-
-def test_a_scripted_life(cdk: Cdk, rooms: Any, memberships: list[str], tmp_path: Path) -> None:
+def test_a_scripted_life(cdk: Cdk, clean_rooms: Any, memberships: list[str], tmp_path: Path) -> None:
     """By hand: 3, raised to 5, counts 5. Recreated with 2, raised by alice to 4, counts 4: 9 in all.
 
     Access budget: 10 uses, refilled by an edit to 7: 17 uses of 2 balances.
@@ -59,10 +38,10 @@ def test_a_scripted_life(cdk: Cdk, rooms: Any, memberships: list[str], tmp_path:
     stack = {"membership": membership, "on_budget_reset": "ALLOW"}
     cdk.deploys(declared({**stack, "epsilon": 3}))
     cdk.deploys(declared({**stack, "epsilon": 5}))
-    (first,) = held(rooms, membership)
+    (first,) = held(clean_rooms, membership)
     cdk.local_aws.spend(membership, first["id"], 1, "COUNT")
     cdk.deploys(declared({**stack, "epsilon": 2}))  # which Clean Rooms refuses once querying began, so the handler recreates it
-    (second,) = held(rooms, membership)
+    (second,) = held(clean_rooms, membership)
     alice = as_user(cdk.local_aws, "alice")
     alice.update_privacy_budget_template(
         membershipIdentifier=membership,

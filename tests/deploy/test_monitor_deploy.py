@@ -19,11 +19,11 @@ def named(cdk: Cdk, type_: str, part_of_id: str = "") -> str:
     return str(name)
 
 
-def test_a_run_publishes_what_was_spent(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_run_publishes_what_was_spent(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     values = {"membership": membership, "sales": table(membership), "mail": "privacy@example.com"}
     outputs = deploys(cdk.local_aws, "monitoring", values, cdk.folder)["Monitoring"]
-    by_kind = {template["privacyBudgetType"]: template["id"] for template in held(rooms, membership)}
+    by_kind = {template["privacyBudgetType"]: template["id"] for template in held(clean_rooms, membership)}
     privacy, sales = by_kind["DIFFERENTIAL_PRIVACY"], by_kind["ACCESS_BUDGET"]
     cdk.local_aws.spend(membership, privacy, 5, "COUNT")
     cdk.local_aws.spend(membership, sales, 85)
@@ -33,7 +33,7 @@ def test_a_run_publishes_what_was_spent(cdk: Cdk, rooms: Any, memberships: list[
     run = cdk.local_aws.client("lambda").invoke(FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"], LogType="Tail")
     log = base64.b64decode(run["LogResult"]).decode()
     assert "FunctionError" not in run, log
-    (summary,) = rooms.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")[
+    (summary,) = clean_rooms.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")[
         "privacyBudgetSummaries"
     ]
     counts = {one["type"]: (one["remainingCount"], one["maxCount"]) for one in summary["budget"]["differentialPrivacy"]["aggregations"]}
@@ -61,7 +61,7 @@ def test_a_run_publishes_what_was_spent(cdk: Cdk, rooms: Any, memberships: list[
     body = cloudwatch.get_dashboard(DashboardName=outputs["Dashboard"])["DashboardBody"]
     assert [row[0]["properties"]["metrics"][0][5] for row in rows(body)] == [privacy, sales]
 
-    rooms.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=sales)
+    clean_rooms.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=sales)
     failed = cdk.local_aws.client("lambda").invoke(FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"])
     assert failed["FunctionError"]
     assert json.loads(failed["Payload"].read())["errorMessage"].startswith("1 of 2 privacy budgets could not be read")

@@ -38,7 +38,7 @@ def effects(assembly: Path) -> list[Effect]:
 
 
 def test_each_stage_deploys_from_the_pipelines_assembly(
-    bootstrapped: LocalAws, rooms: Any, memberships: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bootstrapped: LocalAws, clean_rooms: Any, memberships: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test, prod = memberships
     environments = {
@@ -51,7 +51,7 @@ def test_each_stage_deploys_from_the_pipelines_assembly(
         own = str(assembly / f"assembly-PrivacyBudgetPipeline-main-{stage}")
         ran = run_cli(bootstrapped, tmp_path, "--app", own, "deploy", "--all", "--require-approval", "never")
         assert ran.status == 0, ran.text
-        (template,) = held(rooms, membership)
+        (template,) = held(clean_rooms, membership)
         assert template["parameters"]["differentialPrivacy"]["epsilon"] == epsilon
         assert f".TemplateArn = {template['arn']}" in ran.text
 

@@ -54,14 +54,14 @@ def shell(local_aws: LocalAws, tmp_path: Path) -> Shell:
 
 
 def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
-    rooms, cloudformation = local_aws.client("cleanrooms"), local_aws.client("cloudformation")
-    membership = new_membership(rooms)
+    clean_rooms, cloudformation = local_aws.client("cleanrooms"), local_aws.client("cloudformation")
+    membership = new_membership(clean_rooms)
     template_folder = write_plain_template(tmp_path / "template").parent
     local_aws.client("s3").create_bucket(Bucket=BUCKET)
     inputs = {"TEMPLATE_FOLDER": str(template_folder), "MEMBERSHIP": membership, "SALES_TABLE": table(membership)}
 
     shell.deploy(**inputs)
-    made = {template["privacyBudgetType"]: template for template in held(rooms, membership)}
+    made = {template["privacyBudgetType"]: template for template in held(clean_rooms, membership)}
     privacy, access = made["DIFFERENTIAL_PRIVACY"], made["ACCESS_BUDGET"]
     assert privacy["parameters"]["differentialPrivacy"] == {"epsilon": 3, "usersNoisePerQuery": 30}
     assert privacy["tags"]["team"] == "privacy"
@@ -74,7 +74,7 @@ def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_p
     assert outputs == {"PrivacyArn": privacy["arn"], "SalesAccessArn": access["arn"]}
 
     shell.deploy(**inputs, EPSILON="5")
-    edited = {template["arn"]: template["parameters"] for template in held(rooms, membership)}
+    edited = {template["arn"]: template["parameters"] for template in held(clean_rooms, membership)}
     assert edited.keys() == {privacy["arn"], access["arn"]}
     assert edited[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
 
@@ -85,34 +85,34 @@ def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_p
     events = cloudformation.describe_stack_events(StackName="privacy-budgets")["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "UPDATE_FAILED"]
     assert any("epsilon must be at most 4, got 6: the provider's guardrail MaxEpsilon." in reason for reason in reasons), reasons
-    kept = {template["arn"]: template["parameters"] for template in held(rooms, membership)}
+    kept = {template["arn"]: template["parameters"] for template in held(clean_rooms, membership)}
     assert kept[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
     shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="4")
 
     for name in ("privacy-budgets", "privacy-budget-provider"):
         cloudformation.delete_stack(StackName=name)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    assert {template["arn"] for template in held(rooms, membership)} == edited.keys()
+    assert {template["arn"] for template in held(clean_rooms, membership)} == edited.keys()
 
 
 def test_migration_from_the_native_type(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
     """Each template of examples/without_python/migration in turn: both budgets keep their ARNs and what is consumed of them."""
-    rooms = local_aws.client("cleanrooms")
-    membership, elsewhere = new_membership(rooms), new_membership(rooms)
+    clean_rooms = local_aws.client("cleanrooms")
+    membership, elsewhere = new_membership(clean_rooms), new_membership(clean_rooms)
     template_folder = write_plain_template(tmp_path / "template").parent
     local_aws.client("s3").create_bucket(Bucket=BUCKET)
     shell.deploy(TEMPLATE_FOLDER=str(template_folder), MEMBERSHIP=elsewhere, SALES_TABLE=table(elsewhere))
 
     first, *others = sorted((ROOT / "examples" / "without_python" / "migration").glob("*.yaml"))
     shell.update("migration", first, Membership=membership, SalesTable=table(membership))
-    native = {template["arn"]: template["privacyBudgetType"] for template in held(rooms, membership)}
+    native = {template["arn"]: template["privacyBudgetType"] for template in held(clean_rooms, membership)}
     assert sorted(native.values()) == ["ACCESS_BUDGET", "DIFFERENTIAL_PRIVACY"]
-    for template in held(rooms, membership):
+    for template in held(clean_rooms, membership):
         local_aws.spend(membership, template["id"], 20)
 
     for step in others:
         shell.update("migration", step, Membership=membership, SalesTable=table(membership))
-        assert {template["arn"]: template["privacyBudgetType"] for template in held(rooms, membership)} == native
-        assert {spent(rooms, template) for template in held(rooms, membership)} == {20}
-    assert all("stack/migration/" in template["tags"][OWNER] for template in held(rooms, membership))
-    assert not any("cleanrooms-privacy-budget:adopted-from" in template["tags"] for template in held(rooms, membership))
+        assert {template["arn"]: template["privacyBudgetType"] for template in held(clean_rooms, membership)} == native
+        assert {spent(clean_rooms, template) for template in held(clean_rooms, membership)} == {20}
+    assert all("stack/migration/" in template["tags"][OWNER] for template in held(clean_rooms, membership))
+    assert not any("cleanrooms-privacy-budget:adopted-from" in template["tags"] for template in held(clean_rooms, membership))

@@ -62,8 +62,8 @@ def update(cdk: Cdk) -> str:
     return cdk.settled("Shop")
 
 
-def use(cdk: Cdk, rooms: Any, membership: str, count: int) -> None:
-    (template,) = held(rooms, membership)
+def use(cdk: Cdk, clean_rooms: Any, membership: str, count: int) -> None:
+    (template,) = held(clean_rooms, membership)
     cdk.local_aws.spend(membership, template["id"], count, "COUNT" if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None)
 
 
@@ -93,12 +93,12 @@ def shop(templates: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": "Shop", "templates": templates}
 
 
-def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
+def test_the_deployment_does_what_the_plan_said(cdk: Cdk, clean_rooms: Any) -> None:
     here = {
-        name: new_membership(rooms)
+        name: new_membership(clean_rooms)
         for name in ("New", "Same", "Edited", "Token", "Fresh", "Swapped", "Refilled", "Moved", "Followed", "Kept", "Gone", "Drifted")
     }
-    there = {name: new_membership(rooms) for name in ("Moved", "Followed")}
+    there = {name: new_membership(clean_rooms) for name in ("Moved", "Followed")}
     before: dict[str, dict[str, Any]] = {name: {"membership": membership} for name, membership in here.items() if name != "New"}
     before["Token"]["membership"] = aws_cdk.Token.as_string({"Fn::Select": [0, [here["Token"]]]})
     before["Refilled"] |= {"table": table(here["Refilled"]), "day": 10}
@@ -111,13 +111,13 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
     assert "Shop" not in stack_names(cdk)
     ran = cdk.run("deploy", "--all", "--require-approval", "never")
     assert ran.status == 0, ran.text
-    assert {len(held(rooms, membership)) for name, membership in here.items() if name != "New"} == {1}
+    assert {len(held(clean_rooms, membership)) for name, membership in here.items() if name != "New"} == {1}
 
     spent_of = {name: 5 for name in before if name != "Fresh"}
     for name, count in spent_of.items():
-        use(cdk, rooms, here[name], count)
-    (drifting,) = held(rooms, here["Drifted"])
-    rooms.update_privacy_budget_template(
+        use(cdk, clean_rooms, here[name], count)
+    (drifting,) = held(clean_rooms, here["Drifted"])
+    clean_rooms.update_privacy_budget_template(
         membershipIdentifier=here["Drifted"],
         privacyBudgetTemplateIdentifier=drifting["id"],
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
@@ -134,7 +134,7 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
         "Moved": {"membership": there["Moved"]},
         "Followed": {"membership": there["Followed"], **KEEP},
     }
-    stood = {name: held(rooms, membership) for name, membership in here.items()}
+    stood = {name: held(clean_rooms, membership) for name, membership in here.items()}
     cdk.declare(shop(after))
     status, planned = steps(cdk)
     assert {name: Effect[step["effect"]] for name, step in planned.items()} == {
@@ -157,7 +157,7 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
     assert {name: step["consumed"][0]["consumed"] for name, step in planned.items() if step["consumed"]} == spent_of
     assert update(cdk) == "UPDATE_COMPLETE"
 
-    now = {name: held(rooms, membership) for name, membership in here.items()}
+    now = {name: held(clean_rooms, membership) for name, membership in here.items()}
     for name in ("Same", "Kept", "Followed", "Drifted"):
         assert now[name] == stood[name], name
     for name in ("Edited", "Token", "Refilled"):
@@ -165,10 +165,10 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
         assert now[name][0]["parameters"] != stood[name][0]["parameters"], name
     for name in ("Fresh", "Swapped"):
         assert now[name][0]["id"] != stood[name][0]["id"], name
-    assert [len(now["New"]), *(len(held(rooms, membership)) for membership in there.values())] == [1, 1, 1]
+    assert [len(now["New"]), *(len(held(clean_rooms, membership)) for membership in there.values())] == [1, 1, 1]
     assert now["Moved"] == now["Gone"] == []
     for name, count in spent_of.items():
-        left = spent(rooms, now[name][0]) if now[name] else 0
+        left = spent(clean_rooms, now[name][0]) if now[name] else 0
         assert left == (0 if planned[name]["loses"] else count), name
 
     status, planned = steps(cdk)
@@ -176,12 +176,12 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, rooms: Any) -> None:
     assert status == 0
 
 
-def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     used, taken = memberships
     cdk.deploys(shop({"Used": {"membership": used}}))
-    use(cdk, rooms, used, 5)
-    theirs = made_by_hand(rooms, taken)
-    stood = held(rooms, used), held(rooms, taken)
+    use(cdk, clean_rooms, used, 5)
+    theirs = made_by_hand(clean_rooms, taken)
+    stood = held(clean_rooms, used), held(clean_rooms, taken)
     for declares, effect in (
         ({"Used": {"membership": used, **MONTHLY}}, "REFUSED"),
         ({"Used": {"membership": used}, "Taken": {"membership": taken}}, "OCCUPIED"),
@@ -193,25 +193,25 @@ def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(cdk: C
         assert update(cdk) == "UPDATE_ROLLBACK_COMPLETE"
         events = cdk.local_aws.client("cloudformation").describe_stack_events(StackName="Shop")["StackEvents"]
         assert any(refused["detail"] in event.get("ResourceStatusReason", "") for event in events)
-        assert (held(rooms, used), held(rooms, taken)) == stood
+        assert (held(clean_rooms, used), held(clean_rooms, taken)) == stood
 
     cdk.declare(shop({"Used": {"membership": used}, "Taken": {"membership": taken, "on_existing": "ADOPT"}}))
     status, planned = steps(cdk)
     assert (status, planned["Taken"]["effect"]) == (0, "ADOPTED")
     assert update(cdk) == "UPDATE_COMPLETE"
-    (adopted,) = held(rooms, taken)
+    (adopted,) = held(clean_rooms, taken)
     assert adopted["arn"] == theirs["arn"]
     assert adopted["tags"][OWNER].endswith("/Taken")
 
 
-def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.deploys(declared({"membership": membership}))
-    use(cdk, rooms, membership, 7)
+    use(cdk, clean_rooms, membership, 7)
     cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
     status, printed = plan(cdk)
     assert status == 3
-    (template,) = held(rooms, membership)
+    (template,) = held(clean_rooms, membership)
     created = f"{template['createTime'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     assert printed.splitlines() == [
         "Stack Shop",
@@ -228,8 +228,8 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, rooms: An
     assert row.endswith(" | 7 of 99 COUNT consumed, which is lost |")
 
 
-def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
-    made_by_hand(rooms, memberships[0])
+def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+    made_by_hand(clean_rooms, memberships[0])
     cdk.declare(declared({"membership": memberships[0]}))
     template = cdk.folder / "cdk.out" / "Shop.template.json"
     with pytest.raises(CommandError, match="does not tell the stack's name; give it by --stack"):
@@ -268,10 +268,10 @@ def test_a_role_that_may_not_read_clean_rooms_makes_no_plan(cdk: Cdk, membership
     assert "allow them cleanrooms:ListPrivacyBudgetTemplates" in explain(refused.value, "us-east-1")
 
 
-def test_a_prepared_change_set_is_read_and_left(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_a_prepared_change_set_is_read_and_left(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.deploys(declared({"membership": membership}))
-    use(cdk, rooms, membership, 7)
+    use(cdk, clean_rooms, membership, 7)
     cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
     prepare(cdk)
     cdk.declare(declared({"membership": membership}))  # what was prepared is what is planned
@@ -320,7 +320,7 @@ def test_a_plan_publishes_and_leaves_nothing(cdk: Cdk, memberships: list[str]) -
     assert "Shop" not in stack_names(cdk)
 
 
-def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk, rooms: Any, memberships: list[str]) -> None:
+def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     def declare(epsilon: int, *, first: bool = False) -> None:
         shutil.rmtree(cdk.folder / "cdk.out", ignore_errors=True)
         app = aws_cdk.App(outdir=str(cdk.folder / "cdk.out"))
@@ -336,7 +336,7 @@ def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk,
     assert planned["Budget"]["stack"].startswith("Shop/Inner")
     ran = cdk.run("deploy", "--all", "--require-approval", "never")
     assert ran.status == 0, ran.text
-    use(cdk, rooms, memberships[0], 7)
+    use(cdk, clean_rooms, memberships[0], 7)
     declare(5)
     status, planned = steps(cdk)
     assert (status, planned["Budget"]["effect"], planned["Budget"]["ledger"]) == (
@@ -424,9 +424,9 @@ def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(cdk: Cdk, m
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "POSIX"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}], ids=["POSIX", "POSIX without UTF-8"])
-def test_any_text_is_read_and_written_in_any_locale(cdk: Cdk, rooms: Any, memberships: list[str], locale: dict[str, str]) -> None:
+def test_any_text_is_read_and_written_in_any_locale(cdk: Cdk, clean_rooms: Any, memberships: list[str], locale: dict[str, str]) -> None:
     """What the terminal's encoding lacks becomes a question mark."""
-    made_by_hand(rooms, memberships[0], office="Zürich \u2013 Datenschutz")
+    made_by_hand(clean_rooms, memberships[0], office="Zürich \u2013 Datenschutz")
     cdk.declare(declared({"membership": memberships[0], "on_existing": "ADOPT"}, tags={"office": "Zürich \u2013 Datenschutz"}))
     app = cdk.folder / "cdk.out"
     template = app / "Shop.template.json"

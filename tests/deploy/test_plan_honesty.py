@@ -54,9 +54,9 @@ class Place:
     """Given at the second one."""
 
     def __post_init__(self) -> None:
-        self.rooms = self.client("cleanrooms")
+        self.clean_rooms = self.client("cleanrooms")
         self.cloudformation = self.client("cloudformation")
-        self.here, self.there = new_membership(self.rooms), new_membership(self.rooms)
+        self.here, self.there = new_membership(self.clean_rooms), new_membership(self.clean_rooms)
 
     def client(self, service: str) -> Any:
         """A client, of which all pairs share one."""
@@ -128,12 +128,12 @@ class Place:
 
     def existing(self) -> dict[str, int]:
         """What is consumed of each template in the two memberships, by its id."""
-        found = [template for membership in (self.here, self.there) for template in held(self.rooms, membership)]
-        return {template["id"]: spent(self.rooms, template) for template in found}
+        found = [template for membership in (self.here, self.there) for template in held(self.clean_rooms, membership)]
+        return {template["id"]: spent(self.clean_rooms, template) for template in found}
 
     def consume(self) -> None:
         for membership in (self.here, self.there):
-            for one in held(self.rooms, membership):
+            for one in held(self.clean_rooms, membership):
                 counted = "COUNT" if one["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None
                 self.local_aws.spend(membership, one["id"], CONSUMED, counted)
 

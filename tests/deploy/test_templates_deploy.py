@@ -22,7 +22,7 @@ class Templates:
     def __init__(self, local_aws: LocalAws) -> None:
         self.client = local_aws.client("cloudformation")
         self.ssm = local_aws.client("ssm")
-        self.rooms = local_aws.client("cleanrooms")
+        self.clean_rooms = local_aws.client("cleanrooms")
 
     def budget(self, membership: Any, **attributes: Any) -> dict[str, Any]:
         return {
@@ -103,7 +103,7 @@ def templates(provided: Templates) -> Iterator[Templates]:
 
 @pytest.fixture
 def membership(templates: Templates) -> str:
-    return new_membership(templates.rooms)
+    return new_membership(templates.clean_rooms)
 
 
 def test_local_condition_region(templates: Templates, membership: str) -> None:
@@ -111,12 +111,12 @@ def test_local_condition_region(templates: Templates, membership: str) -> None:
     on = {"On": {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]}}
     changes = templates.deploy(templates.template({"B": templates.budget(membership, Condition="On")}, Conditions=on))
     assert {name: change["Action"] for name, change in changes.items()} == {"B": "Add", "Other": "Add"}
-    assert len(held(templates.rooms, membership)) == 1
+    assert len(held(templates.clean_rooms, membership)) == 1
 
 
 def test_stored_membership_that_changes(templates: Templates, membership: str) -> None:
     """The template stays as it is. The change set tells that another membership is meant, and the deployment goes there."""
-    other = new_membership(templates.rooms)
+    other = new_membership(templates.clean_rooms)
     templates.ssm.put_parameter(Name=STORED, Value=membership, Type="String", Overwrite=True)
     stored = {"Membership": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": STORED}}
     template = templates.template({"B": templates.budget({"Ref": "Membership"})}, Parameters=stored)
@@ -125,7 +125,7 @@ def test_stored_membership_that_changes(templates: Templates, membership: str) -
     change = templates.deploy(template)["B"]
     sides = [json.loads(change[side])["Properties"]["MembershipIdentifier"] for side in ("BeforeContext", "AfterContext")]
     assert sides == [membership, other]
-    assert [len(held(templates.rooms, each)) for each in (membership, other)] == [0, 1]
+    assert [len(held(templates.clean_rooms, each)) for each in (membership, other)] == [0, 1]
 
 
 def test_dynamic_reference_that_stays(templates: Templates, membership: str) -> None:
@@ -134,22 +134,22 @@ def test_dynamic_reference_that_stays(templates: Templates, membership: str) -> 
     told = json.loads(templates.deploy(template)["B"]["AfterContext"])
     assert told["Properties"]["MembershipIdentifier"] == membership
     assert templates.deploy(template) == {}
-    assert len(held(templates.rooms, membership)) == 1
+    assert len(held(templates.clean_rooms, membership)) == 1
 
 
 def test_loop(templates: Templates, membership: str) -> None:
     loop = {"Fn::ForEach::Budgets": ["Each", ["a"], {"B${Each}": templates.budget(membership)}]}
     changes = templates.deploy(templates.template(loop, Transform="AWS::LanguageExtensions"))
     assert changes.keys() == {"Ba", "Other"}
-    assert len(held(templates.rooms, membership)) == 1
+    assert len(held(templates.clean_rooms, membership)) == 1
 
 
 def test_local_collaboration(templates: Templates) -> None:
     """A budget of this construct's type on a collaboration and a membership of CloudFormation's own; all goes with the stack."""
 
     def standing() -> tuple[set[str], set[str]]:
-        collaborations = {entry["id"] for entry in templates.rooms.list_collaborations()["collaborationList"]}
-        return collaborations, {entry["id"] for entry in templates.rooms.list_memberships()["membershipSummaries"]}
+        collaborations = {entry["id"] for entry in templates.clean_rooms.list_collaborations()["collaborationList"]}
+        return collaborations, {entry["id"] for entry in templates.clean_rooms.list_memberships()["membershipSummaries"]}
 
     before = standing()
     collaboration = {
@@ -170,7 +170,7 @@ def test_local_collaboration(templates: Templates) -> None:
     described = templates.client.describe_stack_resources(StackName="case")["StackResources"]
     ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described}
     assert standing() == (before[0] | {ids["Collaboration"]}, before[1] | {ids["Membership"]})
-    (template,) = held(templates.rooms, ids["Membership"])
+    (template,) = held(templates.clean_rooms, ids["Membership"])
     assert (template["arn"], template["parameters"]["differentialPrivacy"]["epsilon"]) == (ids["B"], 10)
 
     templates.deploy(templates.template({}))

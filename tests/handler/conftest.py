@@ -9,7 +9,7 @@ from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_handler import events
-from tests.support.stack import Rooms, Stack, serve
+from tests.support.stack import Backend, Stack, serve
 
 serve(events.client)
 
@@ -25,13 +25,13 @@ def settings() -> Iterator[Settings]:
 
 
 @pytest.fixture
-def rooms() -> Rooms:
-    return Rooms()
+def backend() -> Backend:
+    return Backend()
 
 
 @pytest.fixture
-def membership(rooms: Rooms) -> str:
-    return rooms.membership()
+def membership(backend: Backend) -> str:
+    return backend.membership()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from privacy_budget_core import clean_rooms, contract
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_core.contract import Range
 from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
-from tests.support.stack import Rooms, Stack, access_budget
+from tests.support.stack import Backend, Stack, access_budget
 
 MODEL: Any = botocore.session.get_session().get_service_model("cleanrooms")
 
@@ -87,13 +87,13 @@ def test_the_regions_are_botocores() -> None:
     assert set(boto3.session.Session().get_available_regions("cleanrooms")) == contract.REGIONS
 
 
-def test_list_privacy_budgets_asks_for_one_table(rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_privacy_budgets_asks_for_one_table(backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A membership's other budgets are not read for one of them, nor is one read twice in an event."""
     stack, asked = Stack(), list[list[str]]()
     limit = {"Type": "CALENDAR_DAY", "Budget": 10}
-    before = access_budget(membership, rooms.table(membership), [limit])
+    before = access_budget(membership, backend.table(membership), [limit])
     arn = stack.create(before)["PhysicalResourceId"]
-    stack.create(access_budget(membership, rooms.table(membership, "other"), [limit]), "Other")
+    stack.create(access_budget(membership, backend.table(membership, "other"), [limit]), "Other")
     call = CleanRooms._call
 
     def counted(self: CleanRooms, operation: str, **request: Any) -> dict[str, Any]:
@@ -103,5 +103,5 @@ def test_list_privacy_budgets_asks_for_one_table(rooms: Rooms, membership: str, 
         return answer
 
     monkeypatch.setattr(CleanRooms, "_call", counted)
-    stack.update(arn, before, access_budget(membership, rooms.table(membership), [{"Type": "LIFETIME", "Budget": 10}]))
+    stack.update(arn, before, access_budget(membership, backend.table(membership), [{"Type": "LIFETIME", "Budget": 10}]))
     assert asked == [[arn]]

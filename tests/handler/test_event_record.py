@@ -6,7 +6,7 @@ from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core.reconciler import EventRecord
-from tests.support.stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy, tags
+from tests.support.stack import Backend, HandledEvent, Stack, access_budget, differential_privacy, tags
 
 ROLLBACK = "UPDATE_ROLLBACK_IN_PROGRESS"
 EPSILON_3 = "epsilon 3, noise 30, auto refresh NONE"
@@ -40,7 +40,7 @@ def test_create(membership: str, stack: Stack) -> None:
     assert record().warnings == []
 
 
-def test_create_beside_anothers(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_create_beside_anothers(backend: Backend, membership: str, stack: Stack) -> None:
     arn = Stack("other").create(differential_privacy(membership))["PhysicalResourceId"]
     stack.create(differential_privacy(membership, epsilon=5))
     assert told(arn, EPSILON_3, EPSILON_3)
@@ -71,10 +71,10 @@ def test_hand_back_within_a_chain(membership: str, stack: Stack) -> None:
     assert record().warnings == [f"handed {arn} back to {stack.id}/Second: this stack did not create it"]
 
 
-def test_adoption_from_nobody(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_adoption_from_nobody(backend: Backend, membership: str, stack: Stack) -> None:
     adopted = differential_privacy(membership, OnExisting="ADOPT")
     arn = stack.create(adopted)["PhysicalResourceId"]
-    rooms.client.untag_resource(resourceArn=arn, tagKeys=list(rooms.only(membership)["tags"]))
+    backend.client.untag_resource(resourceArn=arn, tagKeys=list(backend.only(membership)["tags"]))
     stack.create(adopted, "Another")
     stack.delete(arn, adopted, "Another")
     assert record().warnings == [f"handed {arn} back to nobody: this stack did not create it"]
@@ -108,22 +108,22 @@ def test_tags(membership: str, stack: Stack, before: dict[str, str], after: dict
     assert record().done == [done]
 
 
-def test_recreation(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_recreation(backend: Backend, membership: str, stack: Stack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
     assert told(arn, EPSILON_3, MONTHLY)
-    successor = rooms.only(membership)["arn"]
+    successor = backend.only(membership)["arn"]
     assert record().done == [f"deleted {arn} to make room for its successor", f"created {successor} in its place"]
 
 
-def test_recreation_that_is_put_back(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_recreation_that_is_put_back(backend: Backend, membership: str, stack: Stack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     refuse_creates(1)
     stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
     assert told(arn, EPSILON_3, EPSILON_3)
-    assert record().warnings == [f"put {EPSILON_3} back as {rooms.only(membership)['arn']}, with a fresh budget"]
+    assert record().warnings == [f"put {EPSILON_3} back as {backend.only(membership)['arn']}, with a fresh budget"]
 
 
 def test_recreation_that_cannot_be_put_back(membership: str, stack: Stack) -> None:
@@ -157,25 +157,25 @@ def test_delete_whose_properties_name_no_template(stack: Stack) -> None:
     assert HandledEvent.latest.requests.count == 0
 
 
-def test_delete_of_anothers(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_delete_of_anothers(backend: Backend, membership: str, stack: Stack) -> None:
     properties = differential_privacy(membership)
     arn = Stack("other").create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
-    assert record().warnings == [f"left {arn}, whose owner tag is {rooms.only(membership)['tags']['cleanrooms-privacy-budget:owner']}"]
+    assert record().warnings == [f"left {arn}, whose owner tag is {backend.only(membership)['tags']['cleanrooms-privacy-budget:owner']}"]
     assert HandledEvent.latest.requests.count == 3
 
 
-def test_delete_of_one_that_is_gone(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_delete_of_one_that_is_gone(backend: Backend, membership: str, stack: Stack) -> None:
     properties = differential_privacy(membership)
     gone = stack.create(properties)["PhysicalResourceId"]
     stack.delete(gone, properties)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(gone, properties)
     assert record().warnings == [f"left {arn}, as {gone} does not stand for it"]
-    assert rooms.only(membership)["arn"] == arn
+    assert backend.only(membership)["arn"] == arn
 
 
-def test_a_kept_template_is_kept_again(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_a_kept_template_is_kept_again(backend: Backend, membership: str, stack: Stack) -> None:
     """A second delivery of the Delete keeps it too, though the stack is no longer rolling back."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
@@ -185,13 +185,13 @@ def test_a_kept_template_is_kept_again(rooms: Rooms, membership: str, stack: Sta
     stack.status = ROLLBACK
     stack.deliver(delete)
     assert record().warnings == [f"kept {arn}, which this resource had created before the deployment that is rolled back"]
-    before = rooms.only(membership)
+    before = backend.only(membership)
     for stack.status in (ROLLBACK, "UPDATE_IN_PROGRESS"):
         assert stack.deliver(delete)["Status"] == "SUCCESS"
-        assert rooms.only(membership) == before
+        assert backend.only(membership) == before
 
 
-def test_update_for_an_id_that_is_no_arn(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_update_for_an_id_that_is_no_arn(backend: Backend, membership: str, stack: Stack) -> None:
     """It finds the template by its owner, and gives way to the template's own id, which a Delete stands for."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
@@ -215,9 +215,9 @@ def test_rollback_in_a_membership_that_is_gone(stack: Stack) -> None:
 # The calls of an event
 
 
-def test_the_calls_of_a_move(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_the_calls_of_a_move(backend: Backend, membership: str, stack: Stack) -> None:
     """The new template is created; the old one is for CloudFormation to delete."""
-    before, after = differential_privacy(membership), differential_privacy(rooms.membership())
+    before, after = differential_privacy(membership), differential_privacy(backend.membership())
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, after)
     assert HandledEvent.latest.requests.count == 1
@@ -244,13 +244,13 @@ def test_the_calls_of_a_hand_back(membership: str, stack: Stack) -> None:
     assert HandledEvent.latest.requests.count == 3
 
 
-def test_the_calls_of_a_refused_reset(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_the_calls_of_a_refused_reset(backend: Backend, membership: str, stack: Stack) -> None:
     """Get, tags and balances: the guard comes before the first write."""
-    before = access_budget(membership, rooms.table(membership), [{"Type": "CALENDAR_DAY", "Budget": 10}])
+    before = access_budget(membership, backend.table(membership), [{"Type": "CALENDAR_DAY", "Budget": 10}])
     limits = [{"Type": "CALENDAR_DAY", "Budget": 10}, {"Type": "LIFETIME", "Budget": 10}]
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), uses=4)
-    answered = stack.update(arn, before, access_budget(membership, rooms.table(membership), limits))
+    backend.spend(backend.only(membership), uses=4)
+    answered = stack.update(arn, before, access_budget(membership, backend.table(membership), limits))
     assert answered["Status"] == "FAILED"
     assert answered["Reason"].startswith("Changing the ACCESS_BUDGET template")
     assert f"from {record().before} to 10 per CALENDAR_DAY, 10 per LIFETIME needs a reset" in answered["Reason"]

@@ -11,7 +11,7 @@ from privacy_budget_core.contract import AccessBudgetPeriod
 from privacy_budget_core.errors import InvalidGuardrailError
 from privacy_budget_core.guardrails import Guardrails
 from privacy_budget_core.model import AccessLimit
-from tests.support.stack import HandledEvent, Rooms, Stack, access_budget, differential_privacy
+from tests.support.stack import Backend, HandledEvent, Stack, access_budget, differential_privacy
 
 DAY, WEEK, MONTH, LIFETIME = AccessBudgetPeriod
 REMEDY = "Comply with it, or ask the owner of the privacy budget provider to change it."
@@ -90,8 +90,8 @@ def test_values_that_are_not_known_yet() -> None:
     assert ALL.option_violations(None, None) == []
 
 
-def with_limits(membership: str, rooms: Rooms, **limit: Any) -> dict[str, Any]:
-    return access_budget(membership, rooms.table(membership), [{"Type": "CALENDAR_DAY", "Budget": "10", **limit}])
+def with_limits(membership: str, backend: Backend, **limit: Any) -> dict[str, Any]:
+    return access_budget(membership, backend.table(membership), [{"Type": "CALENDAR_DAY", "Budget": "10", **limit}])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def with_limits(membership: str, rooms: Rooms, **limit: Any) -> dict[str, Any]:
     ids=lambda value: value.split()[-1] if isinstance(value, str) else "",
 )
 def test_refused_before_anything_is_requested(
-    rooms: Rooms, membership: str, stack: Stack, guardrails: Guardrails, more: dict[str, Any], sentence: str
+    backend: Backend, membership: str, stack: Stack, guardrails: Guardrails, more: dict[str, Any], sentence: str
 ) -> None:
     stack.guardrails = guardrails
     answered = stack.create(differential_privacy(membership, **more))
@@ -130,14 +130,14 @@ def test_refused_before_anything_is_requested(
     assert answered["Reason"] == f"{sentence} {REMEDY}"
     assert "-not-created-" in answered["PhysicalResourceId"]
     assert HandledEvent.latest.requests.count == 0
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_access_budget_beyond_a_guardrail(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_access_budget_beyond_a_guardrail(backend: Backend, membership: str, stack: Stack) -> None:
     stack.guardrails = Guardrails(max_uses={DAY: 9})
-    answered = stack.create(with_limits(membership, rooms))
+    answered = stack.create(with_limits(membership, backend))
     assert answered["Reason"].startswith("a table must have a limit of at most 9 uses per CALENDAR_DAY, got 10 per CALENDAR_DAY: ")
-    assert stack.create(with_limits(membership, rooms, Budget="9"))["Status"] == "SUCCESS"
+    assert stack.create(with_limits(membership, backend, Budget="9"))["Status"] == "SUCCESS"
 
 
 def test_every_broken_guardrail_is_named(membership: str, stack: Stack) -> None:
@@ -155,7 +155,7 @@ def test_within_the_guardrails(membership: str, stack: Stack) -> None:
     assert stack.create(differential_privacy(membership, 5, 20))["Status"] == "SUCCESS"
 
 
-def test_next_update_must_comply(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_next_update_must_comply(backend: Backend, membership: str, stack: Stack) -> None:
     """A template that exists beyond a new guardrail is kept until its next update, even one that changes a tag alone."""
     before = differential_privacy(membership, 10)
     arn = stack.create(before)["PhysicalResourceId"]
@@ -163,11 +163,11 @@ def test_next_update_must_comply(rooms: Rooms, membership: str, stack: Stack) ->
     answered = stack.update(arn, before, {**before, "Tags": [{"Key": "team", "Value": "a"}]})
     assert (answered["Status"], answered["PhysicalResourceId"]) == ("FAILED", arn)
     assert "MaxEpsilon" in answered["Reason"]
-    assert rooms.only(membership)["parameters"]["differentialPrivacy"]["epsilon"] == 10
+    assert backend.only(membership)["parameters"]["differentialPrivacy"]["epsilon"] == 10
     assert stack.update(arn, before, differential_privacy(membership, 5))["Status"] == "SUCCESS"
 
 
-def test_rollback_beyond_a_guardrail(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_rollback_beyond_a_guardrail(backend: Backend, membership: str, stack: Stack) -> None:
     """It keeps what exists, and names it: a guardrail never makes a rollback stick."""
     before, after = differential_privacy(membership, 10), differential_privacy(membership, 4)
     arn = stack.create(before)["PhysicalResourceId"]
@@ -179,22 +179,22 @@ def test_rollback_beyond_a_guardrail(rooms: Rooms, membership: str, stack: Stack
     (warning,) = HandledEvent.latest.record.warnings
     assert "instead of going back to epsilon 10" in warning
     assert "MaxEpsilon" in warning
-    assert rooms.only(membership)["parameters"]["differentialPrivacy"]["epsilon"] == 4
+    assert backend.only(membership)["parameters"]["differentialPrivacy"]["epsilon"] == 4
 
 
-def test_a_delete_is_not_judged(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_a_delete_is_not_judged(backend: Backend, membership: str, stack: Stack) -> None:
     declared = differential_privacy(membership, 10)
     arn = stack.create(declared)["PhysicalResourceId"]
     stack.guardrails = Guardrails(max_epsilon=5)
     assert stack.delete(arn, declared)["Status"] == "SUCCESS"
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_a_reset_that_old_properties_allowed(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_a_reset_that_old_properties_allowed(backend: Backend, membership: str, stack: Stack) -> None:
     """A guardrail that forbids resets also holds where the template before it allowed them."""
     before = differential_privacy(membership, OnBudgetReset="ALLOW")
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    backend.spend(backend.only(membership), type="COUNT", count=1)
     stack.guardrails = Guardrails(allow_budget_reset=False)
     answered = stack.update(arn, before, differential_privacy(membership, AutoRefresh="CALENDAR_MONTH"))
     assert answered["Status"] == "FAILED"

@@ -11,7 +11,7 @@ from cleanrooms_local_aws.clean_rooms.ledger import Ledger
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from tests.support.planned_stack import PlannedStack
-from tests.support.stack import Context, HandledEvent, Rooms, access_budget, differential_privacy, tags
+from tests.support.stack import Backend, Context, HandledEvent, access_budget, differential_privacy, tags
 
 OWNER = "cleanrooms-privacy-budget:owner"
 ADOPTED_FROM = "cleanrooms-privacy-budget:adopted-from"
@@ -33,17 +33,17 @@ def epsilon(template: dict[str, Any]) -> int:
     return int(template["parameters"]["differentialPrivacy"]["epsilon"])
 
 
-def left(rooms: Rooms, membership: str, kind: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
+def left(backend: Backend, membership: str, kind: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
     """What is left of the membership's one budget of a kind."""
-    (summary,) = rooms.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=kind)["privacyBudgetSummaries"]
+    (summary,) = backend.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=kind)["privacyBudgetSummaries"]
     if kind == "DIFFERENTIAL_PRIVACY":
         return {entry["type"]: entry["remainingCount"] for entry in summary["budget"]["differentialPrivacy"]["aggregations"]}
     return {entry["budgetType"]: entry["remainingBudget"] for entry in summary["budget"]["accessBudget"]["details"]}
 
 
-def by_hand(rooms: Rooms, membership: str, epsilon: int = 9, **own_tags: str) -> dict[str, Any]:
+def by_hand(backend: Backend, membership: str, epsilon: int = 9, **own_tags: str) -> dict[str, Any]:
     """A template that somebody made without any stack."""
-    made = rooms.client.create_privacy_budget_template(
+    made = backend.client.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
         autoRefresh="NONE",
@@ -81,10 +81,10 @@ def both_arn_forms(request: pytest.FixtureRequest, settings: Settings) -> None:
 # Create
 
 
-def test_create_makes_the_template_in_one_call(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_create_makes_the_template_in_one_call(backend: Backend, membership: str, stack: PlannedStack) -> None:
     answered = stack.create(differential_privacy(membership, Tags=tags(team="privacy")))
     assert calls() == 1
-    template = rooms.only(membership)
+    template = backend.only(membership)
     assert answered["Status"] == "SUCCESS"
     assert answered["PhysicalResourceId"] == template["arn"]
     assert answered["Data"] == {
@@ -99,21 +99,21 @@ def test_create_makes_the_template_in_one_call(rooms: Rooms, membership: str, st
     assert template["tags"].items() >= {"team": "privacy", "cleanrooms-privacy-budget:owner": f"{stack.id}/Budget"}.items()
 
 
-def test_create_makes_an_access_budget_in_one_call(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    answered = stack.create(access_budget(membership, rooms.table(membership), [DAY, LIFETIME]))
+def test_create_makes_an_access_budget_in_one_call(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    answered = stack.create(access_budget(membership, backend.table(membership), [DAY, LIFETIME]))
     assert calls() == 1
-    template = rooms.only(membership)
+    template = backend.only(membership)
     assert answered["PhysicalResourceId"] == template["arn"]
     budget = template["parameters"]["accessBudget"]
-    assert budget["resourceArn"] == rooms.table(membership)
+    assert budget["resourceArn"] == backend.table(membership)
     assert sorted(limit["type"] for limit in budget["budgetParameters"]) == ["CALENDAR_DAY", "LIFETIME"]
 
 
-def test_create_without_auto_refresh_sends_none(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_create_without_auto_refresh_sends_none(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     del properties["AutoRefresh"]
     assert stack.create(properties)["Status"] == "SUCCESS"
-    assert rooms.only(membership)["autoRefresh"] == "NONE"
+    assert backend.only(membership)["autoRefresh"] == "NONE"
 
 
 def test_create_in_an_unknown_membership_fails_with_the_services_words(stack: PlannedStack) -> None:
@@ -126,44 +126,44 @@ def test_create_in_an_unknown_membership_fails_with_the_services_words(stack: Pl
 
 @pytest.mark.parametrize("change", [{"epsilon": 5}, {"noise": 60}, {"epsilon": 5, "noise": 10}])
 def test_update_of_epsilon_or_noise_edits_in_place_in_three_calls(
-    rooms: Rooms, membership: str, stack: PlannedStack, change: dict[str, int]
+    backend: Backend, membership: str, stack: PlannedStack, change: dict[str, int]
 ) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    backend.spend(backend.only(membership), type="COUNT", count=1)
     answered = stack.update(arn, before, differential_privacy(membership, **change))
     assert calls() == 3
-    assert answered["PhysicalResourceId"] == arn == rooms.only(membership)["arn"]
+    assert answered["PhysicalResourceId"] == arn == backend.only(membership)["arn"]
     assert answered["Data"]["Arn"] == arn
     wanted = {"epsilon": change.get("epsilon", 3), "usersNoisePerQuery": change.get("noise", 30)}
-    assert rooms.only(membership)["parameters"]["differentialPrivacy"] == wanted
+    assert backend.only(membership)["parameters"]["differentialPrivacy"] == wanted
 
 
-def test_update_of_access_limits_edits_in_place(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    before = access_budget(membership, rooms.table(membership), [DAY])
+def test_update_of_access_limits_edits_in_place(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    before = access_budget(membership, backend.table(membership), [DAY])
     arn = stack.create(before)["PhysicalResourceId"]
-    answered = stack.update(arn, before, access_budget(membership, rooms.table(membership), [{**DAY, "Budget": 7}]))
+    answered = stack.update(arn, before, access_budget(membership, backend.table(membership), [{**DAY, "Budget": 7}]))
     assert answered["PhysicalResourceId"] == arn
-    (limit,) = rooms.only(membership)["parameters"]["accessBudget"]["budgetParameters"]
+    (limit,) = backend.only(membership)["parameters"]["accessBudget"]["budgetParameters"]
     assert limit["budget"] == 7
 
 
-def test_update_that_reorders_limits_sends_no_edit(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    before = access_budget(membership, rooms.table(membership), [DAY, LIFETIME])
+def test_update_that_reorders_limits_sends_no_edit(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    before = access_budget(membership, backend.table(membership), [DAY, LIFETIME])
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), uses=3)
-    answered = stack.update(arn, before, access_budget(membership, rooms.table(membership), [LIFETIME, DAY]))
+    backend.spend(backend.only(membership), uses=3)
+    answered = stack.update(arn, before, access_budget(membership, backend.table(membership), [LIFETIME, DAY]))
     assert answered["Status"] == "SUCCESS"
     assert calls() == 2
 
 
-def test_update_of_tags_leaves_foreign_tags_and_the_budget(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_update_of_tags_leaves_foreign_tags_and_the_budget(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership, Tags=tags(team="privacy", stage="dev"))
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.client.tag_resource(resourceArn=arn, tags={"by-hand": "yes"})
-    updated_at = rooms.only(membership)["updateTime"]
+    backend.client.tag_resource(resourceArn=arn, tags={"by-hand": "yes"})
+    updated_at = backend.only(membership)["updateTime"]
     stack.update(arn, before, differential_privacy(membership, Tags=tags(team="data", cost="7")))
-    template = rooms.only(membership)
+    template = backend.only(membership)
     foreign = {key: value for key, value in template["tags"].items() if not key.startswith("cleanrooms-privacy-budget:")}
     assert foreign == {"by-hand": "yes", "team": "data", "cost": "7"}
     assert template["updateTime"] == updated_at
@@ -180,30 +180,30 @@ def test_update_that_adds_tags_takes_three_calls_and_one_that_changes_nothing_ta
 
 
 def test_another_membership_is_another_template_and_the_old_one_is_cloudformations_to_delete(
-    rooms: Rooms, membership: str, stack: PlannedStack
+    backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
-    before, other = differential_privacy(membership), rooms.membership()
+    before, other = differential_privacy(membership), backend.membership()
     after = differential_privacy(other)
     old = stack.create(before)["PhysicalResourceId"]
     new = stack.update(old, before, after)["PhysicalResourceId"]
-    assert new == rooms.only(other)["arn"] != old == rooms.only(membership)["arn"]
+    assert new == backend.only(other)["arn"] != old == backend.only(membership)["arn"]
     assert stack.delete(old, before)["Status"] == "SUCCESS"
-    assert rooms.templates(membership) == []
-    assert rooms.only(other)["arn"] == new
+    assert backend.templates(membership) == []
+    assert backend.only(other)["arn"] == new
 
 
-def test_another_kind_is_another_template(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_another_kind_is_another_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     old = stack.create(before)["PhysicalResourceId"]
-    new = stack.update(old, before, access_budget(membership, rooms.table(membership), [DAY]))["PhysicalResourceId"]
-    assert {old, new} == {template["arn"] for template in rooms.templates(membership)}
+    new = stack.update(old, before, access_budget(membership, backend.table(membership), [DAY]))["PhysicalResourceId"]
+    assert {old, new} == {template["arn"] for template in backend.templates(membership)}
 
 
-def test_another_table_is_another_template(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    before = access_budget(membership, rooms.table(membership, "a"), [DAY])
+def test_another_table_is_another_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    before = access_budget(membership, backend.table(membership, "a"), [DAY])
     old = stack.create(before)["PhysicalResourceId"]
-    new = stack.update(old, before, access_budget(membership, rooms.table(membership, "b"), [DAY]))["PhysicalResourceId"]
-    assert {old, new} == {template["arn"] for template in rooms.templates(membership)}
+    new = stack.update(old, before, access_budget(membership, backend.table(membership, "b"), [DAY]))["PhysicalResourceId"]
+    assert {old, new} == {template["arn"] for template in backend.templates(membership)}
 
 
 def test_delete_after_a_create_that_failed_for_its_properties_calls_nothing(stack: PlannedStack) -> None:
@@ -214,12 +214,12 @@ def test_delete_after_a_create_that_failed_for_its_properties_calls_nothing(stac
     assert calls() == 0
 
 
-def test_delete_after_a_create_that_met_someone_elses_template_leaves_that(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_after_a_create_that_met_someone_elses_template_leaves_that(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     other = PlannedStack("other").create(properties)["PhysicalResourceId"]
     failed = stack.create(properties)
     assert stack.delete(failed["PhysicalResourceId"], properties)["Status"] == "SUCCESS"
-    assert rooms.only(membership)["arn"] == other
+    assert backend.only(membership)["arn"] == other
 
 
 def test_a_failed_update_keeps_the_physical_id(membership: str, stack: PlannedStack) -> None:
@@ -231,174 +231,176 @@ def test_a_failed_update_keeps_the_physical_id(membership: str, stack: PlannedSt
     assert answered["Data"] == {}
 
 
-def test_the_rollback_of_an_update_with_bad_properties_succeeds(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_the_rollback_of_an_update_with_bad_properties_succeeds(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before, wrong = differential_privacy(membership), differential_privacy(membership, epsilon=99)
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, wrong)
     stack.status = "UPDATE_ROLLBACK_IN_PROGRESS"
     assert stack.update(arn, wrong, before)["Status"] == "SUCCESS"
-    assert epsilon(rooms.only(membership)) == 3
+    assert epsilon(backend.only(membership)) == 3
 
 
-def test_create_nothing_there_creates_with_tags_and_mark_in_one_call(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_create_nothing_there_creates_with_tags_and_mark_in_one_call(backend: Backend, membership: str, stack: PlannedStack) -> None:
     stack.create(differential_privacy(membership, Tags=tags(team="privacy")))
     assert calls() == 1
-    held = rooms.only(membership)["tags"]
+    held = backend.only(membership)["tags"]
     assert held["team"] == "privacy"
     assert held[OWNER] == f"{stack.id}/Budget"
 
 
-def test_a_mark_that_would_be_too_long_is_a_digest(rooms: Rooms, membership: str) -> None:
+def test_a_mark_that_would_be_too_long_is_a_digest(backend: Backend, membership: str) -> None:
     stack = PlannedStack("s" * 128)
     properties = differential_privacy(membership)
     arn = stack.create(properties, "L" * 255)["PhysicalResourceId"]
-    assert rooms.only(membership)["tags"][OWNER].startswith("sha256:")
+    assert backend.only(membership)["tags"][OWNER].startswith("sha256:")
     assert stack.delete(arn, properties, "L" * 255)["Status"] == "SUCCESS"
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_create_delivered_twice_is_one_template(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_create_delivered_twice_is_one_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
     event = stack.event("Create", differential_privacy(membership))
     first, second = stack.deliver(event), stack.deliver(event)
     assert first == second
-    assert rooms.only(membership)["arn"] == first["PhysicalResourceId"]
-    assert ADOPTED_FROM not in rooms.only(membership)["tags"]
+    assert backend.only(membership)["arn"] == first["PhysicalResourceId"]
+    assert ADOPTED_FROM not in backend.only(membership)["tags"]
 
 
 @pytest.mark.parametrize("error", [exceptions.InternalServerException("down"), exceptions.ThrottlingException("slow")])
 def test_create_whose_answer_was_lost_is_found_again(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack, error: Exception, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [error]
     answered = stack.create(differential_privacy(membership))
     assert answered["Status"] == "SUCCESS"
-    assert rooms.only(membership)["arn"] == answered["PhysicalResourceId"]
+    assert backend.only(membership)["arn"] == answered["PhysicalResourceId"]
 
 
-def test_create_beside_someone_elses_fails_and_names_the_arn_and_the_option(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    theirs = by_hand(rooms, membership)
+def test_create_beside_someone_elses_fails_and_names_the_arn_and_the_option(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    theirs = by_hand(backend, membership)
     answered = stack.create(differential_privacy(membership))
     assert answered["Status"] == "FAILED"
     for told in (theirs["arn"], "on_existing=OnExisting.ADOPT", "OnExisting: ADOPT"):
         assert told in answered["Reason"]
 
 
-def test_create_that_adopts_keeps_foreign_tags_and_the_spent_budget(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    theirs = by_hand(rooms, membership, by="hand")
-    rooms.spend(theirs, type="COUNT", count=7)
-    before = left(rooms, membership)
+def test_create_that_adopts_keeps_foreign_tags_and_the_spent_budget(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    theirs = by_hand(backend, membership, by="hand")
+    backend.spend(theirs, type="COUNT", count=7)
+    before = left(backend, membership)
     answered = stack.create(differential_privacy(membership, epsilon=9, OnExisting="ADOPT", Tags=tags(team="privacy")))
     assert answered["PhysicalResourceId"] == theirs["arn"]
-    held = rooms.only(membership)
+    held = backend.only(membership)
     assert held["tags"].items() >= {"by": "hand", "team": "privacy", OWNER: f"{stack.id}/Budget", ADOPTED_FROM: ""}.items()
-    assert left(rooms, membership) == before
+    assert left(backend, membership) == before
 
 
-def test_create_that_adopts_brings_the_template_to_the_desired_state(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    by_hand(rooms, membership, epsilon=9)
+def test_create_that_adopts_brings_the_template_to_the_desired_state(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    by_hand(backend, membership, epsilon=9)
     assert stack.create(differential_privacy(membership, epsilon=12, OnExisting="ADOPT"))["Status"] == "SUCCESS"
-    assert epsilon(rooms.only(membership)) == 12
+    assert epsilon(backend.only(membership)) == 12
 
 
-def test_create_that_adopts_an_access_budget(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    table = rooms.table(membership)
+def test_create_that_adopts_an_access_budget(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    table = backend.table(membership)
     limit = {"Type": "CALENDAR_DAY", "Budget": 10}
     theirs = PlannedStack("other").create(access_budget(membership, table, [limit]))["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), uses=4)
+    backend.spend(backend.only(membership), uses=4)
     answered = stack.create(access_budget(membership, table, [limit], OnExisting="ADOPT"))
     assert answered["PhysicalResourceId"] == theirs
-    assert left(rooms, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 6}
+    assert left(backend, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 6}
 
 
 # Update
 
 
-def test_update_of_epsilon_keeps_what_was_spent(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_update_of_epsilon_keeps_what_was_spent(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    backend.spend(backend.only(membership), type="COUNT", count=7)
     stack.update(arn, before, differential_privacy(membership, epsilon=6))
     assert calls() == 3
-    (summary,) = rooms.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")[
+    (summary,) = backend.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")[
         "privacyBudgetSummaries"
     ]
     counts = next(entry for entry in summary["budget"]["differentialPrivacy"]["aggregations"] if entry["type"] == "COUNT")
     assert counts["maxCount"] - counts["remainingCount"] == 7
 
 
-def test_update_of_spent_access_limits_is_refused_and_says_what_would_be_lost(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    table = rooms.table(membership)
+def test_update_of_spent_access_limits_is_refused_and_says_what_would_be_lost(
+    backend: Backend, membership: str, stack: PlannedStack
+) -> None:
+    table = backend.table(membership)
     before = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 10}])
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), uses=4)
+    backend.spend(backend.only(membership), uses=4)
     answered = stack.update(arn, before, access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 20}]))
     assert answered["Status"] == "FAILED"
     for told in ("4 of 10 CALENDAR_DAY", "on_budget_reset=OnBudgetReset.ALLOW"):
         assert told in answered["Reason"]
-    assert left(rooms, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 6}
+    assert left(backend, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 6}
 
 
 @pytest.mark.parametrize("allowed_by", ["new", "old"])
 def test_update_of_spent_access_limits_goes_ahead_where_it_is_allowed(
-    rooms: Rooms, membership: str, stack: PlannedStack, allowed_by: str
+    backend: Backend, membership: str, stack: PlannedStack, allowed_by: str
 ) -> None:
-    table = rooms.table(membership)
+    table = backend.table(membership)
     before = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 10}])
     after = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 20}])
     (after if allowed_by == "new" else before)["OnBudgetReset"] = "ALLOW"
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), uses=4)
+    backend.spend(backend.only(membership), uses=4)
     assert stack.update(arn, before, after)["PhysicalResourceId"] == arn
-    assert left(rooms, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 20}
+    assert left(backend, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 20}
 
 
-def test_update_of_the_refresh_swaps_behind_the_same_physical_id(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_update_of_the_refresh_swaps_behind_the_same_physical_id(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership, Tags=tags(team="privacy"))
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.client.tag_resource(resourceArn=arn, tags={"by": "hand"})
+    backend.client.tag_resource(resourceArn=arn, tags={"by": "hand"})
     answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
-    present = rooms.only(membership)
+    present = backend.only(membership)
     assert answered["PhysicalResourceId"] == arn != present["arn"]
     assert answered["Data"]["Arn"] == present["arn"]
     assert present["autoRefresh"] == "CALENDAR_MONTH"
     assert present["tags"].items() >= {"team": "privacy", "by": "hand", OWNER: f"{stack.id}/Budget"}.items()
 
 
-def test_a_swapped_template_is_updated_and_deleted_by_its_mark(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_a_swapped_template_is_updated_and_deleted_by_its_mark(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     swapped = {**before, "AutoRefresh": "CALENDAR_MONTH"}
     stack.update(arn, before, swapped)
     edited = {**swapped, "Parameters": {"Epsilon": 8, "UsersNoisePerQuery": 30}}
     assert stack.update(arn, swapped, edited)["PhysicalResourceId"] == arn
-    assert epsilon(rooms.only(membership)) == 8
+    assert epsilon(backend.only(membership)) == 8
     assert stack.delete(arn, edited)["Status"] == "SUCCESS"
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_update_of_a_spent_refresh_is_refused_and_says_what_would_be_lost(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_update_of_a_spent_refresh_is_refused_and_says_what_would_be_lost(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=7)
+    backend.spend(backend.only(membership), type="COUNT", count=7)
     answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
     assert answered["Status"] == "FAILED"
-    assert answered["PhysicalResourceId"] == arn == rooms.only(membership)["arn"]
+    assert answered["PhysicalResourceId"] == arn == backend.only(membership)["arn"]
     for told in ("7 of 99 COUNT", "on_budget_reset=OnBudgetReset.ALLOW", "auto refresh NONE", "auto refresh CALENDAR_MONTH"):
         assert told in answered["Reason"]
 
 
-def test_a_budget_that_cannot_be_read_counts_as_spent(faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_a_budget_that_cannot_be_read_counts_as_spent(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     faults.planned["ListPrivacyBudgets", Moment.BEFORE_EFFECT] = [exceptions.AccessDeniedException("no")]
     answered = stack.update(arn, before, {**before, "AutoRefresh": "CALENDAR_MONTH"})
     assert answered["Status"] == "FAILED"
     assert "could not be read: AccessDeniedException" in answered["Reason"]
-    assert rooms.only(membership)["arn"] == arn
+    assert backend.only(membership)["arn"] == arn
 
 
-def test_a_swap_whose_create_fails_puts_the_old_one_back(faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_a_swap_whose_create_fails_puts_the_old_one_back(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership, Tags=tags(team="privacy"))
     arn = stack.create(before)["PhysicalResourceId"]
     faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.ValidationException("not today")]
@@ -406,14 +408,14 @@ def test_a_swap_whose_create_fails_puts_the_old_one_back(faults: Faults, rooms: 
     assert answered["Status"] == "FAILED"
     assert "not today" in answered["Reason"]
     assert "was put back" in answered["Reason"]
-    held = rooms.only(membership)
+    held = backend.only(membership)
     assert held["autoRefresh"] == "NONE"
     assert held["tags"]["team"] == "privacy"
     assert stack.update(arn, before, before)["Data"]["Arn"] == held["arn"]
 
 
 def test_a_swap_that_cannot_be_put_back_is_healed_by_the_next_event(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     before = differential_privacy(membership)
     after = {**before, "AutoRefresh": "CALENDAR_MONTH"}
@@ -422,14 +424,14 @@ def test_a_swap_that_cannot_be_put_back_is_healed_by_the_next_event(
     faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [refusal, refusal]
     answered = stack.update(arn, before, after)
     assert "could not be put back" in answered["Reason"]
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
     stack.status = ROLLBACK
     assert stack.update(arn, after, before)["PhysicalResourceId"] == arn
-    assert rooms.only(membership)["autoRefresh"] == "NONE"
+    assert backend.only(membership)["autoRefresh"] == "NONE"
 
 
 def test_a_crash_in_the_middle_of_a_swap_is_healed_by_the_redelivery(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
@@ -437,79 +439,81 @@ def test_a_crash_in_the_middle_of_a_swap_is_healed_by_the_redelivery(
     faults.planned["DeletePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [SystemExit("the environment died")]
     with pytest.raises(SystemExit):
         stack.deliver(event)
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
     answered = stack.deliver(event)
     assert answered["PhysicalResourceId"] == arn
-    assert answered["Data"]["Arn"] == rooms.only(membership)["arn"]
-    assert rooms.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
+    assert answered["Data"]["Arn"] == backend.only(membership)["arn"]
+    assert backend.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
 
 
 def test_a_crash_in_the_middle_of_a_create_is_healed_by_the_redelivery(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     event = stack.event("Create", differential_privacy(membership))
     faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [SystemExit("the environment died")]
     with pytest.raises(SystemExit):
         stack.deliver(event)
-    assert stack.deliver(event)["PhysicalResourceId"] == rooms.only(membership)["arn"]
+    assert stack.deliver(event)["PhysicalResourceId"] == backend.only(membership)["arn"]
 
 
-def test_update_nothing_found_creates_and_keeps_the_physical_id(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_update_nothing_found_creates_and_keeps_the_physical_id(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
-    gone = rooms.only(membership)
-    rooms.client.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=gone["id"])
+    gone = backend.only(membership)
+    backend.client.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=gone["id"])
     after = differential_privacy(membership, epsilon=5)
     answered = stack.update(arn, before, after)
     assert answered["PhysicalResourceId"] == arn
-    assert answered["Data"]["Arn"] == rooms.only(membership)["arn"] != arn
+    assert answered["Data"]["Arn"] == backend.only(membership)["arn"] != arn
     assert stack.delete(arn, after)["Status"] == "SUCCESS"
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_update_to_another_identity_and_its_rollback_leave_the_old_one_alone(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    other = rooms.membership()
+def test_update_to_another_identity_and_its_rollback_leave_the_old_one_alone(
+    backend: Backend, membership: str, stack: PlannedStack
+) -> None:
+    other = backend.membership()
     before, after = differential_privacy(membership), differential_privacy(other)
     old = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=7)
-    spent = left(rooms, membership)
+    backend.spend(backend.only(membership), type="COUNT", count=7)
+    spent = left(backend, membership)
     new = stack.update(old, before, after)["PhysicalResourceId"]
     stack.status = ROLLBACK
     assert stack.update(new, after, before)["PhysicalResourceId"] == old
     stack.status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
     stack.delete(new, after)
-    assert rooms.templates(other) == []
-    assert left(rooms, membership) == spent
-    assert ADOPTED_FROM not in rooms.only(membership)["tags"]
+    assert backend.templates(other) == []
+    assert left(backend, membership) == spent
+    assert ADOPTED_FROM not in backend.only(membership)["tags"]
 
 
 def test_the_rollback_of_a_replacement_whose_answer_was_lost_leaves_no_orphan(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
-    other = rooms.membership()
+    other = backend.membership()
     before, after = differential_privacy(membership), differential_privacy(other)
     old = stack.create(before)["PhysicalResourceId"]
     faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [exceptions.AccessDeniedException("cut")]
     assert stack.update(old, before, after)["PhysicalResourceId"] == old
-    assert len(rooms.templates(other)) == 1
+    assert len(backend.templates(other)) == 1
     stack.status = ROLLBACK
     assert stack.update(old, after, before)["PhysicalResourceId"] == old
-    assert rooms.templates(other) == []
-    assert rooms.only(membership)["arn"] == old
+    assert backend.templates(other) == []
+    assert backend.only(membership)["arn"] == old
 
 
-def test_a_template_that_was_kept_is_found_again_and_kept_by_a_rollback(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    other = rooms.membership()
+def test_a_template_that_was_kept_is_found_again_and_kept_by_a_rollback(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    other = backend.membership()
     here, there = differential_privacy(membership), differential_privacy(other)
     kept = stack.create(here)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=7)
-    spent = left(rooms, membership)
+    backend.spend(backend.only(membership), type="COUNT", count=7)
+    spent = left(backend, membership)
     moved = stack.update(kept, here, there)["PhysicalResourceId"]
     assert stack.update(moved, there, here)["PhysicalResourceId"] == kept
     stack.status = ROLLBACK
     stack.update(kept, here, there)
     stack.delete(kept, here)
-    assert left(rooms, membership) == spent
+    assert left(backend, membership) == spent
 
 
 # Rollbacks
@@ -517,44 +521,44 @@ def test_a_template_that_was_kept_is_found_again_and_kept_by_a_rollback(rooms: R
 
 @pytest.mark.parametrize("error", [exceptions.ValidationException, exceptions.ConflictException])
 def test_a_rollback_that_the_service_refuses_keeps_what_stands(
-    rooms: Rooms, membership: str, stack: PlannedStack, error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Any
+    backend: Backend, membership: str, stack: PlannedStack, error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setattr(Ledger, "LOWERED_EPSILON", error)
     before, after = differential_privacy(membership, epsilon=3), differential_privacy(membership, epsilon=9)
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, after)
-    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    backend.spend(backend.only(membership), type="COUNT", count=1)
     stack.status = ROLLBACK
     answered = stack.update(arn, after, before)
     assert answered["Status"] == "SUCCESS"
-    assert epsilon(rooms.only(membership)) == 9
+    assert epsilon(backend.only(membership)) == 9
     (warning,) = HandledEvent.latest.record.warnings
     assert "epsilon 9" in warning
     assert "epsilon 3" in warning
 
 
-def test_outside_a_rollback_the_refusal_fails_with_the_services_own_words(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_outside_a_rollback_the_refusal_fails_with_the_services_own_words(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership, epsilon=9)
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    backend.spend(backend.only(membership), type="COUNT", count=1)
     answered = stack.update(arn, before, differential_privacy(membership, epsilon=3))
     assert answered["Status"] == "FAILED"
     assert answered["Reason"].startswith("ValidationException from UpdatePrivacyBudgetTemplate: ")
 
 
-def test_a_rollback_never_refuses_a_reset_it_keeps_the_ledger(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_a_rollback_never_refuses_a_reset_it_keeps_the_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     after = {**before, "AutoRefresh": "CALENDAR_MONTH"}
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, after)
-    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    backend.spend(backend.only(membership), type="COUNT", count=1)
     stack.status = ROLLBACK
     assert stack.update(arn, after, before)["Status"] == "SUCCESS"
-    assert rooms.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
+    assert backend.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
 
 
 def test_a_rollback_whose_swap_is_refused_puts_back_and_never_sticks(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     before = differential_privacy(membership, Tags=tags(team="privacy"))
     after = {**before, "AutoRefresh": "CALENDAR_MONTH", "Tags": tags(team="data")}
@@ -564,7 +568,7 @@ def test_a_rollback_whose_swap_is_refused_puts_back_and_never_sticks(
     faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.ValidationException("not today")]
     answered = stack.update(arn, after, before)
     assert answered["Status"] == "SUCCESS"
-    held = rooms.only(membership)
+    held = backend.only(membership)
     assert answered["Data"]["Arn"] == held["arn"]
     assert held["autoRefresh"] == "CALENDAR_MONTH"
 
@@ -572,153 +576,153 @@ def test_a_rollback_whose_swap_is_refused_puts_back_and_never_sticks(
 # Delete
 
 
-def test_delete_of_ours_deletes_in_two_calls(rooms: Rooms, membership: str, stack: PlannedStack, both_arn_forms: None) -> None:
-    membership = Rooms().membership()
+def test_delete_of_ours_deletes_in_two_calls(backend: Backend, membership: str, stack: PlannedStack, both_arn_forms: None) -> None:
+    membership = Backend().membership()
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
     assert calls() == 2
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
 @pytest.mark.usefixtures("both_arn_forms")
 def test_update_works_with_both_forms_of_the_arn(stack: PlannedStack) -> None:
-    rooms = Rooms()
-    membership = rooms.membership()
+    backend = Backend()
+    membership = backend.membership()
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     assert stack.update(arn, before, differential_privacy(membership, epsilon=5))["PhysicalResourceId"] == arn
     assert calls() == 3
 
 
-def test_delete_of_a_template_that_is_gone_succeeds(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_a_template_that_is_gone_succeeds(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
     assert stack.delete(arn, properties)["Status"] == "SUCCESS"
 
 
-def test_delete_in_a_membership_that_is_gone_succeeds(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_in_a_membership_that_is_gone_succeeds(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
-    rooms.client.delete_membership(membershipIdentifier=membership)
+    backend.client.delete_membership(membershipIdentifier=membership)
     assert stack.delete(arn, properties)["Status"] == "SUCCESS"
 
 
-def test_delete_leaves_another_identitys_template_with_our_mark(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    table, other = rooms.table(membership, "a"), rooms.table(membership, "b")
+def test_delete_leaves_another_identitys_template_with_our_mark(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    table, other = backend.table(membership, "a"), backend.table(membership, "b")
     limit = {"Type": "LIFETIME", "Budget": 1}
     first = access_budget(membership, table, [limit])
     old = stack.create(first)["PhysicalResourceId"]
     new = stack.update(old, first, access_budget(membership, other, [limit]))["PhysicalResourceId"]
     stack.delete(old, first)
     stack.delete(old, first)
-    assert rooms.only(membership)["arn"] == new
+    assert backend.only(membership)["arn"] == new
 
 
-def test_delete_of_a_cancelled_create_deletes_what_it_made(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_a_cancelled_create_deletes_what_it_made(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     stack.create(properties)
     assert stack.delete(f"{stack.name}-Budget-1A2B3C4D", properties)["Status"] == "SUCCESS"
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_delete_of_a_cancelled_create_keeps_a_spent_ledger(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_a_cancelled_create_keeps_a_spent_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     stack.create(properties)
-    rooms.spend(rooms.only(membership), type="COUNT", count=1)
+    backend.spend(backend.only(membership), type="COUNT", count=1)
     assert stack.delete(f"{stack.name}-Budget-1A2B3C4D", properties)["Status"] == "SUCCESS"
-    assert len(rooms.templates(membership)) == 1
+    assert len(backend.templates(membership)) == 1
 
 
-def test_delete_leaves_a_template_adopted_elsewhere_and_makes_that_final(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_leaves_a_template_adopted_elsewhere_and_makes_that_final(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     other = PlannedStack("other")
     other.create({**properties, "OnExisting": "ADOPT"})
     assert stack.delete(arn, properties)["Status"] == "SUCCESS"
-    held = rooms.only(membership)
+    held = backend.only(membership)
     assert held["tags"][OWNER] == f"{other.id}/Budget"
     assert ADOPTED_FROM not in held["tags"]
     other.delete(arn, properties)
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_update_of_an_adopted_template_makes_the_adoption_final(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
-    by_hand(rooms, membership)
+def test_update_of_an_adopted_template_makes_the_adoption_final(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    by_hand(backend, membership)
     adopting = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
     arn = stack.create(adopting)["PhysicalResourceId"]
     stack.update(arn, adopting, {**adopting, "Tags": tags(team="privacy")})
-    assert ADOPTED_FROM not in rooms.only(membership)["tags"]
+    assert ADOPTED_FROM not in backend.only(membership)["tags"]
     stack.delete(arn, adopting)
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_delete_of_an_adoption_that_is_not_final_hands_it_back(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_an_adoption_that_is_not_final_hands_it_back(backend: Backend, membership: str, stack: PlannedStack) -> None:
     first = PlannedStack("first")
     properties = differential_privacy(membership)
     arn = first.create(properties)["PhysicalResourceId"]
     stack.create({**properties, "OnExisting": "ADOPT"})
     stack.status = "ROLLBACK_IN_PROGRESS"
     stack.delete(arn, properties)
-    held = rooms.only(membership)
+    held = backend.only(membership)
     assert held["tags"][OWNER] == f"{first.id}/Budget"
     assert ADOPTED_FROM not in held["tags"]
 
 
 def test_delete_of_an_adoption_by_hand_leaves_the_template_as_it_was_and_twice_so(
-    rooms: Rooms, membership: str, stack: PlannedStack
+    backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
-    theirs = by_hand(rooms, membership, by="hand")
+    theirs = by_hand(backend, membership, by="hand")
     properties = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
     stack.create(properties)
     for _ in range(2):
         assert stack.delete(theirs["arn"], properties)["Status"] == "SUCCESS"
-        assert rooms.only(membership)["tags"] == {"by": "hand"}
+        assert backend.only(membership)["tags"] == {"by": "hand"}
 
 
-def test_an_adoption_of_an_adoption_never_lets_the_middle_one_delete_it(rooms: Rooms, membership: str) -> None:
-    theirs = by_hand(rooms, membership)
+def test_an_adoption_of_an_adoption_never_lets_the_middle_one_delete_it(backend: Backend, membership: str) -> None:
+    theirs = by_hand(backend, membership)
     properties = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
     middle, last = PlannedStack("middle"), PlannedStack("last")
     middle.create(properties)
     last.create(properties)
     last.delete(theirs["arn"], properties)
     middle.delete(theirs["arn"], properties)
-    assert rooms.only(membership)["arn"] == theirs["arn"]
+    assert backend.only(membership)["arn"] == theirs["arn"]
 
 
-def test_a_renamed_resource_takes_its_template_along(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_a_renamed_resource_takes_its_template_along(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties, "Old")["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), type="COUNT", count=7)
-    spent = left(rooms, membership)
+    backend.spend(backend.only(membership), type="COUNT", count=7)
+    spent = left(backend, membership)
     stack.create({**properties, "OnExisting": "ADOPT"}, "New")
     stack.delete(arn, properties, "Old")
-    assert left(rooms, membership) == spent
+    assert left(backend, membership) == spent
     stack.delete(arn, properties, "New")
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
 
-def test_the_rollback_of_a_rename_gives_the_template_back(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_the_rollback_of_a_rename_gives_the_template_back(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties, "Old")["PhysicalResourceId"]
     stack.create({**properties, "OnExisting": "ADOPT"}, "New")
     stack.status = ROLLBACK
     stack.delete(arn, properties, "New")
-    assert rooms.only(membership)["tags"][OWNER] == f"{stack.id}/Old"
+    assert backend.only(membership)["tags"][OWNER] == f"{stack.id}/Old"
 
 
-def test_delete_leaves_a_template_whose_mark_was_taken_off(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_delete_leaves_a_template_whose_mark_was_taken_off(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
-    rooms.client.untag_resource(resourceArn=arn, tagKeys=[OWNER])
+    backend.client.untag_resource(resourceArn=arn, tagKeys=[OWNER])
     assert stack.delete(arn, properties)["Status"] == "SUCCESS"
-    assert rooms.only(membership)["arn"] == arn
+    assert backend.only(membership)["arn"] == arn
 
 
-def test_a_swap_never_deletes_what_somebody_else_adopted(rooms: Rooms, membership: str, stack: PlannedStack) -> None:
+def test_a_swap_never_deletes_what_somebody_else_adopted(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     other = PlannedStack("other")
@@ -726,7 +730,7 @@ def test_a_swap_never_deletes_what_somebody_else_adopted(rooms: Rooms, membershi
     answered = stack.update(arn, properties, {**properties, "AutoRefresh": "CALENDAR_MONTH"})
     assert answered["Status"] == "FAILED"
     assert other.id in answered["Reason"]
-    assert rooms.only(membership)["arn"] == arn
+    assert backend.only(membership)["arn"] == arn
 
 
 def test_an_event_that_runs_out_of_time_says_what_was_going_on(faults: Faults, membership: str, stack: PlannedStack) -> None:
@@ -744,7 +748,7 @@ def test_an_event_that_runs_out_of_time_says_what_was_going_on(faults: Faults, m
 
 @pytest.mark.parametrize("error", [exceptions.AccessDeniedException, exceptions.ValidationException])
 def test_delete_of_a_template_that_is_gone_succeeds_whatever_the_service_calls_it(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack, error: type[exceptions.CleanRoomsError]
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack, error: type[exceptions.CleanRoomsError]
 ) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
@@ -754,18 +758,18 @@ def test_delete_of_a_template_that_is_gone_succeeds_whatever_the_service_calls_i
 
 
 def test_update_of_a_template_that_is_gone_creates_it_whatever_the_service_calls_that(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
     faults.planned["GetPrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.AccessDeniedException("not there")]
     assert stack.update(arn, properties, properties)["PhysicalResourceId"] == arn
-    assert len(rooms.templates(membership)) == 1
+    assert len(backend.templates(membership)) == 1
 
 
 def test_delete_without_the_permission_to_look_fails_instead_of_leaving_an_orphan(
-    faults: Faults, rooms: Rooms, membership: str, stack: PlannedStack
+    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
@@ -774,12 +778,12 @@ def test_delete_without_the_permission_to_look_fails_instead_of_leaving_an_orpha
     answered = stack.delete(arn, properties)
     assert answered["Status"] == "FAILED"
     assert answered["Reason"].startswith("AccessDeniedException from ListTagsForResource")
-    assert len(rooms.templates(membership)) == 1
+    assert len(backend.templates(membership)) == 1
 
 
 @pytest.mark.parametrize("answered", [None, "NULL", "DISABLED"])
 def test_a_lifetime_limits_refresh_is_no_difference_whatever_the_service_answers(
-    rooms: Rooms, membership: str, stack: PlannedStack, monkeypatch: pytest.MonkeyPatch, answered: str | None
+    backend: Backend, membership: str, stack: PlannedStack, monkeypatch: pytest.MonkeyPatch, answered: str | None
 ) -> None:
     written = ledger._filled_in
 
@@ -791,8 +795,8 @@ def test_a_lifetime_limits_refresh_is_no_difference_whatever_the_service_answers
 
     monkeypatch.setattr(ledger, "_filled_in", filled_in)
     limit = {"Type": "LIFETIME", "Budget": 10, "AutoRefresh": "DISABLED"}
-    before = access_budget(membership, rooms.table(membership), [limit])
+    before = access_budget(membership, backend.table(membership), [limit])
     arn = stack.create(before)["PhysicalResourceId"]
-    rooms.spend(rooms.only(membership), uses=1)
+    backend.spend(backend.only(membership), uses=1)
     assert stack.update(arn, before, {**before, "Tags": tags(team="data")})["Status"] == "SUCCESS"
-    assert left(rooms, membership, "ACCESS_BUDGET") == {"LIFETIME": 9}
+    assert left(backend, membership, "ACCESS_BUDGET") == {"LIFETIME": 9}

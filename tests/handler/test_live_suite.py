@@ -21,7 +21,7 @@ from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from tests.support import service_facts
 from tests.support.service_facts import HASTY, PATIENT, Bench, Check, NotEmptyError
-from tests.support.stack import ACCOUNT, REGION, Rooms, serve
+from tests.support.stack import ACCOUNT, REGION, Backend, serve
 
 REPOSITORY = Path(__file__).parents[2]
 ALL = (*service_facts.CHECKS, *service_facts.TABLE_CHECKS, service_facts.handler_lifecycle)
@@ -38,8 +38,8 @@ def in_membership(membership: str, table: str | None = None) -> Bench:
 
 
 @pytest.fixture
-def bench(rooms: Rooms, membership: str) -> Bench:
-    return in_membership(membership, rooms.table(membership))
+def bench(backend: Backend, membership: str) -> Bench:
+    return in_membership(membership, backend.table(membership))
 
 
 def use(settings: Settings) -> None:
@@ -64,7 +64,7 @@ def test_check_passes_on_the_local_service_and_leaves_nothing(arn_form: None, be
 
 def test_throttling_is_found(settings: Settings) -> None:
     use(Settings(requests_per_second=5))
-    bench = in_membership(Rooms().membership())
+    bench = in_membership(Backend().membership())
     service_facts.throttling(bench)
     ((_, finding),) = bench.findings
     assert re.fullmatch(r"\d+ ThrottlingException, \d+ answered", finding)
@@ -76,25 +76,25 @@ def test_a_service_that_the_handler_is_wrong_about_fails_its_check(settings: Set
             raise exceptions.AccessDeniedException("no")
 
     use(Settings(faults=faults))
-    bench = in_membership(Rooms().membership())
+    bench = in_membership(Backend().membership())
     with pytest.raises(AssertionError, match="a Delete of a template that is gone would fail in ListTagsForResource"):
         service_facts.missing_template(bench)
     assert ("ListTagsForResource of a deleted template", "AccessDeniedException (reason INSUFFICIENT_PERMISSIONS)") in bench.findings
 
 
-def test_a_membership_with_templates_is_refused_and_nothing_of_it_is_touched(rooms: Rooms, bench: Bench) -> None:
+def test_a_membership_with_templates_is_refused_and_nothing_of_it_is_touched(backend: Backend, bench: Bench) -> None:
     theirs = in_membership(bench.membership).create()
     with pytest.raises(NotEmptyError, match=re.escape(theirs["arn"])):
         bench.check_empty()
     bench.clean_up()
-    assert rooms.only(bench.membership)["id"] == theirs["id"]
+    assert backend.only(bench.membership)["id"] == theirs["id"]
 
 
-def test_a_template_whose_create_lost_its_answer_is_cleaned_up(rooms: Rooms, bench: Bench) -> None:
+def test_a_template_whose_create_lost_its_answer_is_cleaned_up(backend: Backend, bench: Bench) -> None:
     bench.create()
     bench.made.clear()
     bench.clean_up()
-    assert rooms.templates(bench.membership) == []
+    assert backend.templates(bench.membership) == []
 
 
 def test_every_check_has_its_place_in_the_documentation_and_the_documentation_names_no_other() -> None:
@@ -169,7 +169,7 @@ def test_the_suite_is_skipped_without_a_membership() -> None:
     assert "CLEANROOMS_MEMBERSHIP_ID must name a Clean Rooms membership for tests" in ran.stdout
 
 
-def test_the_suite_runs_with_the_users_own_environment_and_prints_its_findings(rooms: Rooms, membership: str, endpoint: str) -> None:
+def test_the_suite_runs_with_the_users_own_environment_and_prints_its_findings(backend: Backend, membership: str, endpoint: str) -> None:
     users = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "eu-central-1",
@@ -177,15 +177,15 @@ def test_the_suite_runs_with_the_users_own_environment_and_prints_its_findings(r
         "AWS_SECRET_ACCESS_KEY": "users",
         "CLEANROOMS_MEMBERSHIP_ID": membership,
     }
-    ran = live(**users, CLEANROOMS_TABLE_ARN=rooms.table(membership))
+    ran = live(**users, CLEANROOMS_TABLE_ARN=backend.table(membership))
     assert ran.returncode == 0, ran.stdout
     assert f"{len(ALL)} passed" in ran.stdout
     assert "findings (docs/assumptions.md)" in ran.stdout
     assert re.search(r"form of a template's ARN +│ service model, \d+ characters", ran.stdout)
-    assert rooms.templates(membership) == []
+    assert backend.templates(membership) == []
 
     in_membership(membership).create()
     ran = live(**users)
     assert ran.returncode == 1
     assert "the live suite works only in a membership without templates" in ran.stdout + ran.stderr
-    assert rooms.only(membership)["tags"].keys() == {service_facts.RUN}
+    assert backend.only(membership)["tags"].keys() == {service_facts.RUN}

@@ -8,7 +8,7 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws.clean_rooms import exceptions
 from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from tests.support.stack import HandledEvent, Rooms, Stack, differential_privacy
+from tests.support.stack import Backend, HandledEvent, Stack, differential_privacy
 
 NAMES = {f"MaxAggregations.{type_}" for type_ in ("AVG", "COUNT", "COUNT_DISTINCT", "SUM", "STDDEV")}
 
@@ -17,24 +17,24 @@ def impact(answered: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in answered["Data"].items() if name.startswith("MaxAggregations")}
 
 
-def seen(rooms: Rooms, membership: str, **parameters: int) -> dict[str, str]:
+def seen(backend: Backend, membership: str, **parameters: int) -> dict[str, str]:
     """What the service itself says of a budget."""
-    told = rooms.client.preview_privacy_impact(
+    told = backend.client.preview_privacy_impact(
         membershipIdentifier=membership, parameters={"differentialPrivacy": {"usersNoisePerQuery": 30, **parameters}}
     )
     aggregations = told["privacyImpact"]["differentialPrivacy"]["aggregations"]
     return {f"MaxAggregations.{entry['type']}": str(entry["maxCount"]) for entry in aggregations}
 
 
-def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(backend: Backend, membership: str, stack: Stack) -> None:
     before = differential_privacy(membership, PreviewImpact=True)
     created = stack.create(before)
-    assert impact(created) == seen(rooms, membership, epsilon=3)
+    assert impact(created) == seen(backend, membership, epsilon=3)
     assert impact(created).keys() == NAMES
     assert HandledEvent.latest.requests.count == 2
     after = differential_privacy(membership, PreviewImpact=True, epsilon=5)
     updated = stack.update(created["PhysicalResourceId"], before, after)
-    assert impact(updated) == seen(rooms, membership, epsilon=5) != impact(created)
+    assert impact(updated) == seen(backend, membership, epsilon=5) != impact(created)
 
 
 def test_nothing_is_asked_unless_it_is_wanted(membership: str, stack: Stack) -> None:
@@ -51,7 +51,7 @@ def test_a_refusal_is_a_warning_and_fails_nothing(membership: str, stack: Stack,
 
     PrivacyBudgetBackend.settings = Settings(faults=refuse)
     cleanrooms_backends.clear()
-    membership = Rooms().membership()
+    membership = Backend().membership()
     answered = stack.create(differential_privacy(membership, PreviewImpact=True))
     assert answered["Status"] == "SUCCESS"
     assert impact(answered) == dict.fromkeys(NAMES, "unknown")

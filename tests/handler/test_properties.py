@@ -14,7 +14,7 @@ from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRe
 from privacy_budget_core.errors import InvalidPropertyError
 from privacy_budget_core.model import AccessBudget, AccessLimit, DifferentialPrivacy
 from privacy_budget_core.properties import parse, parse_identity
-from tests.support.stack import Rooms, Stack, access_budget, as_strings, differential_privacy, tags
+from tests.support.stack import Backend, Stack, access_budget, as_strings, differential_privacy, tags
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 TABLE = f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}/configuredtableassociation/{MEMBERSHIP}"
@@ -167,7 +167,7 @@ def test_a_tags_value_is_never_shown(declared: Any, capsys: pytest.CaptureFixtur
     assert "s3cret" not in answered["Reason"] + capsys.readouterr().out
 
 
-def test_a_services_words_show_no_tags_value(rooms: Rooms, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_services_words_show_no_tags_value(backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "s3cret-words"
     refusal = ValidationException(f"1 validation error: Value '{secret}' at 'tags.token.member' failed to satisfy constraint")
     monkeypatch.setattr(PrivacyBudgetBackend, "settings", Settings(faults=refusing(refusal)))
@@ -200,10 +200,10 @@ def refusing(error: Exception) -> Any:
     return fault
 
 
-def test_the_native_types_properties_of_an_access_budget_are_taken(rooms: Rooms, membership: str, stack: Stack) -> None:
+def test_the_native_types_properties_of_an_access_budget_are_taken(backend: Backend, membership: str, stack: Stack) -> None:
     """AWS::CleanRooms::PrivacyBudgetTemplate requires AutoRefresh of both budget types; it is not sent for this one."""
-    native = access_budget(membership, rooms.table(membership), [DAY], AutoRefresh="NONE")
+    native = access_budget(membership, backend.table(membership), [DAY], AutoRefresh="NONE")
     arn = stack.create(native)["PhysicalResourceId"]
-    assert rooms.only(membership)["arn"] == arn
+    assert backend.only(membership)["arn"] == arn
     without_it = {name: value for name, value in native.items() if name != "AutoRefresh"}
     assert stack.update(arn, native, without_it)["Status"] == "SUCCESS"

@@ -22,7 +22,7 @@ from privacy_budget_handler import cfn_response, events, protocol
 from privacy_budget_handler.errors import DeliveryError
 from privacy_budget_handler.protocol import CustomResource
 from tests.fakes.response_url import ResponseUrl, serving
-from tests.support.stack import Clock, Context, Rooms, Stack, differential_privacy
+from tests.support.stack import Backend, Clock, Context, Stack, differential_privacy
 
 MEMBERSHIP = "12345678-1111-4222-8333-444455556666"
 
@@ -291,7 +291,9 @@ def test_one_record_tells_what_was_found_and_done(
     assert record["milliseconds"] >= 0
 
 
-def test_the_record_tells_the_budget_before_and_after(rooms: Rooms, membership: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_tells_the_budget_before_and_after(
+    backend: Backend, membership: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     log = io.StringIO()

@@ -17,7 +17,7 @@ from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
 from privacy_budget_core.retries import LONGEST_PAUSE, ONE_ATTEMPT
 from privacy_budget_handler import protocol
 from privacy_budget_handler.events import PrivacyBudgetEvent
-from tests.support.stack import REGION, Clock, HandledEvent, Rooms, Stack, differential_privacy, serve
+from tests.support.stack import REGION, Backend, Clock, HandledEvent, Stack, differential_privacy, serve
 
 FASTER = 4
 """How much faster than in earnest the time of the many creates at once runs: the service's clock and the pauses of every client."""
@@ -44,8 +44,8 @@ class TestQuota:
         PrivacyBudgetBackend.settings = Settings(requests_per_second=5, clock=lambda: time.time() * FASTER)
         monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / FASTER)))
 
-    def test_fifty_creates_at_once_in_as_many_environments_all_succeed(self, rooms: Rooms) -> None:
-        memberships = [rooms.membership() for _ in range(50)]
+    def test_fifty_creates_at_once_in_as_many_environments_all_succeed(self, backend: Backend) -> None:
+        memberships = [backend.membership() for _ in range(50)]
         environments = [Environment() for _ in memberships]
         handled: list[HandledEvent] = []
         stack, start = Stack(), threading.Barrier(len(memberships))
@@ -74,7 +74,7 @@ class TestOneEnvironment:
     """Events that follow each other in one warm execution environment, with the one client that they share."""
 
     def test_earlier_events_use_up_no_retries(
-        self, settings: Settings, rooms: Rooms, stack: Stack, monkeypatch: pytest.MonkeyPatch
+        self, settings: Settings, backend: Backend, stack: Stack, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """botocore's 500 retry tokens would be gone with the 34th create that is throttled three times."""
         monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
@@ -84,7 +84,7 @@ class TestOneEnvironment:
             if (operation, moment) == ("CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT) and next(requests) % 4 < 3:
                 raise ThrottlingException("too many requests")
 
-        memberships = [rooms.membership() for _ in range(50)]
+        memberships = [backend.membership() for _ in range(50)]
         PrivacyBudgetBackend.settings = Settings(faults=throttle)
         for number, membership in enumerate(memberships):
             assert stack.create(differential_privacy(membership), f"Budget{number}")["Status"] == "SUCCESS"
@@ -114,8 +114,8 @@ class TestUntilTheEnd:
         return trouble
 
     @pytest.fixture
-    def event(self, trouble: Trouble, rooms: Rooms, stack: Stack) -> dict[str, Any]:
-        return stack.event("Create", differential_privacy(rooms.membership()))
+    def event(self, trouble: Trouble, backend: Backend, stack: Stack) -> dict[str, Any]:
+        return stack.event("Create", differential_privacy(backend.membership()))
 
     def test_throttling_without_end_is_answered_in_time_with_what_was_happening(
         self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ from moto.cleanrooms.models import cleanrooms_backends
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms.arns import ArnForm
 from cleanrooms_local_aws.clean_rooms.settings import Settings
-from tests.local_aws.support.clean_rooms import Clock, Faults, Rooms
+from tests.local_aws.support.clean_rooms import Backend, Clock, Faults
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def rooms(settings: Settings) -> Iterator[Rooms]:
+def backend(settings: Settings) -> Iterator[Backend]:
     """A fresh local service of these settings."""
     with mock_aws():
         clean_rooms.install(settings)
         assert isinstance(settings.clock, Clock)
         assert isinstance(settings.faults, Faults)
-        yield Rooms(settings.clock, settings.faults)
+        yield Backend(settings.clock, settings.faults)
         cleanrooms_backends.clear()
 
 

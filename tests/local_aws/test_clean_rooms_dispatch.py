@@ -9,8 +9,8 @@ from moto.cleanrooms.models import cleanrooms_backends
 
 from cleanrooms_local_aws import clean_rooms
 from cleanrooms_local_aws.clean_rooms import dispatch, state
-from cleanrooms_local_aws.clean_rooms.models import backend
-from tests.local_aws.support.clean_rooms import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, Rooms, day, lifetime, send
+from cleanrooms_local_aws.clean_rooms.models import backend as backend_of
+from tests.local_aws.support.clean_rooms import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, Backend, day, lifetime, send
 
 OTHER_ACCOUNT = "999988887777"
 COLLABORATION = {
@@ -23,15 +23,15 @@ COLLABORATION = {
 }
 
 
-def test_the_account_is_the_gateways_to_say(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    rooms.create_dp()
+def test_the_account_is_the_gateways_to_say(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend.create_dp()
     monkeypatch.setenv("MOTO_ACCOUNT_ID", "123456789012")
     claimed = {"X-Moto-Account-Id": "123456789012", "Host": "cleanrooms.us-east-1.amazonaws.com"}
-    assert send("GET", rooms.templates_path, headers=claimed).status == 200
-    assert send("GET", rooms.templates_path, account=OTHER_ACCOUNT, headers=claimed).code == "ResourceNotFoundException"
+    assert send("GET", backend.templates_path, headers=claimed).status == 200
+    assert send("GET", backend.templates_path, account=OTHER_ACCOUNT, headers=claimed).code == "ResourceNotFoundException"
 
 
-def test_collaborations_and_memberships_are_answered_too(rooms: Rooms) -> None:
+def test_collaborations_and_memberships_are_answered_too(backend: Backend) -> None:
     created = send("POST", "/collaborations", COLLABORATION, account=OTHER_ACCOUNT)
     identifier = created.body["collaboration"]["id"]
     membership = send("POST", "/memberships", {"collaborationIdentifier": identifier, "queryLogStatus": "DISABLED"}, account=OTHER_ACCOUNT)
@@ -39,94 +39,94 @@ def test_collaborations_and_memberships_are_answered_too(rooms: Rooms) -> None:
     assert send("DELETE", f"/collaborations/{identifier}", account=OTHER_ACCOUNT).status == 204
 
 
-def test_a_url_with_scheme_and_host_is_taken(rooms: Rooms) -> None:
-    url = f"http://127.0.0.1:4566{rooms.templates_path}?maxResults=5"
+def test_a_url_with_scheme_and_host_is_taken(backend: Backend) -> None:
+    url = f"http://127.0.0.1:4566{backend.templates_path}?maxResults=5"
     status, headers, body = dispatch.answer("GET", url, {}, b"", account_id="123456789012", region="eu-west-1")
     assert (status, headers["Content-Type"], body) == (200, "application/json", b'{"privacyBudgetTemplateSummaries": []}')
 
 
 @pytest.mark.parametrize("slash", ["%2F", "%2f"])
-def test_an_encoded_slash_does_not_make_another_operation_of_a_request(rooms: Rooms, slash: str) -> None:
-    answer = send("GET", f"/memberships/{rooms.membership_id}{slash}privacybudgettemplates")
+def test_an_encoded_slash_does_not_make_another_operation_of_a_request(backend: Backend, slash: str) -> None:
+    answer = send("GET", f"/memberships/{backend.membership_id}{slash}privacybudgettemplates")
     assert (answer.status, answer.code) == (400, "ValidationException")
 
 
-def test_what_moto_does_not_have_is_said_so(rooms: Rooms) -> None:
+def test_what_moto_does_not_have_is_said_so(backend: Backend) -> None:
     assert dispatch.answer("GET", "/nothing", {}, b"", account_id="123456789012", region="eu-west-1")[0] == 404
-    path = f"/memberships/{rooms.membership_id}/analysistemplates"
+    path = f"/memberships/{backend.membership_id}/analysistemplates"
     status, _, body = dispatch.answer("GET", path, {}, b"", account_id="123456789012", region="eu-west-1")
     assert (status, body) == (501, b'{"message": "The list_analysis_templates action has not been implemented"}')
 
 
-def test_a_region_without_clean_rooms_is_refused(rooms: Rooms) -> None:
+def test_a_region_without_clean_rooms_is_refused(backend: Backend) -> None:
     status, _, body = dispatch.answer("GET", "/memberships", {}, b"", account_id="123456789012", region="xx-nowhere-9")
     assert (status, b"xx-nowhere-9" in body) == (400, True)
 
 
-def test_everything_outlives_the_process(rooms: Rooms) -> None:
-    template = rooms.create_dp(tags={"a": "1"}, autoRefresh="CALENDAR_MONTH")
-    table = rooms.create_access(day(5), lifetime(50))
-    rooms.spend(template, type="COUNT", count=30)
-    rooms.spend(table, uses=2)
-    membership_arn = rooms.client.get_membership(membershipIdentifier=rooms.membership_id)["membership"]["arn"]
-    rooms.client.tag_resource(resourceArn=membership_arn, tags={"b": "2"})
-    rooms.client.create_configured_table(
+def test_everything_outlives_the_process(backend: Backend) -> None:
+    template = backend.create_dp(tags={"a": "1"}, autoRefresh="CALENDAR_MONTH")
+    table = backend.create_access(day(5), lifetime(50))
+    backend.spend(template, type="COUNT", count=30)
+    backend.spend(table, uses=2)
+    membership_arn = backend.client.get_membership(membershipIdentifier=backend.membership_id)["membership"]["arn"]
+    backend.client.tag_resource(resourceArn=membership_arn, tags={"b": "2"})
+    backend.client.create_configured_table(
         name="sales",
         tableReference={"glue": {"tableName": "t", "databaseName": "d"}},
         allowedColumns=["c"],
         analysisMethod="DIRECT_QUERY",
     )
-    token = rooms.client.list_privacy_budget_templates(membershipIdentifier=rooms.membership_id, maxResults=1)["nextToken"]
+    token = backend.client.list_privacy_budget_templates(membershipIdentifier=backend.membership_id, maxResults=1)["nextToken"]
     send("POST", "/collaborations", COLLABORATION, account=OTHER_ACCOUNT)
     written = state.dump()
 
     cleanrooms_backends.clear()
-    assert send("GET", rooms.templates_path).status == 404
+    assert send("GET", backend.templates_path).status == 404
     state.load(written)
 
     assert state.dump() == written
-    assert rooms.get(template) == template
-    assert rooms.remaining(DIFFERENTIAL_PRIVACY)["COUNT"] == 300
-    assert rooms.remaining(ACCESS_BUDGET) == {"CALENDAR_DAY": 3, "LIFETIME": 48}
-    assert rooms.tags(template["arn"]) == {"a": "1"}
-    assert rooms.tags(membership_arn) == {"b": "2"}
-    assert len(rooms.client.list_configured_tables()["configuredTableSummaries"]) == 1
+    assert backend.get(template) == template
+    assert backend.remaining(DIFFERENTIAL_PRIVACY)["COUNT"] == 300
+    assert backend.remaining(ACCESS_BUDGET) == {"CALENDAR_DAY": 3, "LIFETIME": 48}
+    assert backend.tags(template["arn"]) == {"a": "1"}
+    assert backend.tags(membership_arn) == {"b": "2"}
+    assert len(backend.client.list_configured_tables()["configuredTableSummaries"]) == 1
     assert len(send("GET", "/collaborations", account=OTHER_ACCOUNT).body["collaborationList"]) == 1
-    rest = rooms.client.list_privacy_budget_templates(membershipIdentifier=rooms.membership_id, nextToken=token)
+    rest = backend.client.list_privacy_budget_templates(membershipIdentifier=backend.membership_id, nextToken=token)
     assert [entry["id"] for entry in rest["privacyBudgetTemplateSummaries"]] == [table["id"]]
-    rooms.clock.now += 40 * 86_400
-    assert rooms.remaining(DIFFERENTIAL_PRIVACY)["COUNT"] == 330
+    backend.clock.now += 40 * 86_400
+    assert backend.remaining(DIFFERENTIAL_PRIVACY)["COUNT"] == 330
 
 
-def test_a_state_of_another_format_changes_nothing(rooms: Rooms) -> None:
-    template = rooms.create_dp()
+def test_a_state_of_another_format_changes_nothing(backend: Backend) -> None:
+    template = backend.create_dp()
     with pytest.raises(ValueError, match="format must be 3, got 1"):
         state.load(b'{"format": 1}')
-    assert rooms.get(template) == template
+    assert backend.get(template) == template
 
 
-def test_of_creates_at_the_same_time_one_succeeds(rooms: Rooms) -> None:
+def test_of_creates_at_the_same_time_one_succeeds(backend: Backend) -> None:
     request = {
         "privacyBudgetType": DIFFERENTIAL_PRIVACY,
         "parameters": {"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
     }
     with ThreadPoolExecutor(8) as pool:
-        statuses = list(pool.map(lambda _: send("POST", rooms.templates_path, request).status, range(16)))
+        statuses = list(pool.map(lambda _: send("POST", backend.templates_path, request).status, range(16)))
     assert sorted(statuses) == [200] + [409] * 15
 
 
-def test_install_fails_once_clean_rooms_is_in_use(rooms: Rooms) -> None:
+def test_install_fails_once_clean_rooms_is_in_use(backend: Backend) -> None:
     with pytest.raises(
         RuntimeError, match="must be called before moto's Clean Rooms is first used, got it in use by accounts 123456789012"
     ):
         clean_rooms.install()
 
 
-def test_motos_own_backend_is_refused(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_motos_own_backend_is_refused(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     cleanrooms_backends.clear()
-    monkeypatch.setattr(cleanrooms_backends, "backend", type(backend("123456789012", "eu-west-1")).__base__)
+    monkeypatch.setattr(cleanrooms_backends, "backend", type(backend_of("123456789012", "eu-west-1")).__base__)
     with pytest.raises(TypeError, match="install"):
-        backend(OTHER_ACCOUNT, "eu-west-1")
+        backend_of(OTHER_ACCOUNT, "eu-west-1")
 
 
 def test_the_ledger_needs_neither_moto_nor_botocore() -> None:

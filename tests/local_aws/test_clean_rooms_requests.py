@@ -8,7 +8,7 @@ from cleanrooms_local_aws.clean_rooms import exceptions, request_validation
 from cleanrooms_local_aws.clean_rooms.exceptions import CleanRoomsError, InternalServerException
 from cleanrooms_local_aws.clean_rooms.operations import OPERATIONS
 from cleanrooms_local_aws.clean_rooms.settings import Moment, Settings
-from tests.local_aws.support.clean_rooms import Clock, Faults, Rooms, refused, send, tags_path
+from tests.local_aws.support.clean_rooms import Backend, Clock, Faults, refused, send, tags_path
 
 PARAMETERS = {"differentialPrivacy": {"epsilon": 10, "usersNoisePerQuery": 30}}
 REQUEST: dict[str, Any] = {"privacyBudgetType": "DIFFERENTIAL_PRIVACY", "parameters": PARAMETERS}
@@ -62,8 +62,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("request_", "name", "message"), WRONG, ids=[f"{name} {message}"[:60] for _, name, message in WRONG])
-def test_a_request_that_the_model_does_not_allow_is_refused(rooms: Rooms, request_: dict[str, Any], name: str, message: str) -> None:
-    answer = send("POST", rooms.templates_path, request_)
+def test_a_request_that_the_model_does_not_allow_is_refused(backend: Backend, request_: dict[str, Any], name: str, message: str) -> None:
+    answer = send("POST", backend.templates_path, request_)
     assert (answer.status, answer.code, answer.body["reason"]) == (400, "ValidationException", "FIELD_VALIDATION_FAILED")
     (field,) = answer.body["fieldList"]
     assert field["name"] == name
@@ -71,69 +71,69 @@ def test_a_request_that_the_model_does_not_allow_is_refused(rooms: Rooms, reques
     assert answer.body["message"] == f"{field['name']} {field['message']}"
 
 
-def test_the_request_that_these_spoil_is_taken(rooms: Rooms) -> None:
-    assert send("POST", rooms.templates_path, REQUEST).status == 200
-    assert send("POST", rooms.templates_path, access()).status == 200
+def test_the_request_that_these_spoil_is_taken(backend: Backend) -> None:
+    assert send("POST", backend.templates_path, REQUEST).status == 200
+    assert send("POST", backend.templates_path, access()).status == 200
 
 
-def test_everything_that_is_wrong_is_named_at_once(rooms: Rooms) -> None:
-    answer = send("POST", rooms.templates_path, dp(epsilon=21, usersNoisePerQuery=1))
+def test_everything_that_is_wrong_is_named_at_once(backend: Backend) -> None:
+    answer = send("POST", backend.templates_path, dp(epsilon=21, usersNoisePerQuery=1))
     assert len(answer.body["fieldList"]) == 2
 
 
-def test_both_members_of_a_union_are_refused(rooms: Rooms) -> None:
+def test_both_members_of_a_union_are_refused(backend: Backend) -> None:
     both = {**PARAMETERS, **access()["parameters"]}
-    (field,) = send("POST", rooms.templates_path, {**REQUEST, "parameters": both}).body["fieldList"]
+    (field,) = send("POST", backend.templates_path, {**REQUEST, "parameters": both}).body["fieldList"]
     assert field["message"] == "must hold exactly one of differentialPrivacy, accessBudget, got differentialPrivacy, accessBudget"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff"])
-def test_a_body_that_is_no_json_object_is_refused(rooms: Rooms, body: bytes) -> None:
-    assert send("POST", rooms.templates_path, body).code == "ValidationException"
+def test_a_body_that_is_no_json_object_is_refused(backend: Backend, body: bytes) -> None:
+    assert send("POST", backend.templates_path, body).code == "ValidationException"
 
 
 @pytest.mark.parametrize("identifier", ["x", "AAAAAAAA-0000-4000-8000-000000000000", "00000000-0000-4000-8000-0000000000000"])
-def test_an_identifier_that_is_no_lower_case_uuid_is_refused(rooms: Rooms, identifier: str) -> None:
-    (field, *_) = send("GET", f"{rooms.templates_path}/{identifier}").body["fieldList"]
+def test_an_identifier_that_is_no_lower_case_uuid_is_refused(backend: Backend, identifier: str) -> None:
+    (field, *_) = send("GET", f"{backend.templates_path}/{identifier}").body["fieldList"]
     assert field["name"] == "privacyBudgetTemplateIdentifier"
     assert send("GET", f"/memberships/{identifier}/privacybudgettemplates").code == "ValidationException"
     assert send("GET", f"/collaborations/{identifier}/privacybudgettemplates").code == "ValidationException"
 
 
 @pytest.mark.parametrize("query", ["maxResults=0", "maxResults=101", "maxResults=many", "nextToken=" + "t" * 10_241, "page=2"])
-def test_a_query_string_that_the_model_does_not_allow_is_refused(rooms: Rooms, query: str) -> None:
-    assert send("GET", f"{rooms.templates_path}?{query}").body["reason"] == "FIELD_VALIDATION_FAILED"
+def test_a_query_string_that_the_model_does_not_allow_is_refused(backend: Backend, query: str) -> None:
+    assert send("GET", f"{backend.templates_path}?{query}").body["reason"] == "FIELD_VALIDATION_FAILED"
 
 
-def test_what_a_query_string_must_have_is_missed(rooms: Rooms) -> None:
-    arn = rooms.create_dp()["arn"]
-    (field,) = send("GET", f"/memberships/{rooms.membership_id}/privacybudgets").body["fieldList"]
+def test_what_a_query_string_must_have_is_missed(backend: Backend) -> None:
+    arn = backend.create_dp()["arn"]
+    (field,) = send("GET", f"/memberships/{backend.membership_id}/privacybudgets").body["fieldList"]
     assert field == {"name": "privacyBudgetType", "message": "must be given"}
     (field,) = send("DELETE", tags_path(arn)).body["fieldList"]
     assert field == {"name": "tagKeys", "message": "must be given"}
 
 
-def test_an_arn_that_is_none_of_clean_rooms_has_no_tags(rooms: Rooms) -> None:
+def test_an_arn_that_is_none_of_clean_rooms_has_no_tags(backend: Backend) -> None:
     for wrong in ("x", "arn:aws:s3:::bucket", "arn:aws:cleanrooms:eu-west-1:123456789012:" + "m" * 80):
         assert send("GET", tags_path(wrong)).code == "ValidationException"
 
 
-def test_an_action_in_query_string_or_body_changes_nothing(rooms: Rooms) -> None:
+def test_an_action_in_query_string_or_body_changes_nothing(backend: Backend) -> None:
     tagged = {**REQUEST, "tags": {"a": "b&Action=DeleteMembership&c=d"}}
-    assert send("POST", rooms.templates_path, tagged, headers={"X-Amz-Target": "X.DeleteMembership"}).status == 200
-    assert send("GET", f"{rooms.templates_path}?Action=DeleteMembership").code == "ValidationException"
+    assert send("POST", backend.templates_path, tagged, headers={"X-Amz-Target": "X.DeleteMembership"}).status == 200
+    assert send("GET", f"{backend.templates_path}?Action=DeleteMembership").code == "ValidationException"
 
 
-def test_an_update_is_checked_as_well(rooms: Rooms) -> None:
-    template = rooms.create_dp()
-    path = f"{rooms.templates_path}/{template['id']}"
+def test_an_update_is_checked_as_well(backend: Backend) -> None:
+    template = backend.create_dp()
+    path = f"{backend.templates_path}/{template['id']}"
     for wrong in ({}, {**dp(epsilon=21)}, {**REQUEST, "autoRefresh": "NONE"}, {**REQUEST, "tags": {}}):
         assert send("PATCH", path, wrong).body["reason"] == "FIELD_VALIDATION_FAILED"
-    assert rooms.get(template) == template
+    assert backend.get(template) == template
 
 
-def test_a_preview_is_checked_as_well(rooms: Rooms) -> None:
-    answer = send("POST", f"/memberships/{rooms.membership_id}/previewprivacyimpact", {"parameters": dp(epsilon=21)["parameters"]})
+def test_a_preview_is_checked_as_well(backend: Backend) -> None:
+    answer = send("POST", f"/memberships/{backend.membership_id}/previewprivacyimpact", {"parameters": dp(epsilon=21)["parameters"]})
     assert answer.code == "ValidationException"
 
 
@@ -161,19 +161,19 @@ def test_the_answer_check_finds_what_does_not_conform() -> None:
     assert request_validation.error_faults("ThrottlingException", 400, {"message": "m"}) == [("status", "must be 429, got 400")]
 
 
-def test_a_fault_before_the_effect_prevents_it(rooms: Rooms) -> None:
-    rooms.faults.operation = "CreatePrivacyBudgetTemplate"
-    rooms.faults.error = InternalServerException("out of order")
-    answer = send("POST", rooms.templates_path, REQUEST)
+def test_a_fault_before_the_effect_prevents_it(backend: Backend) -> None:
+    backend.faults.operation = "CreatePrivacyBudgetTemplate"
+    backend.faults.error = InternalServerException("out of order")
+    answer = send("POST", backend.templates_path, REQUEST)
     assert (answer.status, answer.code) == (500, "InternalServerException")
-    assert rooms.create_dp()
+    assert backend.create_dp()
 
 
-def test_a_fault_after_the_effect_loses_the_answer(rooms: Rooms) -> None:
-    rooms.faults.operation = "CreatePrivacyBudgetTemplate"
-    rooms.faults.moment = Moment.AFTER_EFFECT
-    rooms.faults.error = InternalServerException("out of order")
-    assert refused(rooms.create_dp, rooms.client, "ConflictException")["reason"] == "ALREADY_EXISTS"
+def test_a_fault_after_the_effect_loses_the_answer(backend: Backend) -> None:
+    backend.faults.operation = "CreatePrivacyBudgetTemplate"
+    backend.faults.moment = Moment.AFTER_EFFECT
+    backend.faults.error = InternalServerException("out of order")
+    assert refused(backend.create_dp, backend.client, "ConflictException")["reason"] == "ALREADY_EXISTS"
 
 
 class TestQuota:
@@ -183,17 +183,17 @@ class TestQuota:
     def settings(self) -> Settings:
         return Settings(clock=Clock(), faults=Faults(), requests_per_second=5)
 
-    def test_each_operation_may_be_called_so_often_a_second(self, rooms: Rooms) -> None:
+    def test_each_operation_may_be_called_so_often_a_second(self, backend: Backend) -> None:
         for _ in range(5):
-            assert send("GET", rooms.templates_path).status == 200
-        assert (send("GET", rooms.templates_path).status, send("GET", rooms.templates_path).code) == (429, "ThrottlingException")
-        assert send("GET", f"{rooms.templates_path}/x").code == "ValidationException"
-        rooms.clock.now += 0.2
-        assert send("GET", rooms.templates_path).status == 200
-        assert send("GET", rooms.templates_path).status == 429
-        rooms.clock.now += 60
-        assert [send("GET", rooms.templates_path).status for _ in range(6)] == [200] * 5 + [429]
+            assert send("GET", backend.templates_path).status == 200
+        assert (send("GET", backend.templates_path).status, send("GET", backend.templates_path).code) == (429, "ThrottlingException")
+        assert send("GET", f"{backend.templates_path}/x").code == "ValidationException"
+        backend.clock.now += 0.2
+        assert send("GET", backend.templates_path).status == 200
+        assert send("GET", backend.templates_path).status == 429
+        backend.clock.now += 60
+        assert [send("GET", backend.templates_path).status for _ in range(6)] == [200] * 5 + [429]
 
 
-def test_there_is_no_quota_by_default(rooms: Rooms) -> None:
-    assert {send("GET", rooms.templates_path).status for _ in range(30)} == {200}
+def test_there_is_no_quota_by_default(backend: Backend) -> None:
+    assert {send("GET", backend.templates_path).status for _ in range(30)} == {200}

@@ -6,7 +6,7 @@ import pytest
 from moto.cleanrooms.models import cleanrooms_backends
 
 from cleanrooms_local_aws.clean_rooms import state
-from tests.local_aws.support.clean_rooms import Rooms, refused
+from tests.local_aws.support.clean_rooms import Backend, refused
 
 ROLE = "arn:aws:iam::111122223333:role/reader"
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
@@ -17,8 +17,8 @@ RECEIVERS = {"v1": {"list": {"allowedResultReceivers": ["444455556666"]}}}
 class Tables:
     """A table that is associated with the membership."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self.client, self.membership = rooms.client, rooms.membership_id
+    def __init__(self, backend: Backend) -> None:
+        self.client, self.membership = backend.client, backend.membership_id
         self.table = self.client.create_configured_table(
             name="sales",
             tableReference={"glue": {"tableName": "t", "databaseName": "d"}},
@@ -37,8 +37,8 @@ class Tables:
 
 
 @pytest.fixture
-def tables(rooms: Rooms) -> Tables:
-    return Tables(rooms)
+def tables(backend: Backend) -> Tables:
+    return Tables(backend)
 
 
 def test_an_association_is_found_changed_and_deleted(tables: Tables) -> None:
@@ -133,22 +133,22 @@ def test_tables_outlive_the_process(tables: Tables) -> None:
     assert tables.associate("another")["id"] != tables.association["id"]
 
 
-def test_what_moto_does_not_keep_is_kept(rooms: Rooms, tables: Tables) -> None:
-    client = rooms.client
-    client.update_collaboration(collaborationIdentifier=rooms.collaboration_id, analyticsEngine="SPARK")
-    assert client.get_collaboration(collaborationIdentifier=rooms.collaboration_id)["collaboration"]["analyticsEngine"] == "SPARK"
+def test_what_moto_does_not_keep_is_kept(backend: Backend, tables: Tables) -> None:
+    client = backend.client
+    client.update_collaboration(collaborationIdentifier=backend.collaboration_id, analyticsEngine="SPARK")
+    assert client.get_collaboration(collaborationIdentifier=backend.collaboration_id)["collaboration"]["analyticsEngine"] == "SPARK"
     payment = {"queryCompute": {"isResponsible": False}}
-    client.update_membership(membershipIdentifier=rooms.membership_id, membershipPaymentConfiguration=payment)
-    assert client.get_membership(membershipIdentifier=rooms.membership_id)["membership"]["paymentConfiguration"] == payment
+    client.update_membership(membershipIdentifier=backend.membership_id, membershipPaymentConfiguration=payment)
+    assert client.get_membership(membershipIdentifier=backend.membership_id)["membership"]["paymentConfiguration"] == payment
     client.update_configured_table(configuredTableIdentifier=tables.table["id"], allowedColumns=["c", "d"])
     found = client.get_configured_table(configuredTableIdentifier=tables.table["id"])["configuredTable"]
     assert (found["allowedColumns"], found["tableReference"]) == (["c", "d"], tables.table["tableReference"])
 
 
-def test_a_request_that_moto_answers_is_checked_against_the_model(rooms: Rooms) -> None:
+def test_a_request_that_moto_answers_is_checked_against_the_model(backend: Backend) -> None:
     wrong = refused(
-        lambda: rooms.client.update_membership(membershipIdentifier=rooms.membership_id, queryLogStatus="MAYBE"),
-        rooms.client,
+        lambda: backend.client.update_membership(membershipIdentifier=backend.membership_id, queryLogStatus="MAYBE"),
+        backend.client,
         "ValidationException",
     )
     assert wrong["fieldList"][0]["name"] == "queryLogStatus"

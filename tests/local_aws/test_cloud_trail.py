@@ -32,11 +32,11 @@ def looked_up(local_aws: LocalAws, key: str, value: str) -> list[Event]:
 
 
 def new_membership(local_aws: LocalAws) -> str:
-    rooms = local_aws.client("cleanrooms")
-    collaboration = rooms.create_collaboration(
+    backend = local_aws.client("cleanrooms")
+    collaboration = backend.create_collaboration(
         members=[], name="lab", description="d", creatorMemberAbilities=[], creatorDisplayName="me", queryLogStatus="DISABLED"
     )["collaboration"]["id"]
-    return str(rooms.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"])
+    return str(backend.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")["membership"]["id"])
 
 
 def arn(membership: str) -> str:
@@ -49,17 +49,17 @@ def function_that(do: str) -> str:
 
 def test_a_change_is_recorded_with_request_and_answer(local_aws: LocalAws) -> None:
     membership = new_membership(local_aws)
-    rooms = local_aws.client("cleanrooms")
-    made = rooms.create_privacy_budget_template(
+    backend = local_aws.client("cleanrooms")
+    made = backend.create_privacy_budget_template(
         membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY", parameters=PARAMETERS, tags={"team": "privacy"}
     )["privacyBudgetTemplate"]
-    rooms.update_privacy_budget_template(
+    backend.update_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetTemplateIdentifier=made["id"],
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
         parameters={"differentialPrivacy": {"epsilon": 5}},
     )
-    rooms.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=made["id"])
+    backend.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=made["id"])
 
     created, updated, deleted = looked_up(local_aws, "ResourceName", made["arn"])
     assert [event["eventName"].removesuffix("PrivacyBudgetTemplate") for event in (created, updated, deleted)] == [
@@ -92,9 +92,9 @@ def test_a_change_is_recorded_with_request_and_answer(local_aws: LocalAws) -> No
 
 def test_a_read_is_recorded_without_its_answer(local_aws: LocalAws) -> None:
     membership = new_membership(local_aws)
-    rooms = local_aws.client("cleanrooms")
-    rooms.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="ACCESS_BUDGET", maxResults=7)
-    rooms.preview_privacy_impact(membershipIdentifier=membership, parameters=PARAMETERS)
+    backend = local_aws.client("cleanrooms")
+    backend.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType="ACCESS_BUDGET", maxResults=7)
+    backend.preview_privacy_impact(membershipIdentifier=membership, parameters=PARAMETERS)
     _, listed, previewed = looked_up(local_aws, "ResourceName", arn(membership))
     assert (listed["eventName"], listed["readOnly"], listed["responseElements"]) == ("ListPrivacyBudgets", True, None)
     assert listed["requestParameters"] == {"membershipIdentifier": membership, "privacyBudgetType": "ACCESS_BUDGET", "maxResults": "7"}
@@ -104,10 +104,10 @@ def test_a_read_is_recorded_without_its_answer(local_aws: LocalAws) -> None:
 
 def test_a_refusal_is_recorded_with_its_error(local_aws: LocalAws) -> None:
     membership = new_membership(local_aws)
-    rooms = local_aws.client("cleanrooms")
-    with pytest.raises(rooms.exceptions.ConflictException):
+    backend = local_aws.client("cleanrooms")
+    with pytest.raises(backend.exceptions.ConflictException):
         for _ in range(2):
-            rooms.create_privacy_budget_template(
+            backend.create_privacy_budget_template(
                 membershipIdentifier=membership, privacyBudgetType="DIFFERENTIAL_PRIVACY", parameters=PARAMETERS
             )
     refused = looked_up(local_aws, "ResourceName", arn(membership))[-1]
@@ -149,11 +149,11 @@ def test_a_denied_call_is_recorded(local_aws: LocalAws, stack: Stack, record: Pa
 
 def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
     iam = local_aws.client("iam")
-    user = iam.create_user(UserName="alice")["User"]
+    user = iam.create_user(UserName="carol")["User"]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cleanrooms:*", "Resource": "*"}]}
-    iam.put_user_policy(UserName="alice", PolicyName="all", PolicyDocument=json.dumps(policy))
-    key = iam.create_access_key(UserName="alice")["AccessKey"]
-    rooms = boto3.client(
+    iam.put_user_policy(UserName="carol", PolicyName="all", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="carol")["AccessKey"]
+    backend = boto3.client(
         "cleanrooms",
         endpoint_url=local_aws.endpoint,
         verify=local_aws.environment["AWS_CA_BUNDLE"],
@@ -162,8 +162,8 @@ def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
         aws_secret_access_key=key["SecretAccessKey"],
         config=Config(proxies={}),
     )
-    rooms.list_memberships()
-    event = looked_up(local_aws, "Username", "alice")[-1]
+    backend.list_memberships()
+    event = looked_up(local_aws, "Username", "carol")[-1]
     assert event["eventName"] == "ListMemberships"
     assert event["requestParameters"] is None
     assert event["userIdentity"] == {
@@ -171,7 +171,7 @@ def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
         "principalId": user["UserId"],
         "arn": user["Arn"],
         "accountId": ACCOUNT,
-        "userName": "alice",
+        "userName": "carol",
         "accessKeyId": key["AccessKeyId"],
     }
 
@@ -212,6 +212,36 @@ def test_spending_is_no_call_of_the_services(local_aws: LocalAws) -> None:
     )["privacyBudgetTemplate"]
     local_aws.spend(membership, made["id"], 1, "COUNT")
     assert [event["eventName"] for event in looked_up(local_aws, "ResourceName", made["arn"])] == ["CreatePrivacyBudgetTemplate"]
+
+
+def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalAws) -> None:
+    membership = new_membership(local_aws)
+    events, sqs, rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
+    url = sqs.create_queue(QueueName="calls")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    detail = {"requestParameters": {"membershipIdentifier": [membership]}}
+    pattern = {"source": ["aws.cleanrooms"], "detail-type": ["AWS API Call via CloudTrail"], "detail": detail}
+    events.put_rule(Name="calls", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="calls", Targets=[{"Id": "queue", "Arn": queue}])
+    try:
+        rooms.get_membership(membershipIdentifier=membership)
+        with pytest.raises(rooms.exceptions.ValidationException):
+            rooms.create_privacy_budget_template(
+                membershipIdentifier=membership,
+                privacyBudgetType="DIFFERENTIAL_PRIVACY",
+                parameters={"differentialPrivacy": {"epsilon": 99, "usersNoisePerQuery": 30}},
+            )
+        rooms.delete_membership(membershipIdentifier=membership)
+        bodies = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    finally:
+        events.remove_targets(Rule="calls", Ids=["queue"])
+        events.delete_rule(Name="calls")
+        sqs.delete_queue(QueueUrl=url)
+    refused, deleted = sorted(bodies, key=lambda body: str(body["detail"]["eventName"]))
+    assert (refused["account"], refused["region"]) == (ACCOUNT, REGION)
+    assert refused["detail"]["errorCode"] == "ValidationException"
+    assert deleted["detail"] == looked_up(local_aws, "EventId", deleted["detail"]["eventID"])[0]
+    assert deleted["detail"]["eventName"] == "DeleteMembership"
 
 
 def test_the_history_outlives_the_server(tmp_path: Path) -> None:

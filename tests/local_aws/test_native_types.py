@@ -23,7 +23,7 @@ OTHER_TABLE = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
-def rooms(local_aws: LocalAws) -> Any:
+def backend(local_aws: LocalAws) -> Any:
     return local_aws.client("cleanrooms")
 
 
@@ -52,7 +52,7 @@ def test_each_property_has_its_place_in_the_create_request(type_: NativeType) ->
     assert {name for name in properties if type_.renamed.get(f"Create.{name}", name).lower() not in members} == set()
 
 
-def test_all_five_types_are_created_and_deleted(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+def test_all_five_types_are_created_and_deleted(local_aws: LocalAws, backend: Any, stack: Stack) -> None:
     before = remains(local_aws)
     made = template(Budget=access_budget({"Type": "LIFETIME", "Budget": "50"}))
     for output, (logical_id, name) in {
@@ -64,16 +64,16 @@ def test_all_five_types_are_created_and_deleted(local_aws: LocalAws, rooms: Any,
     assert stack.deploy(made) == "CREATE_COMPLETE"
 
     ids = {name: stack.physical_id(name) for name in made["Resources"]}
-    membership = rooms.get_membership(membershipIdentifier=ids["Membership"])["membership"]
+    membership = backend.get_membership(membershipIdentifier=ids["Membership"])["membership"]
     assert membership["collaborationId"] == ids["Collaboration"]
-    members = rooms.list_members(collaborationIdentifier=ids["Collaboration"])["memberSummaries"]
+    members = backend.list_members(collaborationIdentifier=ids["Collaboration"])["memberSummaries"]
     assert [member["accountId"] for member in members] == ["111122223333", "444455556666"]
     association_id, of = ids["Association"].split("|")
     assert of == ids["Membership"]
-    association = rooms.get_configured_table_association(membershipIdentifier=of, configuredTableAssociationIdentifier=association_id)
+    association = backend.get_configured_table_association(membershipIdentifier=of, configuredTableAssociationIdentifier=association_id)
     assert association["configuredTableAssociation"]["configuredTableId"] == ids["Table"]
     assert association["configuredTableAssociation"]["roleArn"] == ROLE
-    custom = rooms.get_configured_table_analysis_rule(configuredTableIdentifier=ids["Table"], analysisRuleType="CUSTOM")["analysisRule"]
+    custom = backend.get_configured_table_analysis_rule(configuredTableIdentifier=ids["Table"], analysisRuleType="CUSTOM")["analysisRule"]
     assert custom["policy"]["v1"]["custom"]["allowedAnalyses"] == ["ANY_QUERY"]
     found = Budget(local_aws, stack).get()
     assert found["parameters"]["accessBudget"]["budgetParameters"] == [{"type": "LIFETIME", "budget": 50}]
@@ -89,7 +89,7 @@ def test_all_five_types_are_created_and_deleted(local_aws: LocalAws, rooms: Any,
     assert remains(local_aws) == before
 
 
-def test_what_can_be_updated_in_place_is(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+def test_what_can_be_updated_in_place_is(local_aws: LocalAws, backend: Any, stack: Stack) -> None:
     made = template(Budget=budget())
     assert stack.deploy(made) == "CREATE_COMPLETE"
     before = {name: stack.physical_id(name) for name in made["Resources"]}
@@ -108,11 +108,11 @@ def test_what_can_be_updated_in_place_is(local_aws: LocalAws, rooms: Any, stack:
     assert stack.deploy(made) == "UPDATE_COMPLETE"
 
     assert {name: stack.physical_id(name) for name in made["Resources"]} == before
-    assert rooms.get_collaboration(collaborationIdentifier=before["Collaboration"])["collaboration"]["name"] == "laboratory"
-    assert rooms.get_membership(membershipIdentifier=before["Membership"])["membership"]["queryLogStatus"] == "ENABLED"
-    table = rooms.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]
+    assert backend.get_collaboration(collaborationIdentifier=before["Collaboration"])["collaboration"]["name"] == "laboratory"
+    assert backend.get_membership(membershipIdentifier=before["Membership"])["membership"]["queryLogStatus"] == "ENABLED"
+    table = backend.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]
     assert (table["allowedColumns"], table["analysisRuleTypes"]) == (["customer", "amount"], ["CUSTOM"])
-    (association,) = rooms.list_configured_table_associations(membershipIdentifier=before["Membership"])[
+    (association,) = backend.list_configured_table_associations(membershipIdentifier=before["Membership"])[
         "configuredTableAssociationSummaries"
     ]
     assert association["analysisRuleTypes"] == ["CUSTOM"]
@@ -121,7 +121,7 @@ def test_what_can_be_updated_in_place_is(local_aws: LocalAws, rooms: Any, stack:
 
     del properties["Table"]["AnalysisRules"]
     assert stack.deploy(made) == "UPDATE_COMPLETE"
-    assert rooms.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]["analysisRuleTypes"] == []
+    assert backend.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]["analysisRuleTypes"] == []
 
 
 def test_tags_and_stack_tags_are_kept_up_to_date(local_aws: LocalAws, stack: Stack) -> None:
@@ -219,7 +219,7 @@ def test_a_table_whose_rule_is_refused_leaves_nothing(local_aws: LocalAws, stack
     assert remains(local_aws) == before
 
 
-def test_retained_template_stays_in_clean_rooms(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+def test_retained_template_stays_in_clean_rooms(local_aws: LocalAws, backend: Any, stack: Stack) -> None:
     made = template(Budget={**budget(), "DeletionPolicy": "Retain"})
     assert stack.deploy(made) == "CREATE_COMPLETE"
     kept = Budget(local_aws, stack)
@@ -230,7 +230,7 @@ def test_retained_template_stays_in_clean_rooms(local_aws: LocalAws, rooms: Any,
     assert kept.spent() == 3
     assert stack.delete() == "DELETE_FAILED"
     assert "a membership must have no privacy budget templates when it is deleted" in stack.reason("Membership")
-    rooms.delete_privacy_budget_template(membershipIdentifier=kept.membership, privacyBudgetTemplateIdentifier=kept.id)
+    backend.delete_privacy_budget_template(membershipIdentifier=kept.membership, privacyBudgetTemplateIdentifier=kept.id)
     assert stack.delete() == "DELETE_COMPLETE"
 
 
@@ -297,12 +297,12 @@ def test_a_change_set_says_what_is_replaced(stack: Stack) -> None:
     assert (replaced["Budget"], replaced["Membership"]) == ("True", "False")
 
 
-def test_a_template_made_by_hand_is_imported(local_aws: LocalAws, rooms: Any, stack: Stack) -> None:
+def test_a_template_made_by_hand_is_imported(local_aws: LocalAws, backend: Any, stack: Stack) -> None:
     """The stack takes it as it is, with what was consumed of it."""
     made = template()
     assert stack.deploy(made) == "CREATE_COMPLETE"
     membership = stack.physical_id("Membership")
-    by_hand = rooms.create_privacy_budget_template(
+    by_hand = backend.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
         parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},

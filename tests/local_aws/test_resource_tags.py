@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.local_aws.support.clean_rooms import ACCOUNT, REGION, Rooms
+from tests.local_aws.support.clean_rooms import ACCOUNT, REGION, Backend
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
@@ -17,30 +17,32 @@ ROLE = "arn:aws:iam::111122223333:role/reader"
 @pytest.fixture
 def made(local_aws: LocalAws) -> Iterator[dict[str, str]]:
     """A tagged membership, association and template, and an untagged collaboration, by their ARNs."""
-    rooms = local_aws.client("cleanrooms")
-    collaboration = rooms.create_collaboration(
+    backend = local_aws.client("cleanrooms")
+    collaboration = backend.create_collaboration(
         members=[], name="lab", description="d", creatorMemberAbilities=[], creatorDisplayName="me", queryLogStatus="DISABLED"
     )["collaboration"]
     tags = {"env": "test"}
-    membership = rooms.create_membership(collaborationIdentifier=collaboration["id"], queryLogStatus="DISABLED", tags=tags)["membership"]
-    table = rooms.create_configured_table(
+    membership = backend.create_membership(collaborationIdentifier=collaboration["id"], queryLogStatus="DISABLED", tags=tags)["membership"]
+    table = backend.create_configured_table(
         name="t", tableReference={"glue": {"databaseName": "d", "tableName": "t"}}, allowedColumns=["c"], analysisMethod="DIRECT_QUERY"
     )["configuredTable"]
-    association = rooms.create_configured_table_association(
+    association = backend.create_configured_table_association(
         membershipIdentifier=membership["id"], configuredTableIdentifier=table["id"], name="t", roleArn=ROLE, tags={"env": "prod"}
     )["configuredTableAssociation"]
-    template = rooms.create_privacy_budget_template(
+    template = backend.create_privacy_budget_template(
         membershipIdentifier=membership["id"],
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
         parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
         tags=tags,
     )["privacyBudgetTemplate"]
     yield {"membership": membership["arn"], "association": association["arn"], "template": template["arn"], "untagged": table["arn"]}
-    rooms.delete_privacy_budget_template(membershipIdentifier=membership["id"], privacyBudgetTemplateIdentifier=template["id"])
-    rooms.delete_configured_table_association(membershipIdentifier=membership["id"], configuredTableAssociationIdentifier=association["id"])
-    rooms.delete_configured_table(configuredTableIdentifier=table["id"])
-    rooms.delete_membership(membershipIdentifier=membership["id"])
-    rooms.delete_collaboration(collaborationIdentifier=collaboration["id"])
+    backend.delete_privacy_budget_template(membershipIdentifier=membership["id"], privacyBudgetTemplateIdentifier=template["id"])
+    backend.delete_configured_table_association(
+        membershipIdentifier=membership["id"], configuredTableAssociationIdentifier=association["id"]
+    )
+    backend.delete_configured_table(configuredTableIdentifier=table["id"])
+    backend.delete_membership(membershipIdentifier=membership["id"])
+    backend.delete_collaboration(collaborationIdentifier=collaboration["id"])
 
 
 def found_of(made: dict[str, str], client: Any, **filters: Any) -> dict[str, dict[str, str]]:
@@ -90,8 +92,8 @@ def test_resources_are_tagged_and_untagged(local_aws: LocalAws, made: dict[str, 
     answer = tagging.tag_resources(ResourceARNList=[made["template"], made["untagged"], gone], Tags={"team": "data"})
     assert answer["FailedResourcesMap"].keys() == {gone}
     assert found(tagging, TagFilters=[{"Key": "team"}]).keys() == {made["template"], made["untagged"]}
-    rooms = local_aws.client("cleanrooms")
-    assert rooms.list_tags_for_resource(resourceArn=made["template"])["tags"] == {"env": "test", "team": "data"}
+    backend = local_aws.client("cleanrooms")
+    assert backend.list_tags_for_resource(resourceArn=made["template"])["tags"] == {"env": "test", "team": "data"}
     answer = tagging.untag_resources(ResourceARNList=[made["template"], made["untagged"]], TagKeys=["team"])
     assert answer["FailedResourcesMap"] == {}
     assert found(tagging, TagFilters=[{"Key": "team"}]) == {}
@@ -109,12 +111,12 @@ def test_a_region_without_clean_rooms_has_none(local_aws: LocalAws, made: dict[s
     assert found(tagging) == {}
 
 
-def test_motos_tagging_api_lists_templates_too(rooms: Rooms) -> None:
+def test_motos_tagging_api_lists_templates_too(backend: Backend) -> None:
     """Where the plugin is in moto itself, and no local AWS runs."""
-    template = rooms.create_dp(tags={"env": "test"})
+    template = backend.create_dp(tags={"env": "test"})
     tagging = boto3.client("resourcegroupstaggingapi", region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
     listed = found(tagging, ResourceTypeFilters=["cleanrooms:privacybudgettemplate"])
     assert listed == {template["arn"]: {"env": "test"}}
     tagging.tag_resources(ResourceARNList=[template["arn"]], Tags={"team": "data"})
-    assert rooms.tags(template["arn"]) == {"env": "test", "team": "data"}
+    assert backend.tags(template["arn"]) == {"env": "test", "team": "data"}
     assert f":{ACCOUNT}:" in template["arn"]

@@ -16,29 +16,29 @@ UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
-def rooms(local_aws: LocalAws) -> Any:
+def backend(local_aws: LocalAws) -> Any:
     return local_aws.client("cleanrooms")
 
 
 @pytest.fixture
-def first(local_aws: LocalAws, rooms: Any) -> Iterator[dict[str, Any]]:
+def first(local_aws: LocalAws, backend: Any) -> Iterator[dict[str, Any]]:
     """A differential-privacy template in the demo's first membership."""
     parameters = {"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}}
-    yield from made(rooms, local_aws.demo.membership_id, "DIFFERENTIAL_PRIVACY", parameters)
+    yield from made(backend, local_aws.demo.membership_id, "DIFFERENTIAL_PRIVACY", parameters)
 
 
 @pytest.fixture
-def second(local_aws: LocalAws, rooms: Any) -> Iterator[dict[str, Any]]:
+def second(local_aws: LocalAws, backend: Any) -> Iterator[dict[str, Any]]:
     """An access budget in its second one."""
     parameters = {"accessBudget": {"resourceArn": local_aws.demo.second_table_association_arn, "budgetParameters": LIMITS}}
-    yield from made(rooms, local_aws.demo.second_membership_id, "ACCESS_BUDGET", parameters)
+    yield from made(backend, local_aws.demo.second_membership_id, "ACCESS_BUDGET", parameters)
 
 
-def made(rooms: Any, membership: str, type_: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    created = rooms.create_privacy_budget_template(membershipIdentifier=membership, privacyBudgetType=type_, parameters=parameters)
+def made(backend: Any, membership: str, type_: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    created = backend.create_privacy_budget_template(membershipIdentifier=membership, privacyBudgetType=type_, parameters=parameters)
     template = created["privacyBudgetTemplate"]
     yield template
-    rooms.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=template["id"])
+    backend.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=template["id"])
 
 
 def left(summary: dict[str, Any]) -> int:
@@ -54,12 +54,12 @@ def run(local_aws: LocalAws, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_demo_has_two_memberships_and_two_tables(local_aws: LocalAws, rooms: Any) -> None:
+def test_the_demo_has_two_memberships_and_two_tables(local_aws: LocalAws, backend: Any) -> None:
     demo = local_aws.demo
-    memberships = {entry["id"]: entry["collaborationId"] for entry in rooms.list_memberships()["membershipSummaries"]}
+    memberships = {entry["id"]: entry["collaborationId"] for entry in backend.list_memberships()["membershipSummaries"]}
     assert memberships.keys() >= {demo.membership_id, demo.second_membership_id}
     assert memberships[demo.membership_id] == demo.collaboration_id != memberships[demo.second_membership_id]
-    listed = rooms.list_configured_table_associations(membershipIdentifier=demo.membership_id)["configuredTableAssociationSummaries"]
+    listed = backend.list_configured_table_associations(membershipIdentifier=demo.membership_id)["configuredTableAssociationSummaries"]
     assert [entry["arn"] for entry in listed] == [demo.table_association_arn, demo.second_table_association_arn]
 
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_spent_is_said(local_aws: LocalAws) -> None:
         assert ran.stderr.startswith(told)
 
 
-def test_one_of_several_templates_must_be_named(local_aws: LocalAws, rooms: Any, first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_one_of_several_templates_must_be_named(local_aws: LocalAws, backend: Any, first: dict[str, Any], second: dict[str, Any]) -> None:
     with pytest.raises(LocalAwsError, match=rf"Name the privacy budget template to spend from. There are .*{first['id']}, {second['id']}"):
         local_aws.spend(None, None, 1)
     with pytest.raises(LocalAwsError, match=f"does not have a privacy budget template {second['id']}. There are {first['id']}"):

@@ -11,7 +11,7 @@ from cleanrooms_local_aws.clean_rooms.models import PrivacyBudgetBackend
 from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_core.clean_rooms import CleanRooms
 from privacy_budget_monitor import function
-from tests.support.stack import REGION, Rooms, serve
+from tests.support.stack import REGION, Backend, serve
 
 CLIENT = botocore.session.get_session().create_client("cleanrooms", region_name=REGION, config=function.PATIENCE)
 serve(CLIENT)
@@ -28,5 +28,5 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def rooms() -> Rooms:
-    return Rooms()
+def backend() -> Backend:
+    return Backend()

@@ -15,7 +15,7 @@ from privacy_budget_core.contract import AccessBudgetPeriod, AggregationType
 from privacy_budget_core.metrics import NAMESPACE
 from privacy_budget_monitor import function, readings
 from tests.fakes.cloudwatch import Values, published
-from tests.support.stack import Rooms
+from tests.support.stack import Backend
 
 Template = Mapping[str, Any]
 
@@ -42,9 +42,9 @@ def calls() -> Iterator[list[tuple[str, str]]]:
     function.clean_rooms.client.meta.events.unregister(event, note)
 
 
-def differential_privacy(rooms: Rooms, membership: str | None = None) -> Template:
-    made: Template = rooms.client.create_privacy_budget_template(
-        membershipIdentifier=membership or rooms.membership(),
+def differential_privacy(backend: Backend, membership: str | None = None) -> Template:
+    made: Template = backend.client.create_privacy_budget_template(
+        membershipIdentifier=membership or backend.membership(),
         privacyBudgetType="DIFFERENTIAL_PRIVACY",
         autoRefresh="NONE",
         parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
@@ -52,13 +52,13 @@ def differential_privacy(rooms: Rooms, membership: str | None = None) -> Templat
     return made
 
 
-def access_budget(rooms: Rooms, membership: str, name: str = "sales", **limits: int) -> Template:
-    made: Template = rooms.client.create_privacy_budget_template(
+def access_budget(backend: Backend, membership: str, name: str = "sales", **limits: int) -> Template:
+    made: Template = backend.client.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="ACCESS_BUDGET",
         parameters={
             "accessBudget": {
-                "resourceArn": rooms.table(membership, name),
+                "resourceArn": backend.table(membership, name),
                 "budgetParameters": [{"type": type_, "budget": budget} for type_, budget in limits.items()],
             }
         },
@@ -86,19 +86,19 @@ def warnings(log: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_of_differential_privacy_each_aggregation_and_the_least_of_them_are_published(
-    rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    template = differential_privacy(rooms)
-    allowed = rooms.client.preview_privacy_impact(
+    template = differential_privacy(backend)
+    allowed = backend.client.preview_privacy_impact(
         membershipIdentifier=template["membershipId"],
         parameters={"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 30}},
     )["privacyImpact"]["differentialPrivacy"]["aggregations"]
-    rooms.spend(template, type="COUNT", count=7)
+    backend.spend(template, type="COUNT", count=7)
     run(template)
     metrics = printed(capsys)
-    (summary,) = rooms.client.list_privacy_budgets(membershipIdentifier=template["membershipId"], privacyBudgetType="DIFFERENTIAL_PRIVACY")[
-        "privacyBudgetSummaries"
-    ]
+    (summary,) = backend.client.list_privacy_budgets(
+        membershipIdentifier=template["membershipId"], privacyBudgetType="DIFFERENTIAL_PRIVACY"
+    )["privacyBudgetSummaries"]
     left = {one["type"]: one["remainingCount"] for one in summary["budget"]["differentialPrivacy"]["aggregations"]}
     maximum = {one["type"]: one["maxCount"] for one in allowed}
     assert left["COUNT"] == maximum["COUNT"] - 7
@@ -110,9 +110,9 @@ def test_of_differential_privacy_each_aggregation_and_the_least_of_them_are_publ
     assert caplog.messages == ["published what is left of 1 of 1 privacy budgets"]
 
 
-def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
-    template = access_budget(rooms, rooms.membership(), CALENDAR_DAY=10, LIFETIME=1000)
-    rooms.spend(template, uses=4)
+def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    template = access_budget(backend, backend.membership(), CALENDAR_DAY=10, LIFETIME=1000)
+    backend.spend(template, uses=4)
     run(template)
     day, lifetime = of(template, Period=AccessBudgetPeriod.CALENDAR_DAY), of(template, Period=AccessBudgetPeriod.LIFETIME)
     assert printed(capsys) == {
@@ -124,18 +124,18 @@ def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(room
     }
 
 
-def test_of_a_limit_that_allows_nothing_nothing_is_left(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
-    template = access_budget(rooms, rooms.membership(), LIFETIME=0)
+def test_of_a_limit_that_allows_nothing_nothing_is_left(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    template = access_budget(backend, backend.membership(), LIFETIME=0)
     run(template)
     assert printed(capsys)["RemainingFraction", *of(template)] == 0
 
 
 def test_many_templates_of_many_memberships_are_published_each_once(
-    rooms: Rooms, capsys: pytest.CaptureFixture[str], calls: list[tuple[str, str]]
+    backend: Backend, capsys: pytest.CaptureFixture[str], calls: list[tuple[str, str]]
 ) -> None:
-    memberships = [rooms.membership() for _ in range(40)]
-    templates = [differential_privacy(rooms, membership) for membership in memberships]
-    templates += [access_budget(rooms, memberships[0], f"table{number}", LIFETIME=number + 1) for number in range(25)]
+    memberships = [backend.membership() for _ in range(40)]
+    templates = [differential_privacy(backend, membership) for membership in memberships]
+    templates += [access_budget(backend, memberships[0], f"table{number}", LIFETIME=number + 1) for number in range(25)]
     run(*templates, templates[0])
     metrics = printed(capsys)
     assert {metric for metric in metrics if metric[0] == "RemainingFraction"} == {("RemainingFraction", *of(one)) for one in templates}
@@ -147,27 +147,27 @@ def test_many_templates_of_many_memberships_are_published_each_once(
 
 
 def test_every_page_is_read(
-    rooms: Rooms, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, str]]
+    backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, str]]
 ) -> None:
-    membership = rooms.membership()
-    templates = [access_budget(rooms, membership, f"table{number}", LIFETIME=9) for number in range(5)]
+    membership = backend.membership()
+    templates = [access_budget(backend, membership, f"table{number}", LIFETIME=9) for number in range(5)]
     monkeypatch.setattr(pages, "LARGEST_PAGE", 2)
     run(*templates)
     assert sum(metric[0] == "RemainingFraction" for metric in printed(capsys)) == 5
     assert calls.count((membership, "ACCESS_BUDGET")) == 3
 
 
-def test_templates_that_are_not_on_the_list_are_not_published(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
-    watched = differential_privacy(rooms)
-    access_budget(rooms, watched["membershipId"], LIFETIME=9)
+def test_templates_that_are_not_on_the_list_are_not_published(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    watched = differential_privacy(backend)
+    access_budget(backend, watched["membershipId"], LIFETIME=9)
     run(watched)
     assert {metric[2] for metric in printed(capsys) if metric[0] == "RemainingFraction"} == {f"PrivacyBudgetTemplateId={watched['id']}"}
 
 
 def test_an_unreadable_membership_is_warned_of_and_silences_no_other(
-    rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    readable, also_readable = differential_privacy(rooms), differential_privacy(rooms)
+    readable, also_readable = differential_privacy(backend), differential_privacy(backend)
     gone = {"membershipId": str(uuid.uuid4()), "id": str(uuid.uuid4())}
     with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 3 privacy budgets could not be read, so nothing is published for them\."):
         run(readable, gone, also_readable)
@@ -181,11 +181,11 @@ def test_an_unreadable_membership_is_warned_of_and_silences_no_other(
     assert "allowed cleanrooms:ListPrivacyBudgets on it" in warning
 
 
-def test_a_run_that_can_read_nothing_fails(rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_can_read_nothing_fails(backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     def denied(operation: str, moment: Moment) -> None:
         raise AccessDeniedException("not authorized")
 
-    templates = [differential_privacy(rooms), differential_privacy(rooms)]
+    templates = [differential_privacy(backend), differential_privacy(backend)]
     PrivacyBudgetBackend.settings = Settings(faults=denied)
     with pytest.raises(function.UnreadBudgetsError, match=r"^2 of 2 privacy budgets"):
         run(*templates)
@@ -195,9 +195,9 @@ def test_a_run_that_can_read_nothing_fails(rooms: Rooms, capsys: pytest.CaptureF
 
 
 def test_a_template_that_clean_rooms_does_not_list_is_named_and_fails_the_run(
-    rooms: Rooms, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    standing = differential_privacy(rooms)
+    standing = differential_privacy(backend)
     gone = {**standing, "id": str(uuid.uuid4())}
     with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 2 privacy budgets"):
         run(standing, gone)
@@ -207,8 +207,77 @@ def test_a_template_that_clean_rooms_does_not_list_is_named_and_fails_the_run(
     assert warning.startswith(f"Clean Rooms lists no balance for template {gone['id']} of membership {standing['membershipId']}.")
 
 
-def test_throttling_is_waited_out(rooms: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
-    template = differential_privacy(rooms)
+def collaboration_of(backend: Backend, membership: str) -> str:
+    return str(backend.client.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"])
+
+
+def in_collaboration(collaboration: str, template: Template, **detail: str) -> tuple[str, ...]:
+    dimensions = {"CollaborationId": collaboration, "PrivacyBudgetTemplateId": template["id"], **detail}
+    return tuple(f"{name}={dimensions[name]}" for name in sorted(dimensions))
+
+
+def test_every_budget_of_a_collaboration_and_the_least_of_all_are_published(
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    privacy = differential_privacy(backend)
+    uses = access_budget(backend, privacy["membershipId"], CALENDAR_DAY=10, LIFETIME=1000)
+    backend.spend(uses, uses=4)
+    lab = collaboration_of(backend, privacy["membershipId"])
+    elsewhere = differential_privacy(backend)
+    function.handler({"collaborations": [lab, lab]}, None)
+    metrics = printed(capsys)
+    assert {metric: value for metric, value in metrics.items() if metric[0] == "RemainingFraction"} == {
+        ("RemainingFraction", f"CollaborationId={lab}"): 0.6,
+        ("RemainingFraction", *in_collaboration(lab, privacy)): 1,
+        ("RemainingFraction", *in_collaboration(lab, uses)): 0.6,
+    }
+    day = in_collaboration(lab, uses, Period="CALENDAR_DAY")
+    assert (metrics["Remaining", *day], metrics["Maximum", *day]) == (6, 10)
+    assert {metric[1] for metric in metrics if "Aggregation=" in str(metric)} == {f"Aggregation={type_}" for type_ in AggregationType}
+    assert elsewhere["id"] not in str(metrics)
+    assert caplog.messages == ["published what is left of 2 of 2 privacy budgets"]
+
+
+def test_a_template_of_a_collaboration_that_is_watched_too_has_the_metrics_of_both(
+    backend: Backend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = access_budget(backend, backend.membership(), LIFETIME=9)
+    lab = collaboration_of(backend, template["membershipId"])
+    listed = [{"membershipId": template["membershipId"], "templateId": template["id"]}]
+    function.handler({"templates": listed, "collaborations": [lab]}, None)
+    metrics = printed(capsys)
+    assert metrics["Remaining", *of(template, Period="LIFETIME")] == 9
+    assert metrics["Remaining", *in_collaboration(lab, template, Period="LIFETIME")] == 9
+
+
+def test_a_collaboration_without_budgets_publishes_nothing(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    function.handler({"collaborations": [collaboration_of(backend, backend.membership())]}, None)
+    assert printed(capsys) == {}
+
+
+def test_an_unreadable_collaboration_is_warned_of_and_silences_no_other(
+    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    template = access_budget(backend, backend.membership(), LIFETIME=9)
+    lab, gone = collaboration_of(backend, template["membershipId"]), str(uuid.uuid4())
+    missing = {"membershipId": str(uuid.uuid4()), "templateId": str(uuid.uuid4())}
+    with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 2 privacy budgets and 1 of 2 collaborations could not be read, so "):
+        function.handler(
+            {
+                "templates": [{"membershipId": template["membershipId"], "templateId": template["id"]}, missing],
+                "collaborations": [gone, lab],
+            },
+            None,
+        )
+    assert ("RemainingFraction", f"CollaborationId={lab}") in printed(capsys)
+    warning = warnings(caplog)[-1]
+    assert warning.startswith(f"collaboration {gone} could not be read (")
+    assert "from ListCollaborationPrivacyBudgets: " in warning
+    assert "allowed cleanrooms:ListCollaborationPrivacyBudgets on it" in warning
+
+
+def test_throttling_is_waited_out(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    template = differential_privacy(backend)
     left = 3
 
     def throttled(operation: str, moment: Moment) -> None:

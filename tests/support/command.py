@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.deployed_clean_rooms import made_by_hand
-from tests.support.stack import Rooms
+from tests.support.stack import Backend
 
 
 @dataclass
@@ -20,22 +20,22 @@ class Ended:
 Command = Callable[..., Ended]
 
 
-def spent_budget(rooms: Rooms, membership: str, count: int = 7, **tags: str) -> dict[str, Any]:
+def spent_budget(backend: Backend, membership: str, count: int = 7, **tags: str) -> dict[str, Any]:
     """A differential-privacy template, epsilon 3 and noise 30, of which so many COUNT of 99 are spent."""
-    template = made_by_hand(rooms.client, membership, **tags)
+    template = made_by_hand(backend.client, membership, **tags)
     if count:
-        rooms.spend(template, type="COUNT", count=count)
+        backend.spend(template, type="COUNT", count=count)
     return template
 
 
-def access_budget(rooms: Rooms, membership: str, name: str = "sales", **limits: int) -> dict[str, Any]:
+def access_budget(backend: Backend, membership: str, name: str = "sales", **limits: int) -> dict[str, Any]:
     """An access budget of a table, with limits by their periods."""
-    made: dict[str, Any] = rooms.client.create_privacy_budget_template(
+    made: dict[str, Any] = backend.client.create_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetType="ACCESS_BUDGET",
         parameters={
             "accessBudget": {
-                "resourceArn": rooms.table(membership, name),
+                "resourceArn": backend.table(membership, name),
                 "budgetParameters": [{"type": period, "budget": budget} for period, budget in limits.items()],
             }
         },

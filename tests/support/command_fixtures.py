@@ -13,7 +13,7 @@ from cleanrooms_local_aws.clean_rooms.settings import Settings
 from privacy_budget_cli import session
 from privacy_budget_cli.command import run
 from tests.support.command import Command, Ended
-from tests.support.stack import Rooms, serve
+from tests.support.stack import Backend, serve
 
 
 @pytest.fixture
@@ -31,19 +31,19 @@ def use() -> Iterator[Callable[[Settings], None]]:
 
 
 @pytest.fixture
-def rooms(use: Callable[[Settings], None]) -> Rooms:
+def backend(use: Callable[[Settings], None]) -> Backend:
     """Clean Rooms as an operator sees it."""
-    return Rooms()
+    return Backend()
 
 
 @pytest.fixture
-def membership(rooms: Rooms) -> str:
+def membership(backend: Backend) -> str:
     """A membership that holds no template."""
-    return rooms.membership()
+    return backend.membership()
 
 
 @pytest.fixture
-def command(rooms: Rooms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(backend: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run the command, whose clients are the real ones but for the network, and whose pace is fast."""
     make: Any = boto3.Session.client
 

@@ -86,15 +86,15 @@ class Held:
     templates: list[One]
 
     @classmethod
-    def by(cls, rooms: CleanRooms, event: Mapping[str, Any]) -> "Held":
+    def by(cls, clean_rooms: CleanRooms, event: Mapping[str, Any]) -> "Held":
         named = {event[name].get("MembershipIdentifier") for name in ("ResourceProperties", "OldResourceProperties") if name in event}
         held = cls([])
         for membership in sorted(named):
             with suppress(ServiceError):
-                for template in rooms.templates(membership):
-                    balances = rooms.balances(template.identity, template.id)
+                for template in clean_rooms.templates(membership):
+                    balances = clean_rooms.balances(template.identity, template.id)
                     spent = sum(balance.maximum - balance.remaining for balance in balances)
-                    tags = rooms.tags(template.arn)
+                    tags = clean_rooms.tags(template.arn)
                     held.templates.append(One(template.identity, as_answered(template.budget), tags, spent, template.id))
         return held
 

@@ -543,9 +543,9 @@ def handler_lifecycle(bench: Bench) -> None:
         _handle_a_life(bench, CleanRooms(bench.client), requests)
 
 
-def _handle_a_life(bench: Bench, rooms: CleanRooms, requests: Requests) -> None:
+def _handle_a_life(bench: Bench, clean_rooms: CleanRooms, requests: Requests) -> None:
     owner = ownership.owner(f"arn:aws:cloudformation:us-east-1:111122223333:stack/live/{bench.run}", "Budget")
-    handler = Reconciler(rooms, owner, "first-request", NotRollingBack(), requests=requests)
+    handler = Reconciler(clean_rooms, owner, "first-request", NotRollingBack(), requests=requests)
     declared = DesiredTemplate(bench.membership, BUDGET, tags={RUN: bench.run})
 
     made = handler.create(declared)
@@ -558,7 +558,7 @@ def _handle_a_life(bench: Bench, rooms: CleanRooms, requests: Requests) -> None:
     requests.count = 0
     assert handler.update(made.physical_id, edited, _previous(declared)) == made
     bench.finds("handler: edit", f"{requests.count} requests")
-    held = rooms.templates(bench.membership)[0]
+    held = clean_rooms.templates(bench.membership)[0]
     assert held.budget == edited.budget
 
     bench.client.tag_resource(resourceArn=held.arn, tags={"by-hand": "yes"})
@@ -575,14 +575,14 @@ def _handle_a_life(bench: Bench, rooms: CleanRooms, requests: Requests) -> None:
         assert "on_budget_reset" in str(refused)
     else:
         raise AssertionError("a reset of a spent budget must be refused")
-    assert rooms.templates(bench.membership) == [held], "a refused reset must change nothing"
+    assert clean_rooms.templates(bench.membership) == [held], "a refused reset must change nothing"
     bench.finds("handler: reset of a spent budget", "refused, nothing changed")
 
     bench.listed(DP)
     swapped = handler.update(made.physical_id, monthly, _previous(edited))
     assert swapped.physical_id == made.physical_id
     assert swapped.attributes["Arn"] != made.attributes["Arn"]
-    assert [template.budget for template in rooms.templates(bench.membership)] == [monthly.budget]
+    assert [template.budget for template in clean_rooms.templates(bench.membership)] == [monthly.budget]
     bench.finds("handler: reset of an unspent budget", "delete and create, same physical id")
 
     handler.delete(made.physical_id, monthly.identity)

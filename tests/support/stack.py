@@ -50,7 +50,7 @@ def serve(client: Any) -> None:
     client.meta.events.register_last("before-send.cleanrooms", send)
 
 
-class Rooms:
+class Backend:
     """Clean Rooms as an operator sees it: memberships made for the test, and what stands under them."""
 
     def __init__(self) -> None:

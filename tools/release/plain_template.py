@@ -50,7 +50,7 @@ class PlainProvider(cdk.Stack):
         prefix = cdk.CfnParameter(
             self,
             "CodePrefix",
-            description="What stands before the zip's name in the bucket, such as releases/; empty where nothing does",
+            description="The prefix of the zip's name in the bucket, such as releases/; empty where there is none",
             default="",
             max_length=900,
             allowed_pattern=r"(.*/)?",

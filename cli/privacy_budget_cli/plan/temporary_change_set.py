@@ -111,7 +111,7 @@ class _TemporaryChangeSet:
             )
             raise CommandError(
                 f"these credentials may not make a change set for stack {self._declared.name} (AWS says: {told}); {may}: let them assume it"
-                " (the lookup role only reads, which is not enough). Or plan a change set that stands: cdk deploy"
+                " (the lookup role only reads, which is not enough). Or plan an existing change set: cdk deploy"
                 " --method=prepare-change-set --change-set-name NAME, then privacy-budget plan --change-set NAME"
             ) from None
         if code != "ValidationError":

@@ -58,7 +58,7 @@ class Answered:
 
 
 @dataclass
-class Rooms:
+class Backend:
     """The local service as one account sees it, with one membership."""
 
     clock: Clock

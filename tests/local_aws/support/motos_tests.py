@@ -45,11 +45,11 @@ def fresh_service(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(moto.core.models.ServerModeMockAWS, "reset", lambda self: None)
     monkeypatch.setattr(moto.core.models.MockAWS, "_mock_env_variables", lambda self: None)
     yield
-    rooms: Any = boto3.client("cleanrooms", region_name=REGION, endpoint_url=os.environ["TEST_SERVER_MODE_ENDPOINT"])
+    backend: Any = boto3.client("cleanrooms", region_name=REGION, endpoint_url=os.environ["TEST_SERVER_MODE_ENDPOINT"])
     for member, list_, delete, name in (
-        ("membershipSummaries", rooms.list_memberships, rooms.delete_membership, "membershipIdentifier"),
-        ("configuredTableSummaries", rooms.list_configured_tables, rooms.delete_configured_table, "configuredTableIdentifier"),
-        ("collaborationList", rooms.list_collaborations, rooms.delete_collaboration, "collaborationIdentifier"),
+        ("membershipSummaries", backend.list_memberships, backend.delete_membership, "membershipIdentifier"),
+        ("configuredTableSummaries", backend.list_configured_tables, backend.delete_configured_table, "configuredTableIdentifier"),
+        ("collaborationList", backend.list_collaborations, backend.delete_collaboration, "collaborationIdentifier"),
     ):
         for entry in list_()[member]:
             delete(**{name: entry["id"]})

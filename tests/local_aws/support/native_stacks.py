@@ -92,17 +92,17 @@ class Budget:
 
     def __init__(self, local_aws: LocalAws, stack: Stack) -> None:
         self._aws, self._stack = local_aws, stack
-        self._rooms = local_aws.client("cleanrooms")
+        self._client = local_aws.client("cleanrooms")
         self.id, self.membership = stack.physical_id("Budget").split("|")
 
     def get(self) -> dict[str, Any]:
-        found = self._rooms.get_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
+        found = self._client.get_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
         return dict(found["privacyBudgetTemplate"])
 
     def exists(self) -> bool:
         try:
             self.get()
-        except self._rooms.exceptions.ResourceNotFoundException:
+        except self._client.exceptions.ResourceNotFoundException:
             return False
         return True
 
@@ -110,7 +110,7 @@ class Budget:
         self._aws.spend(self.membership, self.id, count, "COUNT")
 
     def spent(self) -> int:
-        budgets = self._rooms.list_privacy_budgets(membershipIdentifier=self.membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")
+        budgets = self._client.list_privacy_budgets(membershipIdentifier=self.membership, privacyBudgetType="DIFFERENTIAL_PRIVACY")
         (found,) = budgets["privacyBudgetSummaries"]
         (count,) = (entry for entry in found["budget"]["differentialPrivacy"]["aggregations"] if entry["type"] == "COUNT")
         return int(count["maxCount"] - count["remainingCount"])
@@ -118,20 +118,20 @@ class Budget:
     def delete(self) -> None:
         """Delete it, where a stack has not."""
         if self.exists():
-            self._rooms.delete_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
+            self._client.delete_privacy_budget_template(membershipIdentifier=self.membership, privacyBudgetTemplateIdentifier=self.id)
 
     def tags(self) -> dict[str, str]:
-        return dict(self._rooms.list_tags_for_resource(resourceArn=self.get()["arn"])["tags"])
+        return dict(self._client.list_tags_for_resource(resourceArn=self.get()["arn"])["tags"])
 
 
 def remains(local_aws: LocalAws) -> set[str]:
     """The ids of what stands in Clean Rooms."""
-    rooms = local_aws.client("cleanrooms")
-    memberships = [entry["id"] for entry in rooms.list_memberships()["membershipSummaries"]]
-    associations = [rooms.list_configured_table_associations(membershipIdentifier=id_) for id_ in memberships]
+    backend = local_aws.client("cleanrooms")
+    memberships = [entry["id"] for entry in backend.list_memberships()["membershipSummaries"]]
+    associations = [backend.list_configured_table_associations(membershipIdentifier=id_) for id_ in memberships]
     return {
         *memberships,
-        *(entry["id"] for entry in rooms.list_collaborations()["collaborationList"]),
-        *(entry["id"] for entry in rooms.list_configured_tables()["configuredTableSummaries"]),
+        *(entry["id"] for entry in backend.list_collaborations()["collaborationList"]),
+        *(entry["id"] for entry in backend.list_configured_tables()["configuredTableSummaries"]),
         *(entry["id"] for of_one in associations for entry in of_one["configuredTableAssociationSummaries"]),
     }
