@@ -36,6 +36,17 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
     assert pages - linked == set()
 
 
+def test_the_index_lists_every_page() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([\w/-]+\.md)\)", (docs / "index.md").read_text()))
+    assert {page.relative_to(docs).as_posix() for page in docs.rglob("*.md")} - listed == {"index.md"}
+
+
+def test_no_link_is_named_by_a_file() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    assert [link for page in pages for link in re.findall(r"\[`?[\w/-]+\.md`?\]\([^)]*\)", page.read_text())] == []
+
+
 def test_no_link_is_broken(site: Path) -> None:
     """Navigation included: Zensical itself checks the pages' links, not the entries of ``nav``."""
     broken = []
