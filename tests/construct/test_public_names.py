@@ -61,6 +61,7 @@ def test_keywords() -> None:
     ]
     assert parameters(PrivacyBudgetMonitor.__init__) == [
         "templates",
+        "collaborations",
         "interval",
         "alarm_below",
         "alarm_actions",
@@ -122,7 +123,7 @@ def test_logical_ids() -> None:
 def test_metrics_that_users_alarms_and_dashboards_name() -> None:
     assert metrics.NAMESPACE == "CleanRooms/PrivacyBudget"
     assert list(metrics.Metric) == ["RemainingFraction", "Remaining", "Maximum"]
-    assert list(metrics.Dimension) == ["MembershipId", "PrivacyBudgetTemplateId", "Aggregation", "Period"]
+    assert list(metrics.Dimension) == ["MembershipId", "CollaborationId", "PrivacyBudgetTemplateId", "Aggregation", "Period"]
 
 
 def test_marks_on_templates_that_stand() -> None:
