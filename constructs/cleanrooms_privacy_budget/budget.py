@@ -77,7 +77,7 @@ class AccessLimit:
 
 @dataclass(frozen=True)
 class PrivacyBudget:
-    """The budget of a template, made by ``differential_privacy`` or ``access_budget``."""
+    """What a template grants, made by ``differential_privacy`` or ``access_budget``."""
 
     budget_type: PrivacyBudgetType
     epsilon: Any = None
@@ -98,8 +98,8 @@ class PrivacyBudget:
             can be raised at any time; Clean Rooms does not let it be lowered once querying has begun.
         :param users_noise_per_query: The noise added to each query, as the number of users whose contribution it hides: a whole
             number from 10 to 100. More noise consumes the budget more slowly. It can be edited either way.
-        :param auto_refresh: Whether the budget starts anew every calendar month; a member of AutoRefresh, or a token. Default: never.
-            It cannot be edited: a change deletes the template and creates it anew.
+        :param auto_refresh: Whether the budget is refreshed every calendar month; a member of AutoRefresh, or a token. Default: never.
+            It cannot be edited: a change recreates the template.
         """
         return PrivacyBudget(
             PrivacyBudgetType.DIFFERENTIAL_PRIVACY,

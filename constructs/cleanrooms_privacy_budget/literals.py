@@ -1,4 +1,4 @@
-"""Values as their author wrote them: which are tokens, which are whole numbers, and which rules literals break."""
+"""Checks of the values that a construct is given: tokens, whole numbers, and the rules that literals break."""
 
 import math
 import operator

@@ -1,4 +1,4 @@
-"""The function behind the templates: one for all of a stack, or one that a stack of its own shares."""
+"""The function behind the templates: one for each stack, or one that several stacks share."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ def service_timeout(function_timeout: Duration) -> Duration:
 
 
 class IPrivacyBudgetProvider(Protocol):
-    """A function that makes privacy budget templates: of this app, or imported."""
+    """A function that manages privacy budget templates: of this app, or imported."""
 
     @property
     def service_token(self) -> str:
@@ -94,13 +94,13 @@ class ProviderOptions(TypedDict, total=False):
 
 
 class PrivacyBudgetProvider(Construct):
-    """A Lambda function, its role and its log group, which make any number of privacy budget templates.
+    """A Lambda function with its role and log group, which manages any number of privacy budget templates.
 
     Templates use their stack's own provider, made with the defaults, unless they are given one. For other options call
     ``get_or_create`` before the stack's first template, or make a provider and pass it to the templates.
 
-    CloudFormation refuses to change the function of an existing template. So a provider that others use keeps its stack, its
-    construct path and its function for good; a new version of this package updates it in place.
+    CloudFormation does not let the function of an existing template change. So a provider in use must keep its stack, its construct
+    path and its function; a new version of this package updates it in place.
 
     :param memory_size: The function's memory in MiB. Default: 512.
     :param timeout: How long one event may take, from 90 seconds to 15 minutes. Default: 5 minutes, which covers the service's quota of
@@ -121,8 +121,8 @@ class PrivacyBudgetProvider(Construct):
     :param reserved_concurrent_executions: How many events may be handled at once. Default: no limit of its own.
     :param parameter_name: The SSM parameter to publish the function's ARN under, for stacks that share this provider by
         ``from_parameter_name``; a path that begins with a slash. Default: it is not published.
-    :param guardrails: What the templates of this provider may declare, whichever stack they are in. Default: no limit.
-    :raises ValueError: Where options contradict each other or break a rule, before anything is added to the tree.
+    :param guardrails: The limits for every template of this provider, in any stack. Default: none.
+    :raises ValueError: Options contradict each other or break a rule. Nothing is added to the tree.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class PrivacyBudgetProvider(Construct):
         self._options = ProviderOptions()
         self._memberships = tuple(memberships or ())
         self.guardrails: Final = guardrails or PrivacyBudgetGuardrails()
-        """What the provider's templates may declare."""
+        """The limits for the provider's templates."""
         self.log_group = log_group or logs.LogGroup(
             self, "LogGroup", retention=log_retention or _DEFAULTS["log_retention"], removal_policy=RemovalPolicy.DESTROY
         )
@@ -226,12 +226,12 @@ class PrivacyBudgetProvider(Construct):
 
     @staticmethod
     def get_or_create(scope: Construct, **options: Unpack[ProviderOptions]) -> "PrivacyBudgetProvider":
-        """The provider of the stack that ``scope`` is in, made with these options where there is none yet.
+        """The provider of the stack that ``scope`` is in, made with these options if there is none yet.
 
-        Without options it takes whichever there is.
+        Without options it returns an existing provider whatever its options are.
 
         :param options: Those of ``PrivacyBudgetProvider``, compared by value. One that is left out has its default.
-        :raises ValueError: Where the stack's provider was made with other options.
+        :raises ValueError: The stack's provider was made with other options.
         """
         stack = stack_of(scope)
         provider = _OF_STACKS.get(stack)
@@ -274,7 +274,7 @@ class PrivacyBudgetProvider(Construct):
         *,
         timeout: Duration | None = None,
     ) -> IPrivacyBudgetProvider:
-        """A provider of another stack, by the SSM parameter that it is published under; read anew by each deployment.
+        """A provider of another stack, by the SSM parameter that it is published under, which each deployment reads.
 
         :param parameter_name: The provider's ``parameter_name``, in the account and region that the templates are in.
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
@@ -304,7 +304,7 @@ class PrivacyBudgetProvider(Construct):
         """Allow the role what the handler calls, and nothing that depends on which templates a stack declares.
 
         CloudFormation updates a policy before it deletes what the policy was for: one that named only the present memberships
-        would orphan the templates of those that left.
+        would orphan the templates of those that were removed.
         """
         stack = Stack.of(self)
         ids = memberships or ("*",)

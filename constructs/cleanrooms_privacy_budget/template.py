@@ -1,4 +1,4 @@
-"""The privacy budget template as a construct: declared here, made by the provider's function."""
+"""The privacy budget template as a construct, which the provider's function creates."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
@@ -85,7 +85,7 @@ class IPrivacyBudgetTemplate(Protocol):
         ...
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow reading this template, its tags, and what is left of its membership's budgets."""
+        """Allow reading this template, its tags, and the remaining budgets of its membership."""
         ...
 
     def grant_manage(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -105,7 +105,7 @@ class _Grants:
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=self.arns_to_grant)
 
     def grant_read(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow reading this template, its tags, and what is left of its membership's budgets."""
+        """Allow reading this template, its tags, and the remaining budgets of its membership."""
         listed = [self.membership_arn, f"{self.membership_arn}/privacybudgettemplate/*"]
         balances = iam.Grant.add_to_principal(grantee=grantee, actions=list(READ_BALANCE), resource_arns=listed)
         return self.grant(grantee, *READ).combine(balances)
@@ -124,16 +124,16 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
 
     Source: "Privacy budget templates" in the AWS Clean Rooms user guide, and CreatePrivacyBudgetTemplate in its API reference.
 
-    :param membership_id: The id of the membership, a lower-case UUID or a token. After a change the template of the new membership
-        is another one, and the old one goes the way of ``removal_policy``.
+    :param membership_id: The id of the membership, a lower-case UUID or a token. A change creates a template on the new
+        membership; ``removal_policy`` decides what happens to the old one.
     :param budget: What the template grants.
-    :param on_existing: What happens where a template of this membership and budget type (and table) exists.
+    :param on_existing: What happens if a template of this membership and budget type (and table) exists.
         Default: the deployment fails and names it.
-    :param on_budget_reset: What happens where an update would reset a consumed budget.
-        Default: the deployment fails and says what would be lost.
-    :param removal_policy: What becomes of the template when it leaves the stack, or the stack is deleted. Default: it is kept with
-        what is left of its budget, except where its own creation is rolled back.
-    :param provider: The function that makes it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
+    :param on_budget_reset: What happens if an update would reset a budget that has been partly consumed. Default: the deployment fails
+        and says what would be lost.
+    :param removal_policy: What happens to the template when it leaves the stack, or the stack is deleted; any but SNAPSHOT. Default:
+        it is kept with its remaining budget, unless its own creation is rolled back.
+    :param provider: The function that manages it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
     :param preview_impact: Whether Clean Rooms is asked, at each deployment, how many aggregations the budget allows: see
         ``max_aggregations``. For differential privacy only. Default: no.
     :raises ValueError: A literal breaks a rule of the service; nothing was added to the tree.
@@ -192,7 +192,7 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             Annotations.of(self).add_warning_v2(f"{WARNING_PREFIX}{warning}", message)
 
     def apply_removal_policy(self, policy: RemovalPolicy) -> None:
-        """Set what becomes of the template when it leaves the stack, or the stack is deleted.
+        """Set what happens to the template when it leaves the stack, or the stack is deleted.
 
         :param policy: Any but SNAPSHOT.
         :raises ValueError: The policy is SNAPSHOT, or none of CDK's: Clean Rooms has no snapshots.
@@ -205,8 +205,8 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
     def from_privacy_budget_template_arn(scope: Construct, id: str, privacy_budget_template_arn: str) -> IPrivacyBudgetTemplate:
         """Import a template by its ARN, which is passed through as it is.
 
-        What the ARN does not tell (the collaboration and, in the ARN's short form, the membership) raises ValueError when it is
-        asked for: ``from_privacy_budget_template_attributes`` takes it.
+        An attribute that is not in the ARN (the collaboration and, in the ARN's short form, the membership) raises ValueError when it
+        is read; ``from_privacy_budget_template_attributes`` accepts it.
         """
         return _ImportedTemplate(scope, id, privacy_budget_template_arn)
 
@@ -219,10 +219,10 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         membership_arn: str | None = None,
         collaboration_arn: str | None = None,
     ) -> IPrivacyBudgetTemplate:
-        """Import a template by what is known of it; nothing is checked. What is left out raises ValueError when it is asked for.
+        """Import a template by its attributes, which are not checked. An attribute that is left out raises ValueError when it is read.
 
         :param privacy_budget_template_arn: The template's ARN, in either form.
-        :param membership_arn: The ARN of its membership. Default: what the template's ARN tells.
+        :param membership_arn: The ARN of its membership. Default: the one in the template's ARN.
         :param collaboration_arn: The ARN of its collaboration. Default: none.
         """
         return _ImportedTemplate(scope, id, privacy_budget_template_arn, membership_arn, collaboration_arn)
@@ -263,12 +263,12 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         return self.get_att_string(Attribute.COLLABORATION_IDENTIFIER)
 
     def max_aggregations(self, aggregation: AggregationType) -> str:
-        """How many aggregations of a type the budget allows in all, as Clean Rooms tells at each deployment; a token.
+        """How many aggregations of a type the budget allows in all, as Clean Rooms reports it at each deployment; a token.
 
-        It is for outputs and reviews: a number, or ``unknown`` where Clean Rooms would not tell.
+        It is for outputs and reviews: a number, or ``unknown`` if Clean Rooms did not answer.
 
         :param aggregation: The type: what a query computes.
-        :raises ValueError: Where the template has no ``preview_impact``.
+        :raises ValueError: The template has no ``preview_impact``.
 
         Source: PreviewPrivacyImpact in the Clean Rooms API reference.
         """
@@ -283,7 +283,7 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
 
 
 class _ImportedTemplate(Resource, _Grants):
-    """A template that another stack, or nobody's, made."""
+    """A template that was created outside this stack."""
 
     def __init__(
         self, scope: Construct, id: str, arn: str, membership_arn: str | None = None, collaboration_arn: str | None = None
@@ -310,13 +310,13 @@ class _ImportedTemplate(Resource, _Grants):
         if self._membership_arn is not None:
             return self._membership_arn
         if is_token(self._arn) or ":membership/" not in self._arn:
-            raise self._untold("membership_arn")
+            raise self._not_known("membership_arn")
         return self._arn.split("/privacybudgettemplate/")[0]
 
     @property
     def collaboration_arn(self) -> str:
         if self._collaboration_arn is None:
-            raise self._untold("collaboration_arn")
+            raise self._not_known("collaboration_arn")
         return self._collaboration_arn
 
     @property
@@ -327,7 +327,7 @@ class _ImportedTemplate(Resource, _Grants):
     def arns_to_grant(self) -> list[str]:
         return [self._arn]
 
-    def _untold(self, name: str) -> ValueError:
+    def _not_known(self, name: str) -> ValueError:
         return ValueError(
             f"{name} is not in the ARN that the template was imported by, got {self._arn!r} [{self.node.path}]: import it with"
             f" from_privacy_budget_template_attributes and give {name}"

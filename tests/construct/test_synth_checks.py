@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import aws_cdk as cdk
+import jsii
 import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -399,6 +400,15 @@ GUARDRAILS = PrivacyBudgetGuardrails(
 )
 REMEDY = "Comply with it, or ask the owner of the privacy budget provider to change it."
 
+
+@jsii.implements(cdk.IStableNumberProducer)
+class Later:
+    """A number that is known only after the template's own synth."""
+
+    def produce(self) -> float:
+        return 3
+
+
 BEYOND: dict[str, tuple[dict[str, Any], str]] = {
     "epsilon": ({"budget": epsilon(6)}, "epsilon must be at most 5, got 6: the provider's guardrail MaxEpsilon."),
     "noise": (
@@ -455,6 +465,8 @@ def test_templates_within_the_guardrails() -> None:
         ({"max_uses": 3}, "max_uses must be a number for each period, got 3"),
         ({"max_uses": {"DAY": 3}}, "max_uses must name periods out of CALENDAR_DAY, .*, got 'DAY'"),
         ({"max_uses": {"CALENDAR_DAY": -1}}, "max_uses.CALENDAR_DAY must be a whole number from 0 to 1000000, got -1"),
+        ({"max_epsilon": cdk.Lazy.number(Later())}, "max_epsilon must be known at synth, where templates are judged by it, got a token"),
+        ({"max_uses": {"LIFETIME": cdk.Lazy.number(Later())}}, "max_uses.LIFETIME must be known at synth, .*, got a token"),
         ({"allow_adoption": "no"}, "allow_adoption must be true or false, got 'no'"),
     ],
 )

@@ -76,7 +76,7 @@ def test_the_reference_has_the_grants_and_no_inherited_member(site: Path) -> Non
     prefix = "cleanrooms_privacy_budget.PrivacyBudgetTemplate."
     members = {id_.removeprefix(prefix) for id_ in Page((site / "api.html").read_text()).ids if id_.startswith(prefix)}
     assert {"grant", "grant_read", "grant_manage", "privacy_budget_template_arn"} <= members
-    assert members.isdisjoint({"node", "apply_removal_policy", "get_att", "to_string", "service_token"})
+    assert members.isdisjoint({"node", "get_att", "to_string", "service_token"})
 
 
 def test_the_pages_have_every_property_and_attribute_of_the_resource() -> None:
