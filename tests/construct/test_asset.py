@@ -123,8 +123,7 @@ MONITOR_STARTS = """
 import privacy_budget_monitor.function as function, privacy_budget_monitor.readings as readings, sys
 from privacy_budget_core.model import Balance
 from privacy_budget_core.contract import PrivacyBudgetType
-from privacy_budget_core.metrics import Dimension
-readings.Reading({Dimension.MEMBERSHIP_ID: 'm'}, PrivacyBudgetType.ACCESS_BUDGET, [Balance('LIFETIME', 1, 2)]).publish()
+readings.Reading({}, PrivacyBudgetType.ACCESS_BUDGET, [Balance('LIFETIME', 1, 2)]).publish()
 assert 'crhelper' not in sys.modules, 'only the handler needs it'
 print(function.client.meta.endpoint_url)
 """

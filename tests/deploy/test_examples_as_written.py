@@ -20,6 +20,7 @@ KEPT = {
     "access_budgets": 1,
     "adoption": 1,
     "differential_privacy": 1,
+    "guardrails": 1,
     "memberships": 0,
     "migration": 2,
     "monitoring": 2,

@@ -60,7 +60,7 @@ def run(folder: Path, against: str, **environment: str) -> str:
             *ignored,
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "MOTO_TESTS_AGAINST": against, **environment},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).with_name("support")), "MOTO_TESTS_AGAINST": against, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
