@@ -95,7 +95,7 @@ def test_each_commit_is_tested_and_synthesized_by_the_readmes_commands(template:
     assert '"make test"' in commands(template)
     assert '"make synth TARGET=aws PIPELINE=main"' in commands(template)
     assert "\nmake test " in (ROOT / "README.md").read_text()
-    assert "-c pipeline=$(PIPELINE)" in (ROOT / "Makefile").read_text()
+    assert "$(call CONTEXT_OF,PIPELINE,pipeline)" in (ROOT / "Makefile").read_text()
 
 
 def test_only_the_build_that_tests_is_privileged(template: Template) -> None:

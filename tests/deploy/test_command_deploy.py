@@ -68,7 +68,7 @@ def run(aws: LocalAws, *arguments: str, **environment: str) -> subprocess.Comple
 def test_status_shows_what_was_spent(aws: LocalAws, spent: Spent) -> None:
     ran = run(aws, "status", spent.membership, "--json", "--fail-below", "0.2")
     assert ran.returncode == 3
-    assert ran.stderr == f"privacy-budget: {spent.privacy}: 9% remains, which is below 0.2\n"
+    assert ran.stderr == f"privacy-budget: {spent.privacy}: less than 20% remains: 9% of SUM\n"
     (held,) = json.loads(ran.stdout)["memberships"]
     used = {
         template["arn"]: {left["type"]: left["maximum"] - left["remaining"] for left in template["balances"]}
