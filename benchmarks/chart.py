@@ -54,7 +54,7 @@ def _lines(panel: Any, title: str, variants: Samples) -> None:
         panel.plot(COUNTS[1:], middles, marker="o", label=variant, color=LINES[variant])
     panel.set_ylim(bottom=0)
     panel.set_xlabel("templates in the stack", fontsize=8)
-    panel.legend(fontsize=8, frameon=False)
+    panel.legend(fontsize=8, frameon=False, ncols=len(variants), loc="upper center", bbox_to_anchor=(0.5, -0.16), columnspacing=1)
     _finish(panel, title)
 
 

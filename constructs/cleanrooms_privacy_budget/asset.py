@@ -21,7 +21,7 @@ class Asset:
 
 @functools.cache
 def handler_asset() -> Asset:
-    """The zip that this installation ships; an editable install assembles it anew, so that edits show.
+    """The zip that this installation ships; an editable install assembles it from the sources, so that edits take effect.
 
     Raises FileNotFoundError where the installation is incomplete, and subprocess.CalledProcessError.
     """

@@ -9,7 +9,7 @@ from privacy_budget_core import model as core
 from privacy_budget_core.contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, PrivacyBudgetType, Property
 from privacy_budget_core.guardrails import Guardrails
 
-from .literals import is_token, not_a_flag, not_among, outside, whole
+from .literals import is_token, not_a_flag, not_among, outside, rendered, whole
 
 
 @dataclass(frozen=True)
@@ -21,37 +21,37 @@ class AccessLimit:
 
     period: AccessBudgetPeriod
     budget: int
-    auto_refresh: bool | None = None
+    auto_refresh: bool | str | None = None
 
     @staticmethod
-    def per_day(budget: int, *, auto_refresh: bool = True) -> "AccessLimit":
+    def per_day(budget: float, *, auto_refresh: bool | str = True) -> "AccessLimit":
         """Limit the uses per calendar day.
 
         :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
-        :param auto_refresh: Whether the balance refills each day. Default: it does.
+        :param auto_refresh: Whether the balance refills each day, or a token that gives ENABLED or DISABLED. Default: it does.
         """
         return AccessLimit(AccessBudgetPeriod.CALENDAR_DAY, whole(budget), auto_refresh)
 
     @staticmethod
-    def per_week(budget: int, *, auto_refresh: bool = True) -> "AccessLimit":
+    def per_week(budget: float, *, auto_refresh: bool | str = True) -> "AccessLimit":
         """Limit the uses per calendar week.
 
         :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
-        :param auto_refresh: Whether the balance refills each week. Default: it does.
+        :param auto_refresh: Whether the balance refills each week, or a token that gives ENABLED or DISABLED. Default: it does.
         """
         return AccessLimit(AccessBudgetPeriod.CALENDAR_WEEK, whole(budget), auto_refresh)
 
     @staticmethod
-    def per_month(budget: int, *, auto_refresh: bool = True) -> "AccessLimit":
+    def per_month(budget: float, *, auto_refresh: bool | str = True) -> "AccessLimit":
         """Limit the uses per calendar month.
 
         :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
-        :param auto_refresh: Whether the balance refills each month. Default: it does.
+        :param auto_refresh: Whether the balance refills each month, or a token that gives ENABLED or DISABLED. Default: it does.
         """
         return AccessLimit(AccessBudgetPeriod.CALENDAR_MONTH, whole(budget), auto_refresh)
 
     @staticmethod
-    def lifetime(budget: int) -> "AccessLimit":
+    def lifetime(budget: float) -> "AccessLimit":
         """Limit the uses over the template's life.
 
         :param budget: How often the table may be used, a whole number from 0 to 1,000,000.
@@ -60,21 +60,24 @@ class AccessLimit:
 
     def broken_rules(self) -> Iterator[str]:
         """The rules that literal values break."""
+        yield from not_among("period", self.period, AccessBudgetPeriod)
         yield from outside(f"budget of the {self.period} limit", self.budget, contract.ACCESS_LIMIT_BUDGET)
         if self.auto_refresh is not None:
             yield from not_a_flag(f"auto_refresh of the {self.period} limit", self.auto_refresh)
 
     def render(self) -> dict[str, Any]:
         """The limit as a member of ``BudgetParameters``."""
-        rendered: dict[str, Any] = {"Type": self.period.value, "Budget": self.budget}
-        if self.auto_refresh is not None:
-            rendered["AutoRefresh"] = (AutoRefreshMode.ENABLED if self.auto_refresh else AutoRefreshMode.DISABLED).value
-        return rendered
+        limit: dict[str, Any] = {"Type": rendered(self.period), "Budget": self.budget}
+        if isinstance(self.auto_refresh, bool):
+            limit["AutoRefresh"] = (AutoRefreshMode.ENABLED if self.auto_refresh else AutoRefreshMode.DISABLED).value
+        elif self.auto_refresh is not None:
+            limit["AutoRefresh"] = self.auto_refresh
+        return limit
 
 
 @dataclass(frozen=True)
 class PrivacyBudget:
-    """The budget of a template, made by ``differential_privacy`` or ``access_budget``."""
+    """What a template grants, made by ``differential_privacy`` or ``access_budget``."""
 
     budget_type: PrivacyBudgetType
     epsilon: Any = None
@@ -95,8 +98,8 @@ class PrivacyBudget:
             can be raised at any time; Clean Rooms does not let it be lowered once querying has begun.
         :param users_noise_per_query: The noise added to each query, as the number of users whose contribution it hides: a whole
             number from 10 to 100. More noise consumes the budget more slowly. It can be edited either way.
-        :param auto_refresh: Whether the budget starts anew every calendar month; a member of AutoRefresh, or a token. Default: never.
-            It cannot be edited: a change deletes the template and creates it anew.
+        :param auto_refresh: Whether the budget is refreshed every calendar month; a member of AutoRefresh, or a token. Default: never.
+            It cannot be edited: a change recreates the template.
         """
         return PrivacyBudget(
             PrivacyBudgetType.DIFFERENTIAL_PRIVACY,
@@ -124,7 +127,7 @@ class PrivacyBudget:
             limits = [limit.render() for limit in self.limits]
             return {Property.PARAMETERS.value: {"ResourceArn": self.resource_arn, "BudgetParameters": limits}}
         return {
-            Property.AUTO_REFRESH.value: str(self.auto_refresh),
+            Property.AUTO_REFRESH.value: rendered(self.auto_refresh),
             Property.PARAMETERS.value: {"Epsilon": self.epsilon, "UsersNoisePerQuery": self.users_noise_per_query},
         }
 
@@ -142,7 +145,7 @@ class PrivacyBudget:
             return
         periods = [limit.period for limit in self.limits]
         if rule := contract.wrong_limits(periods):
-            yield f"limits {rule}, got {[period.value for period in periods]}"
+            yield f"limits {rule}, got {[rendered(period) for period in periods]}"
         for limit in self.limits:
             yield from limit.broken_rules()
 

@@ -7,7 +7,7 @@ from privacy_budget_core.contract import AccessBudgetPeriod
 from privacy_budget_core.errors import InvalidGuardrailError
 from privacy_budget_core.guardrails import Guardrails
 
-from .literals import whole
+from .literals import is_token, whole
 
 
 class PrivacyBudgetGuardrails(Guardrails):
@@ -23,7 +23,7 @@ class PrivacyBudgetGuardrails(Guardrails):
         cannot exceed that: 14 per day is at most 98 per week. No limit per day, week or month bounds a lifetime. Default: no limit.
     :param allow_budget_reset: Whether templates may declare OnBudgetReset.ALLOW. Default: they may.
     :param allow_adoption: Whether templates may declare OnExisting.ADOPT. Default: they may.
-    :raises ValueError: A value breaks a rule.
+    :raises ValueError: A value breaks a rule, or is a token.
     """
 
     def __init__(
@@ -37,6 +37,12 @@ class PrivacyBudgetGuardrails(Guardrails):
         allow_adoption: bool = True,
     ) -> None:
         uses: Any = max_uses or {}
+        values = {"max_epsilon": max_epsilon, "min_users_noise_per_query": min_users_noise_per_query, "max_uses": max_uses}
+        if isinstance(uses, Mapping):
+            values |= {f"max_uses.{period}": most for period, most in uses.items()}
+        for name, value in values.items():
+            if is_token(value):
+                raise ValueError(f"{name} must be known at synth, where templates are judged by it, got a token")
         try:
             super().__init__(
                 whole(max_epsilon),

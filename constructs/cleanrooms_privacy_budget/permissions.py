@@ -27,10 +27,10 @@ CHANGE: Final = (
 """Changing one template."""
 
 READ_BALANCE: Final = ("cleanrooms:ListPrivacyBudgetTemplates", "cleanrooms:ListPrivacyBudgets")
-"""Reading what is left of a membership's budgets; the first is authorised on its templates as well."""
+"""Reading the remaining budgets of a membership; the first is authorised on its templates as well."""
 
 LIST_BALANCES: Final = "cleanrooms:ListPrivacyBudgets"
-"""Reading what is left of a membership's budgets, and nothing else."""
+"""Reading the remaining budgets of a membership, and nothing else."""
 
 LIST_COLLABORATION_BALANCES: Final = "cleanrooms:ListCollaborationPrivacyBudgets"
 """Reading what is left of every member's budgets in a collaboration, and nothing else."""

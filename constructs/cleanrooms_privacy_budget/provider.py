@@ -1,7 +1,7 @@
-"""The function behind the templates: one for all of a stack, or one that a stack of its own shares."""
+"""The function behind the templates: one for each stack, or one that several stacks share."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypedDict, Unpack
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -27,7 +27,7 @@ from .acknowledgements import (
 )
 from .asset import HANDLER, handler_asset
 from .guardrails import PrivacyBudgetGuardrails
-from .literals import is_token
+from .literals import is_cdk_object, is_token, outside, whole
 from .permissions import CHANGE, CREATE_AND_FIND, READ, membership_arn, template_arns
 
 SINGLETON_ID: Final = "PrivacyBudgetProvider"
@@ -36,6 +36,13 @@ SINGLETON_ID: Final = "PrivacyBudgetProvider"
 TIMEOUT: Final = Duration.minutes(5)
 TIMEOUT_SECONDS: Final = Range(90, 900)
 """An event is answered 30 seconds before the timeout, which must leave it twice as long to be handled; Lambda ends at 900."""
+MEMORY_SIZE: Final = Range(128, 10_240)
+"""MiB that Lambda gives a function. Source: "Lambda quotas" in its developer guide."""
+CONCURRENCY: Final = Range(0, 2**31 - 1)
+"""Executions that an account may reserve have no limit of their own."""
+OLDEST_PYTHON: Final = 11
+"""The oldest Python 3 that the function runs on."""
+_PYTHON: Final = re.compile(r"python3\.(\d+)", re.ASCII)
 _PARAMETER_NAME: Final = re.compile(r"(/[\w.-]+)+", re.ASCII)
 _FUNCTION_ARN: Final = re.compile(r"arn:[\w-]+:lambda:(?P<region>[\w-]+):\d{12}:function:[\w-]+(:[\w$-]+)?", re.ASCII)
 MAXIMUM_EVENT_AGE: Final = Duration.minutes(10)
@@ -46,13 +53,14 @@ def service_timeout(function_timeout: Duration) -> Duration:
     """How long CloudFormation waits for an answer: until the last retry that Lambda may still start has ended.
 
     An event waits at most MAXIMUM_EVENT_AGE for its last delivery, which runs for at most the function's timeout. So no retried
-    event acts after CloudFormation has given up on it.
+    event acts after CloudFormation has given up on it. A token's timeout is taken for the longest, as CloudFormation adds no numbers.
     """
-    return Duration.seconds(MAXIMUM_EVENT_AGE.to_seconds() + function_timeout.to_seconds() + MARGIN.to_seconds())
+    seconds = TIMEOUT_SECONDS.maximum if function_timeout.is_unresolved() else function_timeout.to_seconds()
+    return Duration.seconds(MAXIMUM_EVENT_AGE.to_seconds() + seconds + MARGIN.to_seconds())
 
 
 class IPrivacyBudgetProvider(Protocol):
-    """A function that makes privacy budget templates: of this app, or imported."""
+    """A function that manages privacy budget templates: of this app, or imported."""
 
     @property
     def service_token(self) -> str:
@@ -86,13 +94,13 @@ class ProviderOptions(TypedDict, total=False):
 
 
 class PrivacyBudgetProvider(Construct):
-    """A Lambda function, its role and its log group, which make any number of privacy budget templates.
+    """A Lambda function with its role and log group, which manages any number of privacy budget templates.
 
     Templates use their stack's own provider, made with the defaults, unless they are given one. For other options call
     ``get_or_create`` before the stack's first template, or make a provider and pass it to the templates.
 
-    CloudFormation refuses to change the function of an existing template. So a provider that others use keeps its stack, its
-    construct path and its function for good; a new version of this package updates it in place.
+    CloudFormation does not let the function of an existing template change. So a provider in use must keep its stack, its construct
+    path and its function; a new version of this package updates it in place.
 
     :param memory_size: The function's memory in MiB. Default: 512.
     :param timeout: How long one event may take, from 90 seconds to 15 minutes. Default: 5 minutes, which covers the service's quota of
@@ -113,8 +121,8 @@ class PrivacyBudgetProvider(Construct):
     :param reserved_concurrent_executions: How many events may be handled at once. Default: no limit of its own.
     :param parameter_name: The SSM parameter to publish the function's ARN under, for stacks that share this provider by
         ``from_parameter_name``; a path that begins with a slash. Default: it is not published.
-    :param guardrails: What the templates of this provider may declare, whichever stack they are in. Default: no limit.
-    :raises ValueError: Where options contradict each other or break a rule, before anything is added to the tree.
+    :param guardrails: The limits for every template of this provider, in any stack. Default: none.
+    :raises ValueError: Options contradict each other or break a rule. Nothing is added to the tree.
     """
 
     def __init__(
@@ -139,13 +147,19 @@ class PrivacyBudgetProvider(Construct):
         guardrails: PrivacyBudgetGuardrails | None = None,
     ) -> None:
         options = ProviderOptions(
+            memory_size=memory_size,
             timeout=timeout,
+            runtime=runtime,
+            architecture=architecture,
             log_retention=log_retention,
             log_group=log_group,
+            role=role,
             memberships=memberships,
             vpc=vpc,
             vpc_subnets=vpc_subnets,
             security_groups=security_groups,
+            environment_encryption=environment_encryption,
+            reserved_concurrent_executions=reserved_concurrent_executions,
             parameter_name=parameter_name,
             guardrails=guardrails,
         )
@@ -156,9 +170,9 @@ class PrivacyBudgetProvider(Construct):
         self._options = ProviderOptions()
         self._memberships = tuple(memberships or ())
         self.guardrails: Final = guardrails or PrivacyBudgetGuardrails()
-        """What the provider's templates may declare."""
+        """The limits for the provider's templates."""
         self.log_group = log_group or logs.LogGroup(
-            self, "LogGroup", retention=log_retention or logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
+            self, "LogGroup", retention=log_retention or _DEFAULTS["log_retention"], removal_policy=RemovalPolicy.DESTROY
         )
         """Where the function writes one JSON record for each event."""
         self.role = role or iam.Role(
@@ -176,9 +190,9 @@ class PrivacyBudgetProvider(Construct):
             description=f"Makes the privacy budget templates that stacks declare (cleanrooms-privacy-budget {__version__})",
             code=lambda_.Code.from_asset(str(asset.path), asset_hash=asset.digest),
             handler=f"{HANDLER}.function.handler",
-            runtime=runtime or lambda_.Runtime.PYTHON_3_14,
-            architecture=architecture or lambda_.Architecture.ARM_64,
-            memory_size=memory_size,
+            runtime=runtime or _DEFAULTS["runtime"],
+            architecture=architecture or _DEFAULTS["architecture"],
+            memory_size=whole(memory_size),
             timeout=timeout,
             role=self.role,
             log_group=self.log_group,
@@ -187,7 +201,7 @@ class PrivacyBudgetProvider(Construct):
             vpc_subnets=vpc_subnets,
             security_groups=security_groups,
             environment_encryption=environment_encryption,
-            reserved_concurrent_executions=reserved_concurrent_executions,
+            reserved_concurrent_executions=whole(reserved_concurrent_executions),
             environment=None if guardrails is None else {ENVIRONMENT_VARIABLE: guardrails.to_json()},
             max_event_age=MAXIMUM_EVENT_AGE,
             retry_attempts=2,
@@ -212,12 +226,12 @@ class PrivacyBudgetProvider(Construct):
 
     @staticmethod
     def get_or_create(scope: Construct, **options: Unpack[ProviderOptions]) -> "PrivacyBudgetProvider":
-        """The provider of the stack that ``scope`` is in, made with these options where there is none yet.
+        """The provider of the stack that ``scope`` is in, made with these options if there is none yet.
 
-        Without options it takes whichever there is.
+        Without options it returns an existing provider whatever its options are.
 
-        :param options: Those of ``PrivacyBudgetProvider``.
-        :raises ValueError: Where the stack's provider was made with other options.
+        :param options: Those of ``PrivacyBudgetProvider``, compared by value. One that is left out has its default.
+        :raises ValueError: The stack's provider was made with other options.
         """
         stack = stack_of(scope)
         provider = _OF_STACKS.get(stack)
@@ -247,24 +261,26 @@ class PrivacyBudgetProvider(Construct):
 
         :param function_arn: The ARN, of the account and region that the templates are in.
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
-        :raises ValueError: A literal is no ARN of a function, or of another region than the stack.
+        :raises ValueError: A literal is no ARN of a function, or of another region than the stack; or the timeout is no Duration.
         """
-        _check(scope, id, _broken_arn_rules(function_arn, stack_of(scope)))
+        _check(scope, id, [*_broken_arn_rules(function_arn, stack_of(scope)), *_broken_type_rules({"timeout": timeout})])
         return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
 
     @staticmethod
     def from_parameter_name(
         scope: Construct,
-        id: str,  # noqa: ARG004 - CDK's imports take an id
+        id: str,
         parameter_name: str,
         *,
         timeout: Duration | None = None,
     ) -> IPrivacyBudgetProvider:
-        """A provider of another stack, by the SSM parameter that it is published under; read anew by each deployment.
+        """A provider of another stack, by the SSM parameter that it is published under, which each deployment reads.
 
         :param parameter_name: The provider's ``parameter_name``, in the account and region that the templates are in.
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
+        :raises ValueError: The timeout is no Duration.
         """
+        _check(scope, id, _broken_type_rules({"timeout": timeout}))
         function_arn = ssm.StringParameter.value_for_string_parameter(scope, parameter_name)
         return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
 
@@ -288,7 +304,7 @@ class PrivacyBudgetProvider(Construct):
         """Allow the role what the handler calls, and nothing that depends on which templates a stack declares.
 
         CloudFormation updates a policy before it deletes what the policy was for: one that named only the present memberships
-        would orphan the templates of those that left.
+        would orphan the templates of those that were removed.
         """
         stack = Stack.of(self)
         ids = memberships or ("*",)
@@ -310,9 +326,23 @@ class PrivacyBudgetProvider(Construct):
             acknowledge_managed_policy(self, policy.managed_policy_arn, WHY_VPC_POLICY)
 
 
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "memory_size": 512,
+    "timeout": TIMEOUT,
+    "runtime": lambda_.Runtime.PYTHON_3_14,
+    "architecture": lambda_.Architecture.ARM_64,
+    "log_retention": logs.RetentionDays.ONE_YEAR,
+}
+"""The options that are not None where they are left out."""
+
+
 def _differing(options: ProviderOptions, others: ProviderOptions) -> list[str]:
     """The names of the options that have another value."""
-    return sorted(name for name in {**options, **others} if _by_value(options.get(name)) != _by_value(others.get(name)))
+
+    def value(of: Mapping[str, Any], name: str) -> Any:
+        return _by_value(_DEFAULTS.get(name) if of.get(name) is None else of[name])
+
+    return sorted(name for name in {**options, **others} if value(options, name) != value(others, name))
 
 
 _OF_STACKS: Final[dict[Stack, PrivacyBudgetProvider]] = {}
@@ -330,32 +360,71 @@ class _ImportedProvider:
         self.service_timeout = service_timeout
 
 
+_TYPES: Final[Mapping[str, type]] = {
+    "timeout": Duration,
+    "runtime": lambda_.Runtime,
+    "architecture": lambda_.Architecture,
+    "log_retention": logs.RetentionDays,
+    "vpc_subnets": ec2.SubnetSelection,
+    "guardrails": PrivacyBudgetGuardrails,
+}
+_CONSTRUCTS: Final = ("log_group", "role", "vpc", "environment_encryption")
+
+
 def _broken_rules(options: ProviderOptions) -> Iterator[str]:
     """The rules that the options of a provider break."""
-    timeout = options.get("timeout")
-    if timeout is not None and not timeout.is_unresolved() and int(timeout.to_seconds()) not in TIMEOUT_SECONDS:
-        yield f"timeout must be {TIMEOUT_SECONDS} of seconds, got {timeout.to_seconds():g}"
+    if wrong_types := [*_broken_type_rules(options)]:
+        yield from wrong_types
+        return
+    yield from outside("memory_size", whole(options.get("memory_size")), MEMORY_SIZE)
+    yield from _broken_timeout_rules(options.get("timeout"))
+    yield from _broken_runtime_rules(options.get("runtime"))
+    concurrency = whole(options.get("reserved_concurrent_executions"))
+    if concurrency is not None:
+        yield from outside("reserved_concurrent_executions", concurrency, CONCURRENCY)
     if options.get("log_group") is not None and options.get("log_retention") is not None:
         yield "log_retention goes without log_group, which has a retention of its own"
     if options.get("vpc") is None and (options.get("vpc_subnets") is not None or options.get("security_groups") is not None):
         yield "vpc_subnets and security_groups go with vpc, got no vpc"
     yield from _broken_membership_rules(options.get("memberships"))
-    guardrails = options.get("guardrails")
-    if guardrails is not None and not isinstance(guardrails, PrivacyBudgetGuardrails):
-        yield f"guardrails must be PrivacyBudgetGuardrails(...), got {guardrails!r}"
     parameter_name = options.get("parameter_name")
-    if parameter_name is not None and not _PARAMETER_NAME.fullmatch(parameter_name) and not is_token(parameter_name):
+    if parameter_name is not None and not _PARAMETER_NAME.fullmatch(str(parameter_name)) and not is_token(parameter_name):
         yield (
             "parameter_name must be a path of letters, digits, dots, dashes and underscores that begins with a slash,"
             f" got {parameter_name!r}"
         )
 
 
+def _broken_type_rules(options: Mapping[str, Any]) -> Iterator[str]:
+    """The options that are not what they must be: jsii says so late, without the option's name and with constructs in the tree."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, type_ in _TYPES.items():
+        if name in given and not isinstance(given[name], type_):
+            yield f"{name} must be of type {type_.__name__}, got {given[name]!r}"
+    for name in _CONSTRUCTS:
+        if name in given and not is_cdk_object(given[name]):
+            yield f"{name} must be a construct, made or imported, got {given[name]!r}"
+    for name in ("memberships", "security_groups"):
+        if name in given and (isinstance(given[name], str) or not isinstance(given[name], Sequence)):
+            yield f"{name} must be a list, got {given[name]!r}"
+
+
+def _broken_timeout_rules(timeout: Duration | None) -> Iterator[str]:
+    if timeout is not None and not timeout.is_unresolved():
+        yield from outside("timeout in seconds", whole(timeout.to_seconds(integral=False)), TIMEOUT_SECONDS)
+
+
+def _broken_runtime_rules(runtime: lambda_.Runtime | None) -> Iterator[str]:
+    python = _PYTHON.fullmatch(runtime.name) if runtime else None
+    if runtime and not (python and int(python[1]) >= OLDEST_PYTHON):
+        yield f"runtime must be Python 3.{OLDEST_PYTHON} or later, got {runtime.name!r}"
+
+
 def _broken_membership_rules(memberships: Sequence[str] | None) -> Iterator[str]:
     if memberships is not None and not memberships:
         yield "memberships must name at least one membership, or be left out for all of the account's, got none"
     for membership in memberships or ():
-        if not contract.is_membership_id(membership) and not is_token(membership):
+        if not contract.is_membership_id(str(membership)) and not is_token(membership):
             yield f"memberships must each be {contract.MEMBERSHIP_ID_RULE}, got {membership!r}"
 
 

@@ -1,11 +1,23 @@
-"""The privacy budget template as a construct: declared here, made by the provider's function."""
+"""The privacy budget template as a construct, which the provider's function creates."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import jsii
-from aws_cdk import Annotations, CustomResource, Fn, ITaggableV2, RemovalPolicy, Resource, Stack, TagManager, TagType
+from aws_cdk import (
+    Annotations,
+    CustomResource,
+    Fn,
+    IResolvable,
+    ITaggableV2,
+    RemovalPolicy,
+    Resource,
+    Stack,
+    TagManager,
+    TagType,
+    Token,
+)
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -13,7 +25,7 @@ from privacy_budget_core import contract
 from privacy_budget_core.contract import AggregationType, Attribute, AutoRefresh, OnBudgetReset, OnExisting, PrivacyBudgetType, Property
 
 from .budget import PrivacyBudget
-from .literals import is_token, not_a_flag, not_among
+from .literals import is_token, not_a_flag, not_among, rendered
 from .permissions import CHANGE, READ, READ_BALANCE, template_arns
 from .provider import IPrivacyBudgetProvider, PrivacyBudgetProvider, stack_of
 from .validation import WARNING_PREFIX, DeclaredTemplate, validation_of
@@ -73,7 +85,7 @@ class IPrivacyBudgetTemplate(Protocol):
         ...
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow reading this template, its tags, and what is left of its membership's budgets."""
+        """Allow reading this template, its tags, and the remaining budgets of its membership."""
         ...
 
     def grant_manage(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -93,7 +105,7 @@ class _Grants:
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=self.arns_to_grant)
 
     def grant_read(self: IPrivacyBudgetTemplate, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow reading this template, its tags, and what is left of its membership's budgets."""
+        """Allow reading this template, its tags, and the remaining budgets of its membership."""
         listed = [self.membership_arn, f"{self.membership_arn}/privacybudgettemplate/*"]
         balances = iam.Grant.add_to_principal(grantee=grantee, actions=list(READ_BALANCE), resource_arns=listed)
         return self.grant(grantee, *READ).combine(balances)
@@ -112,16 +124,16 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
 
     Source: "Privacy budget templates" in the AWS Clean Rooms user guide, and CreatePrivacyBudgetTemplate in its API reference.
 
-    :param membership_id: The id of the membership, a lower-case UUID or a token. After a change the template of the new membership
-        is another one, and the old one goes the way of ``removal_policy``.
+    :param membership_id: The id of the membership, a lower-case UUID or a token. A change creates a template on the new
+        membership; ``removal_policy`` decides what happens to the old one.
     :param budget: What the template grants.
-    :param on_existing: What happens where a template of this membership and budget type (and table) exists.
+    :param on_existing: What happens if a template of this membership and budget type (and table) exists.
         Default: the deployment fails and names it.
-    :param on_budget_reset: What happens where an update would reset a consumed budget.
-        Default: the deployment fails and says what would be lost.
-    :param removal_policy: What becomes of the template when it leaves the stack, or the stack is deleted. Default: it is kept with
-        what is left of its budget, except where its own creation is rolled back.
-    :param provider: The function that makes it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
+    :param on_budget_reset: What happens if an update would reset a budget that has been partly consumed. Default: the deployment fails
+        and says what would be lost.
+    :param removal_policy: What happens to the template when it leaves the stack, or the stack is deleted; any but SNAPSHOT. Default:
+        it is kept with its remaining budget, unless its own creation is rolled back.
+    :param provider: The function that manages it. Default: the stack's own, ``PrivacyBudgetProvider.get_or_create``.
     :param preview_impact: Whether Clean Rooms is asked, at each deployment, how many aggregations the budget allows: see
         ``max_aggregations``. For differential privacy only. Default: no.
     :raises ValueError: A literal breaks a rule of the service; nothing was added to the tree.
@@ -138,15 +150,15 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         on_budget_reset: OnBudgetReset = OnBudgetReset.REFUSE,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         provider: IPrivacyBudgetProvider | None = None,
-        preview_impact: bool = False,
+        preview_impact: bool | IResolvable = False,
     ) -> None:
-        known = provider or PrivacyBudgetProvider.of(scope)
+        known = PrivacyBudgetProvider.of(scope) if provider is None else provider
         _check(scope, id, _broken_rules(membership_id, budget, on_existing, on_budget_reset, removal_policy, preview_impact, known))
         if isinstance(known, PrivacyBudgetProvider):
             guardrails = known.guardrails
             _check(scope, id, [*budget.broken_guardrails(guardrails), *guardrails.option_violations(on_existing, on_budget_reset)])
         provider = known or PrivacyBudgetProvider.get_or_create(scope)
-        self._membership_id = membership_id
+        self._membership_id = membership_id if isinstance(membership_id, str) else Token.as_string(membership_id)
         self._preview_impact = preview_impact
         self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
         for key, value in _tags_of(stack_of(scope)).items():
@@ -159,11 +171,11 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             Property.TAGS.value: rendered_tags,
         }
         if on_existing != OnExisting.FAIL:
-            properties[Property.ON_EXISTING.value] = OnExisting(on_existing).value
+            properties[Property.ON_EXISTING.value] = rendered(on_existing)
         if on_budget_reset != OnBudgetReset.REFUSE:
-            properties[Property.ON_BUDGET_RESET.value] = OnBudgetReset(on_budget_reset).value
+            properties[Property.ON_BUDGET_RESET.value] = rendered(on_budget_reset)
         if preview_impact:
-            properties[Property.PREVIEW_IMPACT.value] = True
+            properties[Property.PREVIEW_IMPACT.value] = preview_impact
         super().__init__(
             scope,
             id,
@@ -173,18 +185,28 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
             properties=properties,
             removal_policy=removal_policy,
         )
-        identity = (str(membership_id), budget.budget_type.value, str(budget.resource_arn or ""))
+        identity = (membership_id, budget.budget_type.value, budget.resource_arn or "")
         is_access_budget = budget.budget_type is PrivacyBudgetType.ACCESS_BUDGET
         validation_of(stack_of(scope)).add(DeclaredTemplate(self, identity, is_access_budget, rendered_tags))
         for warning, message in _warnings(budget, on_budget_reset):
             Annotations.of(self).add_warning_v2(f"{WARNING_PREFIX}{warning}", message)
 
+    def apply_removal_policy(self, policy: RemovalPolicy) -> None:
+        """Set what happens to the template when it leaves the stack, or the stack is deleted.
+
+        :param policy: Any but SNAPSHOT.
+        :raises ValueError: The policy is SNAPSHOT, or none of CDK's: Clean Rooms has no snapshots.
+        """
+        for rule in not_among("removal_policy", policy, REMOVAL_POLICIES, may_be_token=False):
+            raise ValueError(f"{rule} [{self.node.path}]")
+        super().apply_removal_policy(policy)
+
     @staticmethod
     def from_privacy_budget_template_arn(scope: Construct, id: str, privacy_budget_template_arn: str) -> IPrivacyBudgetTemplate:
         """Import a template by its ARN, which is passed through as it is.
 
-        What the ARN does not tell (the collaboration and, in the ARN's short form, the membership) raises ValueError when it is
-        asked for: ``from_privacy_budget_template_attributes`` takes it.
+        An attribute that is not in the ARN (the collaboration and, in the ARN's short form, the membership) raises ValueError when it
+        is read; ``from_privacy_budget_template_attributes`` accepts it.
         """
         return _ImportedTemplate(scope, id, privacy_budget_template_arn)
 
@@ -197,10 +219,10 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         membership_arn: str | None = None,
         collaboration_arn: str | None = None,
     ) -> IPrivacyBudgetTemplate:
-        """Import a template by what is known of it; nothing is checked. What is left out raises ValueError when it is asked for.
+        """Import a template by its attributes, which are not checked. An attribute that is left out raises ValueError when it is read.
 
         :param privacy_budget_template_arn: The template's ARN, in either form.
-        :param membership_arn: The ARN of its membership. Default: what the template's ARN tells.
+        :param membership_arn: The ARN of its membership. Default: the one in the template's ARN.
         :param collaboration_arn: The ARN of its collaboration. Default: none.
         """
         return _ImportedTemplate(scope, id, privacy_budget_template_arn, membership_arn, collaboration_arn)
@@ -241,12 +263,12 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         return self.get_att_string(Attribute.COLLABORATION_IDENTIFIER)
 
     def max_aggregations(self, aggregation: AggregationType) -> str:
-        """How many aggregations of a type the budget allows in all, as Clean Rooms tells at each deployment; a token.
+        """How many aggregations of a type the budget allows in all, as Clean Rooms reports it at each deployment; a token.
 
-        It is for outputs and reviews: a number, or ``unknown`` where Clean Rooms would not tell.
+        It is for outputs and reviews: a number, or ``unknown`` if Clean Rooms did not answer.
 
         :param aggregation: The type: what a query computes.
-        :raises ValueError: Where the template has no ``preview_impact``.
+        :raises ValueError: The template has no ``preview_impact``.
 
         Source: PreviewPrivacyImpact in the Clean Rooms API reference.
         """
@@ -261,7 +283,7 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
 
 
 class _ImportedTemplate(Resource, _Grants):
-    """A template that another stack, or nobody's, made."""
+    """A template that was created outside this stack."""
 
     def __init__(
         self, scope: Construct, id: str, arn: str, membership_arn: str | None = None, collaboration_arn: str | None = None
@@ -288,13 +310,13 @@ class _ImportedTemplate(Resource, _Grants):
         if self._membership_arn is not None:
             return self._membership_arn
         if is_token(self._arn) or ":membership/" not in self._arn:
-            raise self._untold("membership_arn")
+            raise self._not_known("membership_arn")
         return self._arn.split("/privacybudgettemplate/")[0]
 
     @property
     def collaboration_arn(self) -> str:
         if self._collaboration_arn is None:
-            raise self._untold("collaboration_arn")
+            raise self._not_known("collaboration_arn")
         return self._collaboration_arn
 
     @property
@@ -305,7 +327,7 @@ class _ImportedTemplate(Resource, _Grants):
     def arns_to_grant(self) -> list[str]:
         return [self._arn]
 
-    def _untold(self, name: str) -> ValueError:
+    def _not_known(self, name: str) -> ValueError:
         return ValueError(
             f"{name} is not in the ARN that the template was imported by, got {self._arn!r} [{self.node.path}]: import it with"
             f" from_privacy_budget_template_attributes and give {name}"
@@ -324,7 +346,7 @@ def _broken_rules(
     on_existing: OnExisting,
     on_budget_reset: OnBudgetReset,
     removal_policy: RemovalPolicy,
-    preview_impact: bool,
+    preview_impact: bool | IResolvable,
     provider: IPrivacyBudgetProvider | None,
 ) -> Iterator[str]:
     """The rules that literal values break, the guardrails of the provider last."""
@@ -336,12 +358,14 @@ def _broken_rules(
         yield f"budget must be made by PrivacyBudget.differential_privacy or PrivacyBudget.access_budget, got {budget!r}"
     yield from not_among("on_existing", on_existing, OnExisting)
     yield from not_among("on_budget_reset", on_budget_reset, OnBudgetReset)
-    yield from not_among("removal_policy", removal_policy, REMOVAL_POLICIES)
+    yield from not_among("removal_policy", removal_policy, REMOVAL_POLICIES, may_be_token=False)
     yield from not_a_flag("preview_impact", preview_impact)
-    if preview_impact is True and getattr(budget, "budget_type", None) is PrivacyBudgetType.ACCESS_BUDGET:
+    if preview_impact is not False and getattr(budget, "budget_type", None) is PrivacyBudgetType.ACCESS_BUDGET:
         yield f"preview_impact goes with differential privacy, got {budget.budget_type.value}"
     if isinstance(provider, PrivacyBudgetProvider):
         yield from provider.broken_rules(membership_id)
+    elif provider is not None and not hasattr(provider, "service_token"):
+        yield f"provider must be a PrivacyBudgetProvider, or one that PrivacyBudgetProvider.from_function_arn imports, got {provider!r}"
 
 
 def _check(scope: Construct, id: str, rules: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
-"""What only the final tree can tell of a stack's templates: their tags, their removal policies, and whether two are one."""
+"""Rules that only the final tree can break: on the tags of templates, on their removal policies, and on two templates of one identity."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -20,8 +21,8 @@ class DeclaredTemplate:
     """A template that is judged once the tree is final."""
 
     construct: Construct
-    identity: tuple[str, ...]
-    """Membership, budget type and table: Clean Rooms allows one template of each."""
+    identity: tuple[Any, ...]
+    """Membership, budget type and table, of which any may be a token: Clean Rooms allows one template of each."""
     is_access_budget: bool
     tags: IResolvable
     """Its tags, as they are rendered."""
@@ -43,11 +44,12 @@ class StackValidation:
 
     def validate(self) -> list[str]:
         """The rules that the templates break, each with the path of its template. Called by the CDK, after all aspects."""
-        errors = [*_declared_twice(self._templates)]
-        resolved: list[dict[str, list[dict[str, Any]]]] = self._stack.resolve([{"Tags": template.tags} for template in self._templates])
-        for template, properties in zip(self._templates, resolved, strict=True):
-            _warn_of_removal(template)
-            errors += [f"{rule} [{template.construct.node.path}]" for rule in _broken_tag_rules(properties.get("Tags", []))]
+        unresolved = [{"Identity": list(template.identity), "Tags": template.tags} for template in self._templates]
+        resolved: list[dict[str, Any]] = self._stack.resolve(unresolved)
+        errors = [*_declared_twice(self._templates, [json.dumps(values["Identity"], sort_keys=True) for values in resolved])]
+        for template, values in zip(self._templates, resolved, strict=True):
+            rules = [*_broken_removal_rules(template), *_broken_tag_rules(values.get("Tags", []))]
+            errors += [f"{rule} [{template.construct.node.path}]" for rule in rules]
         return errors
 
 
@@ -61,11 +63,11 @@ def validation_of(stack: Stack) -> StackValidation:
     return _OF_STACKS[stack]
 
 
-def _declared_twice(templates: list[DeclaredTemplate]) -> Iterator[str]:
+def _declared_twice(templates: Sequence[DeclaredTemplate], identities: Sequence[str]) -> Iterator[str]:
     """Two templates of one identity in one stack, unless each depends on a condition: only one of them could exist."""
-    first: dict[tuple[str, ...], DeclaredTemplate] = {}
-    for template in templates:
-        other = first.setdefault(template.identity, template)
+    first: dict[str, DeclaredTemplate] = {}
+    for template, identity in zip(templates, identities, strict=True):
+        other = first.setdefault(identity, template)
         if other is not template and not (_is_conditional(other) and _is_conditional(template)):
             yield (
                 f"{other.construct.node.path} declares the same privacy budget: Clean Rooms allows one template of a membership, budget"
@@ -82,22 +84,30 @@ def _resource(template: DeclaredTemplate) -> CfnResource:
 
 
 def _broken_tag_rules(tags: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The rules that tags break. A tag's value may be a secret, so only its length is shown."""
+    """The rules that literal tags break. A tag's value may be a secret, so only its length is shown."""
     if len(tags) not in contract.TAGS:
         yield f"tags must be at most {contract.TAGS.maximum}, got {len(tags)}"
     for tag in tags:
         key, value = tag["Key"], tag["Value"]
-        if key.startswith(contract.RESERVED_TAG_PREFIXES):
+        if isinstance(key, str) and key.startswith(contract.RESERVED_TAG_PREFIXES):
             yield f"tag keys must not start with a reserved prefix ({', '.join(contract.RESERVED_TAG_PREFIXES)}), got {key!r}"
-        if len(key) not in contract.TAG_KEY_LENGTH and not is_token(key):
+        if isinstance(key, str) and len(key) not in contract.TAG_KEY_LENGTH:
             yield f"tag keys must have {contract.TAG_KEY_LENGTH.minimum} to {contract.TAG_KEY_LENGTH.maximum} characters, got {key!r}"
-        if len(value) not in contract.TAG_VALUE_LENGTH and not is_token(value):
+        if isinstance(value, str) and len(value) not in contract.TAG_VALUE_LENGTH:
             yield f"tag values must have at most {contract.TAG_VALUE_LENGTH.maximum} characters, got {len(value)} in that of {key!r}"
 
 
-def _warn_of_removal(template: DeclaredTemplate) -> None:
-    """Warn of an access budget that its stack deletes, whichever way it was told to."""
-    if template.is_access_budget and _resource(template).cfn_options.deletion_policy in (CfnDeletionPolicy.DELETE, None):
+def _broken_removal_rules(template: DeclaredTemplate) -> Iterator[str]:
+    """The rule that an access budget's final removal policy breaks; where the policy deletes it, a warning.
+
+    Other templates are not asked: it would take a third of their synth, and CloudFormation refuses snapshots before it deploys anything.
+    """
+    if not template.is_access_budget:
+        return
+    policy = _resource(template).cfn_options.deletion_policy
+    if policy == CfnDeletionPolicy.SNAPSHOT:
+        yield "removal_policy must not be SNAPSHOT, since Clean Rooms has no snapshots"
+    elif policy in (CfnDeletionPolicy.DELETE, None):
         Annotations.of(template.construct).add_warning_v2(
             f"{WARNING_PREFIX}delete-uncaps-table",
             "Deleting an access budget makes its table unlimited, and this template is deleted with its stack. Use"

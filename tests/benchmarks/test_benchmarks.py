@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from moto.cleanrooms.models import cleanrooms_backends
+from PIL import Image
 
 from benchmarks import calls, chart, page, peers, synth
 from benchmarks.__main__ import BENCHMARKS, main
@@ -81,6 +84,22 @@ def test_the_chart_is_a_picture_of_all_panels(tmp_path: Path) -> None:
     drawn = tmp_path / "new" / "chart.png"
     chart.draw({**dict.fromkeys(("cold-start", "warm", "size", "deploy"), bars), "synth": lines}, drawn)
     assert drawn.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_legend_is_off_the_data() -> None:
+    figure = Figure(figsize=(4, 3.5), layout="constrained")
+    panel = figure.subplots()
+    chart._lines(panel, "title", {name: {f"milliseconds at {count}": [1.0] for count in synth.COUNTS} for name in synth.VARIANTS})
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    legend = panel.get_legend()
+    assert legend is not None
+    assert not legend.get_window_extent().overlaps(panel.get_window_extent())
+
+
+def test_the_chart_is_opaque() -> None:
+    """So that its black text is legible on the site's dark background too. The picture's first pixel is of the background."""
+    with Image.open(chart.CHART) as drawn:
+        assert drawn.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
 
 def test_no_benchmark_is_left_out() -> None:

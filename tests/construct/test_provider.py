@@ -161,11 +161,56 @@ def test_an_option_that_does_not_exist_raises() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "subnets without vpc": ({"vpc_subnets": ec2.SubnetSelection()}, "go with vpc"),
     "groups without vpc": ({"security_groups": []}, "go with vpc"),
-    "timeout": ({"timeout": cdk.Duration.seconds(60)}, "timeout must be a whole number from 90 to 900 of seconds, got 60"),
+    "timeout": ({"timeout": cdk.Duration.seconds(60)}, "timeout in seconds must be a whole number from 90 to 900, got 60"),
+    "fraction of a second": (
+        {"timeout": cdk.Duration.millis(90_500)},
+        "timeout in seconds must be a whole number from 90 to 900, got 90.5",
+    ),
+    "timeout as a number": ({"timeout": 300}, "timeout must be of type Duration, got 300"),
+    "little memory": ({"memory_size": 127}, "memory_size must be a whole number from 128 to 10240, got 127"),
+    "memory nan": ({"memory_size": float("nan")}, "memory_size must be a whole number from 128 to 10240, got nan"),
+    "memory as text": ({"memory_size": "512"}, "memory_size must be a whole number from 128 to 10240, got '512'"),
+    "concurrency": (
+        {"reserved_concurrent_executions": float("nan")},
+        "reserved_concurrent_executions must be a whole number from 0 .*, got nan",
+    ),
+    "old runtime": ({"runtime": lambda_.Runtime.PYTHON_3_10}, "runtime must be Python 3.11 or later, got 'python3.10'"),
+    "another language": ({"runtime": lambda_.Runtime.NODEJS_22_X}, "runtime must be Python 3.11 or later, got 'nodejs22.x'"),
+    "runtime as text": ({"runtime": "python3.13"}, "runtime must be of type Runtime, got 'python3.13'"),
+    "architecture": ({"architecture": "arm64"}, "architecture must be of type Architecture, got 'arm64'"),
+    "retention": ({"log_retention": 30}, "log_retention must be of type RetentionDays, got 30"),
+    "role": ({"role": "arn:aws:iam::111122223333:role/mine"}, "role must be a construct, made or imported, got 'arn:"),
+    "vpc": ({"vpc": "vpc-1"}, "vpc must be a construct, made or imported, got 'vpc-1'"),
+    "one membership": ({"memberships": MEMBERSHIP}, "memberships must be a list, got '1234"),
+    "membership as a number": ({"memberships": [3]}, "memberships must each be a lower-case UUID, got 3"),
+    "parameter's name as a number": ({"parameter_name": 3}, "parameter_name must be a path of letters.*, got 3"),
     "no memberships": ({"memberships": []}, "memberships must name at least one"),
     "membership": ({"memberships": ["LAB"]}, "memberships must each be a lower-case UUID, got 'LAB'"),
     "parameter's name": ({"parameter_name": "provider"}, "parameter_name must be a path of letters.*, got 'provider'"),
 }
+
+
+@pytest.mark.parametrize("import_", [PrivacyBudgetProvider.from_function_arn, PrivacyBudgetProvider.from_parameter_name])
+def test_the_timeout_of_an_imported_provider(import_: Any) -> None:
+    stack = new_stack()
+    with pytest.raises(ValueError, match=r"timeout must be of type Duration, got 300 \[Shop/Shared\]"):
+        import_(stack, "Shared", cdk.Fn.import_value("provider"), timeout=300)
+    assert stack.node.children == []
+
+
+def test_options_that_are_tokens() -> None:
+    """CloudFormation waits for the longest timeout that a provider takes, since it adds no numbers."""
+    stack = new_stack()
+    number = cdk.CfnParameter(stack, "Number", type="Number").value_as_number
+    timeout = cdk.Duration.seconds(number)
+    provider = PrivacyBudgetProvider.get_or_create(
+        stack, timeout=timeout, memory_size=number, reserved_concurrent_executions=number, memberships=[cdk.Fn.import_value("membership")]
+    )
+    assert PrivacyBudgetProvider.get_or_create(stack) is provider
+    add(stack)
+    function = only(stack, FUNCTION)["Properties"]
+    assert [function[name] for name in ("Timeout", "MemorySize", "ReservedConcurrentExecutions")] == [{"Ref": "Number"}] * 3
+    assert only(stack)["Properties"]["ServiceTimeout"] == str(600 + 900 + 60)
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())

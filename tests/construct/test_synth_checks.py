@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import aws_cdk as cdk
+import jsii
 import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from cleanrooms_privacy_budget import (
@@ -18,8 +22,10 @@ from cleanrooms_privacy_budget import (
     PrivacyBudgetGuardrails,
     PrivacyBudgetProvider,
 )
+from cleanrooms_privacy_budget.provider import ProviderOptions
 from tests.support.synth import ACCESS_BUDGET, DIFFERENTIAL_PRIVACY, MEMBERSHIP, TABLE, add, new_stack, only
 
+TOKEN = cdk.Fn.import_value("value")
 OTHER = MEMBERSHIP.replace("1", "9")
 
 
@@ -31,6 +37,16 @@ class Int64:
 
     def __index__(self) -> int:
         return self._value
+
+
+class Array:
+    """Many numbers: numpy's arrays have an index that only a single number takes."""
+
+    def __index__(self) -> int:
+        raise TypeError("only scalars")
+
+    def __repr__(self) -> str:
+        return "an array"
 
 
 def epsilon(value: Any) -> PrivacyBudget:
@@ -47,6 +63,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "fraction": ({"budget": epsilon(2.5)}, "epsilon must be a whole number from 1 to 20, got 2.5"),
     "decimal": ({"budget": epsilon(Decimal("2.5"))}, "epsilon must be a whole number from 1 to 20, got Decimal('2.5')"),
     "decimal nan": ({"budget": epsilon(Decimal("nan"))}, "epsilon must be a whole number from 1 to 20, got Decimal('NaN')"),
+    "signaling nan": ({"budget": epsilon(Decimal("sNaN"))}, "epsilon must be a whole number from 1 to 20, got Decimal('sNaN')"),
+    "array": ({"budget": epsilon(Array())}, "epsilon must be a whole number from 1 to 20, got an array"),
     "flag": ({"budget": epsilon(True)}, "epsilon must be a whole number from 1 to 20, got True"),
     "none": ({"budget": epsilon(None)}, "epsilon must be a whole number from 1 to 20, got None"),
     "dict": ({"budget": epsilon({"a": 1})}, "epsilon must be a whole number from 1 to 20, got {'a': 1}"),
@@ -82,10 +100,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "limits must be made by AccessLimit.per_day, per_week, per_month or lifetime, got 5",
     ),
     "limit's refresh": (
-        {"budget": access(AccessLimit.per_day(1, auto_refresh="yes"))},  # type: ignore[arg-type]
+        {"budget": access(AccessLimit.per_day(1, auto_refresh="yes"))},
         "auto_refresh of the CALENDAR_DAY limit must be True or False, got 'yes'",
     ),
-    "limit's budget": ({"budget": access(AccessLimit.per_day(float("nan")))}, "from 0 to 1000000, got nan"),  # type: ignore[arg-type]
+    "limit's budget": ({"budget": access(AccessLimit.per_day(float("nan")))}, "from 0 to 1000000, got nan"),
     "membership's name": ({"membership_id": "LAB"}, "membership_id must be a lower-case UUID, got 'LAB'"),
     "membership": ({"membership_id": 3}, "membership_id must be a lower-case UUID, got 3"),
     "membership nan": ({"membership_id": float("nan")}, "membership_id must be a lower-case UUID, got nan"),
@@ -96,6 +114,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "removal_policy must be RemovalPolicy.DESTROY, RemovalPolicy.RETAIN or RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE, got 'destroy'",
     ),
     "snapshot": ({"removal_policy": cdk.RemovalPolicy.SNAPSHOT}, "got <RemovalPolicy.SNAPSHOT"),
+    "removal by a token": ({"removal_policy": TOKEN}, "or RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE, got '${Token["),
+    "limit's period": (
+        {"budget": access(AccessLimit("DAY", 1))},  # type: ignore[arg-type]
+        "period must be AccessBudgetPeriod.CALENDAR_DAY, AccessBudgetPeriod.CALENDAR_WEEK, AccessBudgetPeriod.CALENDAR_MONTH or"
+        " AccessBudgetPeriod.LIFETIME, got 'DAY'",
+    ),
+    "provider": ({"provider": TABLE}, "provider must be a PrivacyBudgetProvider, or one that PrivacyBudgetProvider.from_"),
+    "no provider": ({"provider": ""}, "provider must be a PrivacyBudgetProvider, or one that PrivacyBudgetProvider.from_"),
     "preview": ({"preview_impact": "yes"}, "preview_impact must be True or False, got 'yes'"),
 }
 
@@ -110,7 +136,9 @@ def test_wrong_literal(options: dict[str, Any], message: str) -> None:
     assert stack.node.children == []
 
 
-@pytest.mark.parametrize("three", [3, Int64(3), Decimal(3), 3.0], ids=["int", "another library's", "decimal", "float"])
+@pytest.mark.parametrize(
+    "three", [3, Int64(3), Decimal(3), 3.0, Fraction(3)], ids=["int", "another library's", "decimal", "float", "fraction"]
+)
 def test_a_whole_number_of_any_type(three: Any) -> None:
     stack = new_stack()
     add(stack, budget=epsilon(three))
@@ -120,15 +148,52 @@ def test_a_whole_number_of_any_type(three: Any) -> None:
 def test_numpy() -> None:
     numpy = pytest.importorskip("numpy")
     stack = new_stack()
-    add(stack, budget=epsilon(numpy.int64(3)))
-    assert only(stack)["Properties"]["Parameters"]["Epsilon"] == 3
+    noise = numpy.float32(30)
+    add(stack, budget=PrivacyBudget.differential_privacy(epsilon=numpy.int64(3), users_noise_per_query=noise))
+    assert only(stack)["Properties"]["Parameters"] == {"Epsilon": 3, "UsersNoisePerQuery": 30}
+    with pytest.raises(ValueError, match=r"epsilon must be a whole number from 1 to 20, got array\(\[1, 2\]\)"):
+        add(stack, "Array", budget=epsilon(numpy.array([1, 2])))
 
 
-def test_the_refresh_takes_a_token() -> None:
-    stack = new_stack()
-    refresh = cdk.CfnParameter(stack, "Refresh").value_as_string
-    add(stack, budget=PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=refresh))
-    assert only(stack)["Properties"]["AutoRefresh"] == {"Ref": "Refresh"}
+def chosen() -> Any:
+    """A token that is an object, as many of the CDK's functions return it."""
+    return cdk.Fn.condition_if("Production", 3, 4)
+
+
+CHOSEN = {"Fn::If": ["Production", 3, 4]}
+IMPORTED = {"Fn::ImportValue": "value"}
+TOKENS: dict[str, tuple[Callable[[Any], dict[str, Any]], Callable[[dict[str, Any]], Any]]] = {
+    "membership": (lambda token: {"membership_id": token}, lambda made: made["MembershipIdentifier"]),
+    "epsilon": (lambda token: {"budget": epsilon(token)}, lambda made: made["Parameters"]["Epsilon"]),
+    "refresh": (
+        lambda token: {"budget": PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=token)},
+        lambda made: made["AutoRefresh"],
+    ),
+    "table": (
+        lambda token: {"budget": PrivacyBudget.access_budget(resource_arn=token, limits=[AccessLimit.per_day(1)])},
+        lambda made: made["Parameters"]["ResourceArn"],
+    ),
+    "limit": (
+        lambda token: {"budget": access(AccessLimit.per_day(token))},
+        lambda made: made["Parameters"]["BudgetParameters"][0]["Budget"],
+    ),
+    "limit's refresh": (
+        lambda token: {"budget": access(AccessLimit.per_day(1, auto_refresh=token))},
+        lambda made: made["Parameters"]["BudgetParameters"][0]["AutoRefresh"],
+    ),
+    "on existing": (lambda token: {"on_existing": token}, lambda made: made["OnExisting"]),
+    "on reset": (lambda token: {"on_budget_reset": token}, lambda made: made["OnBudgetReset"]),
+    "preview": (lambda token: {"preview_impact": token}, lambda made: made["PreviewImpact"]),
+}
+
+
+@pytest.mark.parametrize(("options", "property_"), TOKENS.values(), ids=TOKENS.keys())
+def test_tokens_pass(options: Callable[[Any], dict[str, Any]], property_: Callable[[dict[str, Any]], Any]) -> None:
+    """Each reaches the function as it is: as text, and as an object."""
+    for token, expected in ((TOKEN, IMPORTED), (chosen(), CHOSEN)):
+        stack = new_stack()
+        add(stack, **options(token)).grant_read(iam.AccountRootPrincipal())
+        assert property_(only(stack)["Properties"]) == expected
 
 
 def test_the_options_take_their_values_as_text() -> None:
@@ -180,16 +245,21 @@ def test_tags_that_comply() -> None:
     for number in range(196):
         cdk.Tags.of(template).add(f"k{number}", "v" * 256)
     cdk.Tags.of(template).add("k0", cdk.Aws.STACK_NAME)
+    cdk.Tags.of(template).remove("k1")
+    cdk.Tags.of(template).add(cdk.Aws.REGION, "v")
     assert warnings(stack) == []
 
 
 @pytest.mark.parametrize("budget", [DIFFERENTIAL_PRIVACY, ACCESS_BUDGET], ids=["differential privacy", "access budget"])
-@pytest.mark.parametrize("membership", ["literal", "token"])
-def test_two_templates_of_one_identity(budget: PrivacyBudget, membership: str) -> None:
+@pytest.mark.parametrize(
+    "membership",
+    [lambda: MEMBERSHIP, lambda: TOKEN, lambda: cdk.Fn.import_value("another token of one value"), chosen],
+    ids=["literal", "token", "tokens of one value", "tokens that are objects"],
+)
+def test_two_templates_of_one_identity(budget: PrivacyBudget, membership: Callable[[], str]) -> None:
     stack = new_stack()
-    id_ = MEMBERSHIP if membership == "literal" else cdk.CfnParameter(stack, "Membership").value_as_string
-    add(stack, "A", membership_id=id_, budget=budget)
-    add(stack, "B", membership_id=id_, budget=budget)
+    add(stack, "A", membership_id=membership(), budget=budget)
+    add(stack, "B", membership_id=membership(), budget=budget)
     assert "Shop/A declares the same privacy budget" in errors(stack)
 
 
@@ -237,6 +307,22 @@ def test_an_access_budget_that_an_aspect_keeps() -> None:
     add(stack, budget=ACCESS_BUDGET, removal_policy=cdk.RemovalPolicy.DESTROY)
     cdk.RemovalPolicies.of(stack).retain()
     assert warnings(stack) == []
+
+
+@pytest.mark.parametrize("budget", [DIFFERENTIAL_PRIVACY, ACCESS_BUDGET], ids=["differential privacy", "access budget"])
+def test_a_snapshot_asked_for_later(budget: PrivacyBudget) -> None:
+    template = add(new_stack(), budget=budget)
+    with pytest.raises(ValueError, match=r"removal_policy must be RemovalPolicy.DESTROY, .*SNAPSHOT.* \[Shop/Budget\]"):
+        template.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT)
+    template.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    assert only(template.stack)["DeletionPolicy"] == "Retain"
+
+
+def test_a_snapshot_asked_for_by_an_aspect() -> None:
+    stack = new_stack()
+    add(stack, budget=ACCESS_BUDGET)
+    cdk.RemovalPolicies.of(stack).snapshot()
+    assert "removal_policy must not be SNAPSHOT, since Clean Rooms has no snapshots [Shop/Budget]" in errors(stack)
 
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "sa-east-1"])
@@ -293,14 +379,26 @@ SAME: dict[str, Callable[[], Any]] = {
     "runtime": lambda: lambda_.Runtime.PYTHON_3_13,
     "architecture": lambda: lambda_.Architecture.X86_64,
     "memberships": lambda: [MEMBERSHIP],
+    "vpc_subnets": lambda: ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+    "guardrails": lambda: PrivacyBudgetGuardrails(max_epsilon=5, max_uses={AccessBudgetPeriod.CALENDAR_DAY: 100}),
 }
 
 
 @pytest.mark.parametrize(("name", "make"), SAME.items(), ids=SAME.keys())
 def test_options_are_compared_by_value(name: str, make: Callable[[], Any]) -> None:
     stack = new_stack()
-    provider = PrivacyBudgetProvider.get_or_create(stack, **{name: make()})
-    assert PrivacyBudgetProvider.get_or_create(stack, **{name: make()}) is provider
+    others: dict[str, Any] = {"vpc": ec2.Vpc(stack, "Vpc")} if name == "vpc_subnets" else {}
+    provider = PrivacyBudgetProvider.get_or_create(stack, **others, **{name: make()})
+    assert PrivacyBudgetProvider.get_or_create(stack, **others, **{name: make()}) is provider
+
+
+def test_an_option_with_its_default_is_the_same_as_none() -> None:
+    stack = new_stack()
+    provider = PrivacyBudgetProvider.get_or_create(stack)
+    defaults = ProviderOptions(memory_size=512, timeout=cdk.Duration.minutes(5), runtime=lambda_.Runtime.PYTHON_3_14, vpc=None)
+    assert PrivacyBudgetProvider.get_or_create(stack, **defaults) is provider
+    with pytest.raises(ValueError, match="made with another memory_size "):
+        PrivacyBudgetProvider.get_or_create(stack, memory_size=256)
 
 
 def test_durations_of_one_length_are_the_same() -> None:
@@ -320,6 +418,15 @@ GUARDRAILS = PrivacyBudgetGuardrails(
     allow_adoption=False,
 )
 REMEDY = "Comply with it, or ask the owner of the privacy budget provider to change it."
+
+
+@jsii.implements(cdk.IStableNumberProducer)
+class Later:
+    """A number that is known only after the template's own synth."""
+
+    def produce(self) -> float:
+        return 3
+
 
 BEYOND: dict[str, tuple[dict[str, Any], str]] = {
     "epsilon": ({"budget": epsilon(6)}, "epsilon must be at most 5, got 6: the provider's guardrail MaxEpsilon."),
@@ -377,6 +484,8 @@ def test_templates_within_the_guardrails() -> None:
         ({"max_uses": 3}, "max_uses must be a number for each period, got 3"),
         ({"max_uses": {"DAY": 3}}, "max_uses must name periods out of CALENDAR_DAY, .*, got 'DAY'"),
         ({"max_uses": {"CALENDAR_DAY": -1}}, "max_uses.CALENDAR_DAY must be a whole number from 0 to 1000000, got -1"),
+        ({"max_epsilon": cdk.Lazy.number(Later())}, "max_epsilon must be known at synth, where templates are judged by it, got a token"),
+        ({"max_uses": {"LIFETIME": cdk.Lazy.number(Later())}}, "max_uses.LIFETIME must be known at synth, .*, got a token"),
         ({"allow_adoption": "no"}, "allow_adoption must be true or false, got 'no'"),
     ],
 )
@@ -387,6 +496,6 @@ def test_wrong_guardrails(wrong: dict[str, Any], message: str) -> None:
 
 def test_guardrails_of_another_type() -> None:
     stack = new_stack()
-    with pytest.raises(ValueError, match=r"guardrails must be PrivacyBudgetGuardrails\(\.\.\.\), got 3"):
+    with pytest.raises(ValueError, match="guardrails must be of type PrivacyBudgetGuardrails, got 3"):
         PrivacyBudgetProvider(stack, "Provider", guardrails=3)  # type: ignore[arg-type]
     assert stack.node.children == []

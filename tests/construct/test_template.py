@@ -119,7 +119,7 @@ def test_tokens_pass() -> None:
     epsilon = cdk.CfnParameter(stack, "Epsilon", type="Number").value_as_number
     table = cdk.Fn.import_value("table")
     add(stack, "A", membership_id=membership, budget=PrivacyBudget.differential_privacy(epsilon=epsilon, users_noise_per_query=epsilon))
-    limits = [AccessLimit.per_day(cdk.Token.as_number({"Ref": "Epsilon"}))]  # type: ignore[arg-type]
+    limits = [AccessLimit.per_day(cdk.Token.as_number({"Ref": "Epsilon"}))]
     add(stack, "B", budget=PrivacyBudget.access_budget(resource_arn=table, limits=limits))
     declared = resources(stack)
     assert declared["A"]["Properties"]["MembershipIdentifier"] == {"Ref": "Membership"}

@@ -36,6 +36,17 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
     assert pages - linked == set()
 
 
+def test_the_index_lists_every_page() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([\w/-]+\.md)\)", (docs / "index.md").read_text()))
+    assert {page.relative_to(docs).as_posix() for page in docs.rglob("*.md")} - listed == {"index.md"}
+
+
+def test_no_link_is_named_by_a_file() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    assert [link for page in pages for link in re.findall(r"\[`?[\w/-]+\.md`?\]\([^)]*\)", page.read_text())] == []
+
+
 def test_no_link_is_broken(site: Path) -> None:
     """Navigation included: Zensical itself checks the pages' links, not the entries of ``nav``."""
     broken = []
@@ -65,7 +76,7 @@ def test_the_reference_has_the_grants_and_no_inherited_member(site: Path) -> Non
     prefix = "cleanrooms_privacy_budget.PrivacyBudgetTemplate."
     members = {id_.removeprefix(prefix) for id_ in Page((site / "api.html").read_text()).ids if id_.startswith(prefix)}
     assert {"grant", "grant_read", "grant_manage", "privacy_budget_template_arn"} <= members
-    assert members.isdisjoint({"node", "apply_removal_policy", "get_att", "to_string", "service_token"})
+    assert members.isdisjoint({"node", "get_att", "to_string", "service_token"})
 
 
 def test_the_pages_have_every_property_and_attribute_of_the_resource() -> None:
