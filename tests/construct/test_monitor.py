@@ -162,7 +162,7 @@ def test_alarm_below_makes_an_alarm_for_each_template_and_one_for_failed_runs() 
         {"MembershipId": OTHER_MEMBERSHIP, "PrivacyBudgetTemplateId": TEMPLATE},
     ]
     for alarm, name in zip(of_templates, ("Shop/Budget", "Shop/Imported"), strict=True):
-        assert alarm["AlarmDescription"] == f"Less than 0.2 of the privacy budget {name} is left, or it cannot be read."
+        assert alarm["AlarmDescription"] == f"Less than 0.2 of the privacy budget {name} remains, or it cannot be read."
         assert (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"]) == (
             "RemainingFraction",
             "Minimum",
@@ -312,7 +312,7 @@ def test_a_collaboration_has_an_alarm_and_a_row_of_its_own() -> None:
     assert alarm["Dimensions"] == [{"Name": "CollaborationId", "Value": COLLABORATION}]
     assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == ("RemainingFraction", 0.2, "breaching")
     assert alarm["AlarmDescription"] == (
-        f"Less than 0.2 of some privacy budget of collaboration {COLLABORATION} is left, or none can be read."
+        f"Less than 0.2 of some privacy budget of collaboration {COLLABORATION} remains, or none can be read."
     )
     assert alarm["AlarmActions"] == failed_runs(stack)["AlarmActions"]
     metric = made.metric_collaboration_remaining_fraction(COLLABORATION)

@@ -34,7 +34,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 @dataclass
 class Spent:
-    """A membership with a template of each kind, and what was spent of them."""
+    """A membership with a consumed template of each budget type."""
 
     membership: str
     privacy: str

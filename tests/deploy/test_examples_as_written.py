@@ -56,7 +56,7 @@ def values(bootstrapped: LocalAws) -> dict[str, str]:
 
 @pytest.fixture
 def templates(bootstrapped: LocalAws) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Lists what is in the demo's memberships, of which nothing is left for the next example."""
+    """Lists what is in the demo's memberships, and leaves none of it for the next example."""
     clean_rooms = bootstrapped.client("cleanrooms")
     memberships = (bootstrapped.demo.membership_id, bootstrapped.demo.second_membership_id)
 

@@ -1,4 +1,4 @@
-"""The lifecycle as a user of the real CLI meets it: spent budgets, moves, adoptions, rivals, and the service's quota."""
+"""The lifecycle as a user of the real CLI meets it: consumed budgets, moves, adoptions, rivals, and the service's quota."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def shop(**templates: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_spent_budget_is_reset_only_where_that_was_allowed(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
-    """Beside it stands a budget of which nothing is spent: its refresh changes without further ado, and back in the rollback."""
+    """An unconsumed budget beside it changes its refresh without the option, and back in the rollback."""
     used, fresh = ({"membership": membership} for membership in memberships)
     arns = cdk.deploys(shop(Used=used, Fresh=fresh))["Shop"]
     ids = {name: cdk.resource("Shop", name)["PhysicalResourceId"] for name in ("Used", "Fresh")}

@@ -33,10 +33,12 @@ def epsilon(template: dict[str, Any]) -> int:
     return int(template["parameters"]["differentialPrivacy"]["epsilon"])
 
 
-def left(backend: Backend, membership: str, kind: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
-    """What is left of the membership's one budget of a kind."""
-    (summary,) = backend.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=kind)["privacyBudgetSummaries"]
-    if kind == "DIFFERENTIAL_PRIVACY":
+def left(backend: Backend, membership: str, budget_type: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
+    """What remains of the membership's one budget of a type."""
+    (summary,) = backend.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=budget_type)[
+        "privacyBudgetSummaries"
+    ]
+    if budget_type == "DIFFERENTIAL_PRIVACY":
         return {entry["type"]: entry["remainingCount"] for entry in summary["budget"]["differentialPrivacy"]["aggregations"]}
     return {entry["budgetType"]: entry["remainingBudget"] for entry in summary["budget"]["accessBudget"]["details"]}
 

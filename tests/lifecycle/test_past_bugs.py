@@ -1,4 +1,4 @@
-"""What the histories found, each as the shortest story that shows it."""
+"""What the random histories found, each as its shortest sequence."""
 
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 from tests.fakes.fake_clean_rooms import Failure, Fault
@@ -115,7 +115,7 @@ def test_a_first_owner_that_fails_to_move_back_does_not_make_an_adoption_final(h
 
 
 def found_again(harness: Harness) -> Stack:
-    """A stack that kept a template, whose budget is spent, and is about to have the same resource again when something fails."""
+    """A stack that kept a template, whose budget is consumed, and is about to have the same resource again when something fails."""
     stack = harness.stack("shop")
     other = Declared(THERE)
     stack.deploy({"A": Declared(HERE, deletion_policy=Policy.RETAIN_EXCEPT_ON_CREATE), "B": other})

@@ -490,7 +490,7 @@ def test_rollback_that_the_service_refuses(harness: Harness, failure: Failure) -
 
 
 def test_a_rollback_adopts_nothing(harness: Harness) -> None:
-    """Though ADOPT was left standing: another owner adopted the template meanwhile."""
+    """Although ADOPT is still declared: another owner adopted the template meanwhile."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A={**HERE, **ADOPT})
     deploy(shop, Course(fails_before=1), events=1, A={**tagged(team="a"), **ADOPT})
@@ -564,7 +564,7 @@ def test_rollback_of_a_move_that_was_refused(harness: Harness, operation: str | 
 
 
 def test_a_rollback_that_stays_where_it_moved_to_keeps_that_template(harness: Harness) -> None:
-    """CloudFormation may send the rollback's Update with the id of the move; going back is refused, so that this is what stands."""
+    """CloudFormation may send the rollback's Update with the id of the move; going back is refused, so this template remains."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A=Declared(HERE, **KEPT))
     deploy(shop, Course(fails_before=1, back=Back.TO_THE_NEW_ID), events=1, A=Declared(THERE, **KEPT))
@@ -665,7 +665,7 @@ def test_an_update_whose_old_properties_name_no_template(harness: Harness, decla
 
 
 def test_delete_of_what_stands_behind_an_id_whose_template_is_anothers(harness: Harness) -> None:
-    """The old properties of its move named no template, so that the new one stands behind the old one's ARN."""
+    """The old properties of its move named no template, so the new one has the old one's ARN as its physical id."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     shop.status = "UPDATE_IN_PROGRESS"
     made = send(harness, shop, "Create", HERE)["PhysicalResourceId"]
@@ -993,7 +993,7 @@ def test_a_lowered_epsilon_whose_create_fails_is_put_back(harness: Harness, lowe
 
 
 def test_a_rollback_lowers_no_epsilon(harness: Harness, lowered: Stack) -> None:
-    """Nobody asked for a smaller budget, though ALLOW was left standing."""
+    """Nobody asked for a smaller budget, although ALLOW is still declared."""
     before = existing(harness)
     deploy(lowered, Course(fails_before=1), A={**HERE, **ALLOW, "Parameters": {"Epsilon": 12, "UsersNoisePerQuery": 30}})
     assert lowered.status == "UPDATE_ROLLBACK_COMPLETE"

@@ -1,4 +1,4 @@
-"""What is left of a privacy budget, and when it starts anew."""
+"""What remains of a privacy budget, and when it is refilled."""
 
 from typing import Any
 

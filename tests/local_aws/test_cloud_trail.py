@@ -44,7 +44,7 @@ def arn(membership: str) -> str:
 
 
 def function_that(do: str) -> str:
-    return f"rooms = boto3.client('cleanrooms')\nput(event, answer(event, Data={{'Result': attempt(lambda: {do})}}))"
+    return f"client = boto3.client('cleanrooms')\nput(event, answer(event, Data={{'Result': attempt(lambda: {do})}}))"
 
 
 def test_a_change_is_recorded_with_request_and_answer(local_aws: LocalAws) -> None:
@@ -118,7 +118,7 @@ def test_a_refusal_is_recorded_with_its_error(local_aws: LocalAws) -> None:
 def test_a_function_is_recorded_as_a_session_of_its_role(local_aws: LocalAws, stack: Stack, record: Path) -> None:
     membership = new_membership(local_aws)
     grant = {"Effect": "Allow", "Action": "cleanrooms:ListPrivacyBudgetTemplates", "Resource": "*"}
-    do = function_that(f"rooms.list_privacy_budget_templates(membershipIdentifier={membership!r})")
+    do = function_that(f"client.list_privacy_budget_templates(membershipIdentifier={membership!r})")
     assert stack.deploy(template(record, do, [grant])) == "CREATE_COMPLETE"
     role = local_aws.client("iam").get_role(RoleName=stack.physical_id("Role"))["Role"]
     function = stack.physical_id("Function")
@@ -140,7 +140,7 @@ def test_a_function_is_recorded_as_a_session_of_its_role(local_aws: LocalAws, st
 
 def test_a_denied_call_is_recorded(local_aws: LocalAws, stack: Stack, record: Path) -> None:
     membership = new_membership(local_aws)
-    do = function_that(f"rooms.list_privacy_budget_templates(membershipIdentifier={membership!r})")
+    do = function_that(f"client.list_privacy_budget_templates(membershipIdentifier={membership!r})")
     assert stack.deploy(template(record, do)) == "CREATE_COMPLETE"
     (_, denied) = looked_up(local_aws, "ResourceName", arn(membership))
     assert (denied["eventName"], denied["errorCode"]) == ("ListPrivacyBudgetTemplates", "AccessDeniedException")
@@ -216,7 +216,7 @@ def test_spending_is_no_call_of_the_services(local_aws: LocalAws) -> None:
 
 def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalAws) -> None:
     membership = new_membership(local_aws)
-    events, sqs, rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
+    events, sqs, clean_rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
     url = sqs.create_queue(QueueName="calls")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     detail = {"requestParameters": {"membershipIdentifier": [membership]}}
@@ -224,14 +224,14 @@ def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalA
     events.put_rule(Name="calls", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="calls", Targets=[{"Id": "queue", "Arn": queue}])
     try:
-        rooms.get_membership(membershipIdentifier=membership)
-        with pytest.raises(rooms.exceptions.ValidationException):
-            rooms.create_privacy_budget_template(
+        clean_rooms.get_membership(membershipIdentifier=membership)
+        with pytest.raises(clean_rooms.exceptions.ValidationException):
+            clean_rooms.create_privacy_budget_template(
                 membershipIdentifier=membership,
                 privacyBudgetType="DIFFERENTIAL_PRIVACY",
                 parameters={"differentialPrivacy": {"epsilon": 99, "usersNoisePerQuery": 30}},
             )
-        rooms.delete_membership(membershipIdentifier=membership)
+        clean_rooms.delete_membership(membershipIdentifier=membership)
         bodies = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
     finally:
         events.remove_targets(Rule="calls", Ids=["queue"])

@@ -101,7 +101,7 @@ def test_property_inside_of_another_is_told_by_its_path(stack: Stack) -> None:
 
 
 def test_replacement_passes_on_to_what_refers_to_it(local_aws: LocalAws, stack: Stack) -> None:
-    """Another creator's name replaces the collaboration, with it the membership, and with that all that stands under it."""
+    """Another creator's name replaces the collaboration, with it the membership, and with that everything under it."""
     made = template(Budget=access_budget(LIFETIME))
     assert stack.deploy(made) == "CREATE_COMPLETE"
     old = Budget(local_aws, stack)
@@ -116,7 +116,7 @@ def test_replacement_passes_on_to_what_refers_to_it(local_aws: LocalAws, stack: 
 
 
 def test_edited_collaboration_keeps_its_id(stack: Stack) -> None:
-    """What names it stays known, so nothing that stands under it seems to be replaced by something unknown."""
+    """What names it stays known, so nothing under it seems to be replaced by something unknown."""
     made = template(Budget=DP)
     assert stack.deploy(made) == "CREATE_COMPLETE"
     made["Resources"]["Collaboration"]["Properties"]["Name"] = "laboratory"

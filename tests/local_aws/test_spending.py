@@ -1,4 +1,4 @@
-"""Any budget of the local AWS can be spent from, by the command and by the fixture; the demo has memberships and tables enough."""
+"""Any budget of the local AWS can be consumed, by the command and by the fixture; the demo has memberships and tables enough."""
 
 import subprocess
 import sys

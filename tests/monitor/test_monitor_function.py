@@ -107,7 +107,7 @@ def test_of_differential_privacy_each_aggregation_and_the_least_of_them_are_publ
         **{("Remaining", *of(template, Aggregation=type_)): left[type_] for type_ in AggregationType},
         **{("Maximum", *of(template, Aggregation=type_)): maximum[type_] for type_ in AggregationType},
     }
-    assert caplog.messages == ["published what is left of 1 of 1 privacy budgets"]
+    assert caplog.messages == ["published 1 of 1 privacy budgets"]
 
 
 def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +235,7 @@ def test_every_budget_of_a_collaboration_and_the_least_of_all_are_published(
     assert (metrics["Remaining", *day], metrics["Maximum", *day]) == (6, 10)
     assert {metric[1] for metric in metrics if "Aggregation=" in str(metric)} == {f"Aggregation={type_}" for type_ in AggregationType}
     assert elsewhere["id"] not in str(metrics)
-    assert caplog.messages == ["published what is left of 2 of 2 privacy budgets"]
+    assert caplog.messages == ["published 2 of 2 privacy budgets"]
 
 
 def test_a_template_of_a_collaboration_that_is_watched_too_has_the_metrics_of_both(
