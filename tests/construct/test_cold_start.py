@@ -70,7 +70,7 @@ def test_few_modules_are_loaded(counted: dict[str, Any]) -> None:
     assert len(counted["modules"]) < 360
 
 
-def test_what_the_function_has_no_use_for_is_not_loaded(counted: dict[str, Any]) -> None:
+def test_unused_modules_are_not_loaded(counted: dict[str, Any]) -> None:
     unused = {"boto3.session", "s3transfer", "multiprocessing", "asyncio", "unittest", "sqlite3", "pydantic", "aws_xray_sdk"}
     assert unused.isdisjoint(counted["modules"])
 

@@ -46,14 +46,14 @@ def test_create_edit_and_destroy_an_access_budget(cdk: Cdk, clean_rooms: Any, me
     assert held(clean_rooms, membership) == []
 
 
-def test_a_template_stays_when_its_stack_goes_unless_told_otherwise(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_template_outlives_its_stack_by_default(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     cdk.deploys(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}))
     cdk.destroys()
     assert len(held(clean_rooms, membership)) == 1
 
 
-def test_a_create_that_fails_tells_why_and_is_rolled_back(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_failed_create_gives_reason_and_rolls_back(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     unknown = "99999999-1111-4222-8333-444444444444"
     ran = cdk.deploy(declared({"membership": unknown}))
     assert ran.status != 0
@@ -74,7 +74,7 @@ def test_a_template_goes_again_when_another_resource_fails(cdk: Cdk, clean_rooms
     assert held(clean_rooms, membership) == []
 
 
-def test_an_update_that_is_rolled_back_puts_the_old_values_back(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
+def test_update_rollback_restores_old_values(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
     first, second = memberships
     arn = cdk.deploys(declared({"membership": first}))["Shop"]["BudgetArn"]
     assert cdk.deploy(declared({"membership": first, "epsilon": 9}, fails_after=taken)).status != 0

@@ -105,7 +105,7 @@ def test_it_deploys_and_goes_as_its_docstring_says(
     record_property(f"{name} deployed and destroyed in seconds", round(time.monotonic() - started))
 
 
-def test_a_template_made_by_hand_is_adopted_and_stays(
+def test_template_made_by_hand_is_adopted(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     """Its ARN, its foreign tags and what was consumed of it stay as they are."""
@@ -154,9 +154,10 @@ def test_a_reset_is_refused_accepted_and_refused_again(
     assert template["autoRefresh"] == "CALENDAR_MONTH"
 
 
-def test_the_native_type_resets_what_this_construct_does_not(
+def test_native_type_resets_where_we_do_not(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
+    """The native type resets a budget that this construct keeps."""
     steps = follows(bootstrapped, "native_type", values, tmp_path)
     for _ in range(3):
         succeeds(next(steps))

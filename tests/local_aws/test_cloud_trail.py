@@ -115,7 +115,7 @@ def test_a_refusal_is_recorded_with_its_error(local_aws: LocalAws) -> None:
     assert "must have only one privacy budget template" in refused["errorMessage"]
 
 
-def test_a_function_is_recorded_as_a_session_of_its_role(local_aws: LocalAws, stack: Stack, record: Path) -> None:
+def test_function_is_recorded_as_role_session(local_aws: LocalAws, stack: Stack, record: Path) -> None:
     membership = new_membership(local_aws)
     grant = {"Effect": "Allow", "Action": "cleanrooms:ListPrivacyBudgetTemplates", "Resource": "*"}
     do = function_that(f"client.list_privacy_budget_templates(membershipIdentifier={membership!r})")
@@ -177,7 +177,7 @@ def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
 
 
 @pytest.mark.parametrize("role_name", [None, "deployer"], ids=["caller", "role"])
-def test_a_stack_calls_in_the_name_of_its_role_or_of_its_caller(local_aws: LocalAws, stack: Stack, role_name: str | None) -> None:
+def test_stack_calls_as_role_or_caller(local_aws: LocalAws, stack: Stack, role_name: str | None) -> None:
     """A stack keeps the role that it was once given."""
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
     role = role_name and local_aws.client("iam").create_role(RoleName=role_name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
@@ -214,7 +214,7 @@ def test_spending_is_no_call_of_the_services(local_aws: LocalAws) -> None:
     assert [event["eventName"] for event in looked_up(local_aws, "ResourceName", made["arn"])] == ["CreatePrivacyBudgetTemplate"]
 
 
-def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalAws) -> None:
+def test_rules_get_writes_and_refusals_only(local_aws: LocalAws) -> None:
     membership = new_membership(local_aws)
     events, sqs, clean_rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
     url = sqs.create_queue(QueueName="calls")["QueueUrl"]
@@ -280,7 +280,7 @@ def by(key: str, value: str) -> list[Mapping[str, str]]:
     return [{"AttributeKey": key, "AttributeValue": value}]
 
 
-def test_pages_lead_from_the_newest_event_to_the_oldest(trail: CloudTrail) -> None:
+def test_pages_begin_with_the_newest_event(trail: CloudTrail) -> None:
     for number in range(7):
         happens(trail, f"E{number}")
     first = trail.lookup(ACCOUNT, REGION, {"MaxResults": 3})
@@ -354,7 +354,7 @@ def test_a_wrong_question_is_refused(trail: CloudTrail, request_: Mapping[str, A
     assert refused.value.code == code
 
 
-def test_a_token_goes_with_the_question_that_it_was_given_for(trail: CloudTrail) -> None:
+def test_page_token_belongs_to_its_query(trail: CloudTrail) -> None:
     for _ in range(3):
         happens(trail, "E")
     token = trail.lookup(ACCOUNT, REGION, {"MaxResults": 1})["NextToken"]
@@ -362,7 +362,7 @@ def test_a_token_goes_with_the_question_that_it_was_given_for(trail: CloudTrail)
         trail.lookup(ACCOUNT, REGION, {"LookupAttributes": by("EventName", "E"), "NextToken": token})
 
 
-def test_old_events_and_a_line_that_was_cut_off_are_forgotten(trail: CloudTrail, clock: Clock, tmp_path: Path) -> None:
+def test_old_events_and_partial_lines_are_dropped(trail: CloudTrail, clock: Clock, tmp_path: Path) -> None:
     happens(trail, "Old")
     clock.now += DAYS_KEPT * 86_400 + 1
     happens(trail, "New")
