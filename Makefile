@@ -135,14 +135,13 @@ local-stop: $(DEPLOYMENT) ## Stop the embedded local AWS; its state stays for th
 
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: setup ## Run ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy app.py constructs lambda cli local_aws stacks tools benchmarks
-	$(BIN)/mypy tests examples
+	$(BIN)/mypy app.py constructs lambda cli local_aws stacks tools benchmarks tests examples
 
 .PHONY: format
 format: setup ## Mend what ruff can mend
