@@ -9,6 +9,8 @@ whether it wants these:
 
     cdk deploy --app "python examples/monitoring.py" -c membership=<membership id> -c sales=<association ARN> -c mail=<address>
 
+With the id of a collaboration besides, as -c collaboration, it watches the budgets of every member of that collaboration as well.
+
 The dashboard is in CloudWatch's console, under the name that the output gives. The templates stay when the monitor goes with its
 stack:
 
@@ -49,10 +51,12 @@ topic.add_subscription(
     subscriptions.EmailSubscription(app.node.try_get_context("mail") or sys.exit("A value is missing: -c mail=<address>"))
 )
 
+collaboration_id = app.node.try_get_context("collaboration")
 monitor = PrivacyBudgetMonitor(
     stack,
     "Monitor",
     templates=[privacy, sales],
+    collaborations=[collaboration_id] if collaboration_id else [],
     interval=cdk.Duration.minutes(30),
     alarm_below=0.2,
     alarm_actions=[actions.SnsAction(topic)],

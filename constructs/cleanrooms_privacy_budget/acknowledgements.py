@@ -1,9 +1,10 @@
-"""Why policies have wildcards, told to cdk-nag finding by finding."""
+"""What the constructs do on purpose, told to cdk-nag finding by finding, and to checkov check by check."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 WHY_ALL_TEMPLATES: Final = (
@@ -32,6 +33,9 @@ WHY_INLINE_POLICIES: Final = (
     "Each policy belongs to one role alone and goes with it, so that nothing else can come to share its permissions."
 )
 
+SKIPPED_BY_CHECKOV: Final = {"CKV_AWS_116": WHY_NO_DEAD_LETTER_QUEUE}
+"""checkov's checks that a function breaks on purpose, and why."""
+
 PACKS: Final = ("HIPAA.Security", "NIST.800.53.R5", "PCI.DSS.321")
 
 
@@ -43,6 +47,12 @@ def acknowledge_deliberate(scope: Construct, log_group_arn: str | None) -> None:
         _acknowledge(scope, f"{pack}-LambdaDLQ", WHY_NO_DEAD_LETTER_QUEUE)
     if log_group_arn is not None:
         acknowledge_wildcards(scope, [log_group_arn], WHY_LOG_STREAMS)
+
+
+def acknowledge_for_checkov(function: lambda_.Function) -> None:
+    """Have checkov skip what a function does on purpose: it reads the skips from the resource's metadata."""
+    skips = [{"id": id_, "comment": reason} for id_, reason in SKIPPED_BY_CHECKOV.items()]
+    cast(cdk.CfnResource, function.node.default_child).add_metadata("checkov", {"skip": skips})
 
 
 def acknowledge_wildcards(scope: Construct, arns: Iterable[str], reason: str) -> None:

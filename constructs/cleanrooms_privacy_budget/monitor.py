@@ -1,6 +1,8 @@
 """Remaining privacy budgets in CloudWatch: metrics, alarms and a dashboard."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Final, cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
@@ -25,11 +27,13 @@ from .acknowledgements import (
     WHY_ANY_CREATOR,
     WHY_VPC_POLICY,
     acknowledge_deliberate,
+    acknowledge_for_checkov,
     acknowledge_managed_policy,
     acknowledge_wildcards,
 )
 from .asset import MONITOR, handler_asset
-from .literals import is_token
+from .function_options import broken_function_rules, broken_type_rules, check
+from .literals import is_token, whole
 from .outside_changes import add_rules
 from .permissions import LIST_BALANCES, LIST_COLLABORATION_BALANCES, collaboration_arn, membership_arn
 from .provider import PrivacyBudgetProvider
@@ -112,12 +116,33 @@ class PrivacyBudgetMonitor(Construct):
         environment_encryption: kms.IKey | None = None,
         reserved_concurrent_executions: float | None = None,
     ) -> None:
+        options = {
+            "templates": templates,
+            "collaborations": collaborations,
+            "interval": interval,
+            "alarm_actions": alarm_actions,
+            "outside_changes": outside_changes,
+            "expected_roles": expected_roles,
+            "log_group": log_group,
+            "vpc": vpc,
+            "vpc_subnets": vpc_subnets,
+            "security_groups": security_groups,
+            "environment_encryption": environment_encryption,
+            "reserved_concurrent_executions": reserved_concurrent_executions,
+        }
+        check(scope, id, broken_type_rules(options))
         self._interval = interval or Duration.hours(1)
-        _check(scope, id, templates, collaborations, self._interval, alarm_below, alarm_actions)
         own_provider = PrivacyBudgetProvider.of(scope)
         roles = expected_roles or ([own_provider.role] if own_provider else [])
-        in_vpc_only = vpc_subnets is not None or security_groups is not None
-        _check_actions(scope, id, outside_changes, expected_roles, roles, needs_vpc=vpc is None and in_vpc_only)
+        check(
+            scope,
+            id,
+            [
+                *_broken_rules(templates, collaborations, self._interval, alarm_below, alarm_actions),
+                *_broken_outside_rules(outside_changes, expected_roles, roles),
+                *broken_function_rules(options),
+            ],
+        )
         memberships = list(dict.fromkeys(template.membership_id for template in templates))
         super().__init__(scope, id)
         self._errors_alarm: cloudwatch.Alarm | None = None
@@ -134,13 +159,15 @@ class PrivacyBudgetMonitor(Construct):
             vpc_subnets=vpc_subnets,
             security_groups=security_groups,
             environment_encryption=environment_encryption,
-            reserved_concurrent_executions=reserved_concurrent_executions,
+            reserved_concurrent_executions=whole(reserved_concurrent_executions),
         )
         """The function itself."""
+        acknowledge_for_checkov(self.function)
         self._make_schedule(templates, collaborations)
         self.outside_change_rules = add_rules(self, outside_changes, roles) if outside_changes else []
         """The EventBridge rules behind ``outside_changes``."""
         if alarm_below is not None:
+            alarm_below = float(alarm_below)
             for template in templates:
                 self.alarm(template, below=alarm_below, actions=alarm_actions)
             for number, collaboration_id in enumerate(collaborations, 1):
@@ -206,7 +233,9 @@ class PrivacyBudgetMonitor(Construct):
         :param actions: What the alarm does. Default: nothing but change its state.
         :raises ValueError: ``below`` is no such fraction.
         """
-        _check_fraction("below", below, self.node.path)
+        for rule in _not_a_fraction("below", below):
+            raise ValueError(f"{rule} [{self.node.path}]")
+        below = float(below)
         return self._make_alarm(
             f"Alarm{Names.node_unique_id(_construct(template).node)}",
             self.metric_remaining_fraction(template),
@@ -425,58 +454,50 @@ def _row(
     )
 
 
-def _check(
-    scope: Construct,
-    id: str,
+def _broken_rules(
     templates: Sequence[IPrivacyBudgetTemplate],
     collaborations: Sequence[str],
     interval: Duration,
     alarm_below: float | None,
     alarm_actions: Sequence[cloudwatch.IAlarmAction],
-) -> None:
-    """Raise for the first rule that the options break."""
-    path = f"{scope.node.path}/{id}".lstrip("/")
+) -> Iterator[str]:
+    """The rules that the options on what is watched break."""
     names = [_construct(template).node.path for template in templates]
-    seconds = interval.to_seconds()
-    rule = None
     if not names and not collaborations:
-        rule = "templates and collaborations must name at least one template or collaboration, got none"
-    elif repeated := next((name for name in names if names.count(name) > 1), None):
-        rule = f"templates must name each template once, got {repeated} more often"
-    elif wrong := next((id_ for id_ in collaborations if not contract.is_membership_id(str(id_)) and not is_token(id_)), None):
-        rule = f"collaborations must each be {contract.MEMBERSHIP_ID_RULE}, got {wrong!r}"
-    elif repeated := next((id_ for id_ in collaborations if list(collaborations).count(id_) > 1), None):
-        rule = f"collaborations must name each collaboration once, got {repeated} more often"
-    elif seconds % 60 or not 60 <= seconds <= LONGEST_INTERVAL.to_seconds():
-        rule = f"interval must be a whole number of minutes from 1 minute to 1 day, got {seconds:g} seconds"
-    elif alarm_below is None and alarm_actions:
-        rule = "alarm_actions go with alarm_below, got no alarm_below"
-    if rule is not None:
-        raise ValueError(f"{rule} [{path}]")
+        yield "templates and collaborations must name at least one template or collaboration, got none"
+    for name in names:
+        if names.count(name) > 1:
+            yield f"templates must name each template once, got {name} more often"
+    for id_ in collaborations:
+        if not contract.is_membership_id(str(id_)) and not is_token(id_):
+            yield f"collaborations must each be {contract.MEMBERSHIP_ID_RULE}, got {id_!r}"
+        if list(collaborations).count(id_) > 1:
+            yield f"collaborations must name each collaboration once, got {id_} more often"
+    if interval.is_unresolved():
+        yield "interval must be known at synth, got a token"
+    elif (seconds := interval.to_seconds(integral=False)) % 60 or not 60 <= seconds <= LONGEST_INTERVAL.to_seconds():
+        yield f"interval must be a whole number of minutes from 1 minute to 1 day, got {seconds:g} seconds"
+    if alarm_below is None and alarm_actions:
+        yield "alarm_actions go with alarm_below, got no alarm_below"
     if alarm_below is not None:
-        _check_fraction("alarm_below", alarm_below, path)
+        yield from _not_a_fraction("alarm_below", alarm_below)
 
 
-def _check_actions(
-    scope: Construct,
-    id: str,
-    outside_changes: Sequence[events.IRuleTarget | sns.ITopic],
-    expected_roles: Sequence[iam.IRole],
-    roles: Sequence[iam.IRole],
-    *,
-    needs_vpc: bool,
-) -> None:
-    rule = None
+def _broken_outside_rules(
+    outside_changes: Sequence[events.IRuleTarget | sns.ITopic], expected_roles: Sequence[iam.IRole], roles: Sequence[iam.IRole]
+) -> Iterator[str]:
+    """The rules that the options on outside changes break."""
     if expected_roles and not outside_changes:
-        rule = "expected_roles go with outside_changes, got no outside_changes"
-    elif outside_changes and not roles:
-        rule = "outside_changes needs the role of each provider as expected_roles, as the stack has no provider of its own, got none"
-    elif needs_vpc:
-        rule = "vpc_subnets and security_groups go with vpc, got no vpc"
-    if rule is not None:
-        raise ValueError(f"{rule} [{scope.node.path}/{id}]")
+        yield "expected_roles go with outside_changes, got no outside_changes"
+    if outside_changes and not roles:
+        yield "outside_changes needs the role of each provider as expected_roles, as the stack has no provider of its own, got none"
 
 
-def _check_fraction(name: str, value: float, path: str) -> None:
-    if not 0 < value <= 1:
-        raise ValueError(f"{name} must be a fraction above 0 and at most 1, got {value:g} [{path}]")
+def _not_a_fraction(name: str, value: object) -> Iterator[str]:
+    """The rule that a value breaks which is no fraction above 0. A token is none: an alarm's description names its threshold."""
+    try:
+        is_fraction = isinstance(value, Real | Decimal) and not isinstance(value, bool) and 0 < float(value) <= 1
+    except ValueError:  # a Decimal's signaling NaN
+        is_fraction = False
+    if not is_fraction:
+        yield f"{name} must be a fraction above 0 and at most 1, got {value!r}"

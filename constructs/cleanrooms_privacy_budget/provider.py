@@ -1,7 +1,7 @@
 """The function behind the templates: one for each stack, or one that several stacks share."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypedDict, Unpack
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -22,12 +22,14 @@ from .acknowledgements import (
     WHY_ALL_TEMPLATES,
     WHY_VPC_POLICY,
     acknowledge_deliberate,
+    acknowledge_for_checkov,
     acknowledge_managed_policy,
     acknowledge_wildcards,
 )
 from .asset import HANDLER, handler_asset
+from .function_options import broken_function_rules, broken_type_rules, check
 from .guardrails import PrivacyBudgetGuardrails
-from .literals import is_cdk_object, is_token, outside, whole
+from .literals import is_token, outside, whole
 from .permissions import CHANGE, CREATE_AND_FIND, READ, membership_arn, template_arns
 
 SINGLETON_ID: Final = "PrivacyBudgetProvider"
@@ -38,8 +40,6 @@ TIMEOUT_SECONDS: Final = Range(90, 900)
 """An event is answered 30 seconds before the timeout, which must leave it twice as long to be handled; Lambda ends at 900."""
 MEMORY_SIZE: Final = Range(128, 10_240)
 """MiB that Lambda gives a function. Source: "Lambda quotas" in its developer guide."""
-CONCURRENCY: Final = Range(0, 2**31 - 1)
-"""Executions that an account may reserve have no limit of their own."""
 OLDEST_PYTHON: Final = 11
 """The oldest Python 3 that the function runs on."""
 _PYTHON: Final = re.compile(r"python3\.(\d+)", re.ASCII)
@@ -163,7 +163,7 @@ class PrivacyBudgetProvider(Construct):
             parameter_name=parameter_name,
             guardrails=guardrails,
         )
-        _check(scope, id, _broken_rules(options))
+        check(scope, id, _broken_rules(options))
         super().__init__(scope, id)
         timeout = timeout or TIMEOUT
         asset = handler_asset()
@@ -207,6 +207,7 @@ class PrivacyBudgetProvider(Construct):
             retry_attempts=2,
         )
         """The function itself, for alarms and the like."""
+        acknowledge_for_checkov(self.function)
         self._service_token = self.function.function_arn
         self._service_timeout = service_timeout(timeout)
         if parameter_name is not None:
@@ -263,7 +264,7 @@ class PrivacyBudgetProvider(Construct):
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
         :raises ValueError: A literal is no ARN of a function, or of another region than the stack; or the timeout is no Duration.
         """
-        _check(scope, id, [*_broken_arn_rules(function_arn, stack_of(scope)), *_broken_type_rules({"timeout": timeout})])
+        check(scope, id, [*_broken_arn_rules(function_arn, stack_of(scope)), *broken_type_rules({"timeout": timeout})])
         return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
 
     @staticmethod
@@ -280,7 +281,7 @@ class PrivacyBudgetProvider(Construct):
         :param timeout: The imported function's timeout. Default: the provider's default, 5 minutes.
         :raises ValueError: The timeout is no Duration.
         """
-        _check(scope, id, _broken_type_rules({"timeout": timeout}))
+        check(scope, id, broken_type_rules({"timeout": timeout}))
         function_arn = ssm.StringParameter.value_for_string_parameter(scope, parameter_name)
         return _ImportedProvider(function_arn, service_timeout(timeout or TIMEOUT))
 
@@ -360,32 +361,17 @@ class _ImportedProvider:
         self.service_timeout = service_timeout
 
 
-_TYPES: Final[Mapping[str, type]] = {
-    "timeout": Duration,
-    "runtime": lambda_.Runtime,
-    "architecture": lambda_.Architecture,
-    "log_retention": logs.RetentionDays,
-    "vpc_subnets": ec2.SubnetSelection,
-    "guardrails": PrivacyBudgetGuardrails,
-}
-_CONSTRUCTS: Final = ("log_group", "role", "vpc", "environment_encryption")
-
-
 def _broken_rules(options: ProviderOptions) -> Iterator[str]:
     """The rules that the options of a provider break."""
-    if wrong_types := [*_broken_type_rules(options)]:
+    if wrong_types := [*broken_type_rules(options)]:
         yield from wrong_types
         return
     yield from outside("memory_size", whole(options.get("memory_size")), MEMORY_SIZE)
     yield from _broken_timeout_rules(options.get("timeout"))
     yield from _broken_runtime_rules(options.get("runtime"))
-    concurrency = whole(options.get("reserved_concurrent_executions"))
-    if concurrency is not None:
-        yield from outside("reserved_concurrent_executions", concurrency, CONCURRENCY)
+    yield from broken_function_rules(options)
     if options.get("log_group") is not None and options.get("log_retention") is not None:
         yield "log_retention goes without log_group, which has a retention of its own"
-    if options.get("vpc") is None and (options.get("vpc_subnets") is not None or options.get("security_groups") is not None):
-        yield "vpc_subnets and security_groups go with vpc, got no vpc"
     yield from _broken_membership_rules(options.get("memberships"))
     parameter_name = options.get("parameter_name")
     if parameter_name is not None and not _PARAMETER_NAME.fullmatch(str(parameter_name)) and not is_token(parameter_name):
@@ -393,20 +379,6 @@ def _broken_rules(options: ProviderOptions) -> Iterator[str]:
             "parameter_name must be a path of letters, digits, dots, dashes and underscores that begins with a slash,"
             f" got {parameter_name!r}"
         )
-
-
-def _broken_type_rules(options: Mapping[str, Any]) -> Iterator[str]:
-    """The options that are not what they must be: jsii says so late, without the option's name and with constructs in the tree."""
-    given = {name: value for name, value in options.items() if value is not None}
-    for name, type_ in _TYPES.items():
-        if name in given and not isinstance(given[name], type_):
-            yield f"{name} must be of type {type_.__name__}, got {given[name]!r}"
-    for name in _CONSTRUCTS:
-        if name in given and not is_cdk_object(given[name]):
-            yield f"{name} must be a construct, made or imported, got {given[name]!r}"
-    for name in ("memberships", "security_groups"):
-        if name in given and (isinstance(given[name], str) or not isinstance(given[name], Sequence)):
-            yield f"{name} must be a list, got {given[name]!r}"
 
 
 def _broken_timeout_rules(timeout: Duration | None) -> Iterator[str]:
@@ -437,12 +409,6 @@ def _broken_arn_rules(function_arn: str, stack: Stack) -> Iterator[str]:
         yield f"function_arn must be the ARN of a Lambda function, got {function_arn!r}"
     elif not is_token(stack.region) and found["region"] != stack.region:
         yield f"function_arn must be of the stack's region, {stack.region}, got {function_arn!r}"
-
-
-def _check(scope: Construct, id: str, rules: Iterable[str]) -> None:
-    """Raise for the first rule that is broken, before anything is added to the tree."""
-    for rule in rules:
-        raise ValueError(f"{rule} [{scope.node.path}/{id}]")
 
 
 def _by_value(option: Any) -> Any:

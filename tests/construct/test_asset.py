@@ -16,6 +16,8 @@ from tools.function_bundle.bytecode import RUNTIME
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def asset() -> Asset:

@@ -1,4 +1,4 @@
-"""cdk-nag's AwsSolutions: no finding that is not acknowledged one by one, with a reason that README or docs print."""
+"""cdk-nag's packs and checkov: no finding that is not acknowledged one by one, with a reason that README or docs print."""
 
 import json
 import re
@@ -12,10 +12,12 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from cleanrooms_privacy_budget import PrivacyBudgetMonitor, PrivacyBudgetProvider, PrivacyBudgetTemplate
 from cleanrooms_privacy_budget.acknowledgements import (
+    SKIPPED_BY_CHECKOV,
     WHY_ALL_MEMBERSHIPS,
     WHY_ALL_STACKS,
     WHY_ALL_TEMPLATES,
@@ -25,7 +27,7 @@ from cleanrooms_privacy_budget.acknowledgements import (
     WHY_NO_DEAD_LETTER_QUEUE,
     WHY_VPC_POLICY,
 )
-from tests.support.synth import ACCESS_BUDGET, MEMBERSHIP, add
+from tests.support.synth import ACCESS_BUDGET, MEMBERSHIP, add, new_stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,3 +138,18 @@ def test_each_reason_is_printed(page: str, reasons: list[str]) -> None:
     printed = re.sub(r"\s+", " ", (ROOT / page).read_text())
     for reason in reasons:
         assert reason in printed
+
+
+def test_checkov_skips_what_the_table_explains_and_nothing_else() -> None:
+    """checkov's dependencies do not go with this project's, so no test runs it: docs/security.md says how to."""
+    stack = new_stack()
+    PrivacyBudgetMonitor(stack, "Monitor", templates=[add(stack)])
+    skips = [
+        (resource["Type"], {skip["id"]: skip["comment"] for skip in resource["Metadata"]["checkov"]["skip"]})
+        for resource in Template.from_stack(stack).to_json()["Resources"].values()
+        if "checkov" in resource.get("Metadata", {})
+    ]
+    assert skips == [("AWS::Lambda::Function", SKIPPED_BY_CHECKOV)] * 2
+    (table,) = (block for block in (ROOT / "docs/security.md").read_text().split("\n\n") if block.startswith("| rule |"))
+    cells = [row.split("|") for row in table.splitlines()]
+    assert {id_: why.strip() for _, rules, why, _ in cells for id_ in re.findall(r"CKV\w+", rules)} == SKIPPED_BY_CHECKOV

@@ -14,6 +14,8 @@ from tools.function_bundle import assemble
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow
+
 COUNTING = """
 import json, sys
 folder = sys.argv[1]

@@ -1,9 +1,13 @@
 """The budget monitor's template: metrics, alarms, dashboards, the schedule's input, and what may be done."""
 
 import json
+import re
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import aws_cdk as cdk
+import numpy
 import pytest
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -20,6 +24,8 @@ MEMBERSHIPS = "arn:AWS::Partition:cleanrooms:AWS::Region:AWS::AccountId:membersh
 COLLABORATION = "abcdef12-1111-4222-8333-444455556666"
 COLLABORATIONS = "arn:AWS::Partition:cleanrooms:AWS::Region:*:collaboration"
 OTHER_MEMBERSHIP = "87654321-1111-4222-8333-444455556666"
+ACTION = actions.Ec2Action(actions.Ec2InstanceAction.STOP)
+"""An action that needs no construct."""
 TEMPLATE = "aaaaaaaa-1111-4222-8333-444455556666"
 
 
@@ -258,6 +264,7 @@ def test_the_dashboard_has_a_row_for_each_budget() -> None:
         ]
 
 
+@pytest.mark.slow
 def test_full_dashboard_is_continued_by_another() -> None:
     stack = new_stack()
     made = monitor(stack, *(imported(stack, f"Imported{number}") for number in range(251)))
@@ -344,6 +351,7 @@ def test_templates_of_another_stack() -> None:
     assert "Fn::ImportValue" in json.dumps(alarm)
 
 
+@pytest.mark.slow
 def test_full_stack_fits_input_and_template() -> None:
     """With Lambda's 256 KB for an event, and CloudFormation's 1 MB for a template."""
     stack = new_stack()
@@ -390,7 +398,41 @@ def test_nothing_is_warned_of_at_synth() -> None:
         ),
         pytest.param({"alarm_below": 0}, "alarm_below must be a fraction above 0 and at most 1, got 0", id="nothing"),
         pytest.param({"alarm_below": 20}, "alarm_below must be a fraction above 0 and at most 1, got 20", id="percent"),
-        pytest.param({"alarm_actions": [object()]}, "alarm_actions go with alarm_below, got no alarm_below", id="actions_alone"),
+        pytest.param({"alarm_below": float("nan")}, "alarm_below must be a fraction above 0 and at most 1, got nan", id="below_nan"),
+        pytest.param(
+            {"alarm_below": Decimal("nan")}, r"alarm_below must be a fraction above 0 and at most 1, got Decimal\('NaN'\)", id="decimal_nan"
+        ),
+        pytest.param({"alarm_below": "20%"}, "alarm_below must be a fraction above 0 and at most 1, got '20%'", id="below_as_text"),
+        pytest.param({"alarm_actions": [ACTION]}, "alarm_actions go with alarm_below, got no alarm_below", id="actions_alone"),
+        pytest.param({"interval": 60}, "interval must be of type Duration, got 60", id="interval_as_number"),
+        pytest.param(
+            {"interval": cdk.Duration.millis(90_500)},
+            "interval must be a whole number of minutes from 1 minute to 1 day, got 90.5 seconds",
+            id="fraction_of_a_second",
+        ),
+        pytest.param(
+            {"interval": cdk.Duration.seconds(cdk.Token.as_number({"Ref": "Interval"}))},
+            "interval must be known at synth, got a token",
+            id="interval_token",
+        ),
+        pytest.param({"templates": TEMPLATE}, f"templates must be a list, got '{TEMPLATE}'", id="one_template"),
+        pytest.param({"templates": [TEMPLATE]}, f"templates must each be an object of the CDK, got '{TEMPLATE}'", id="template_as_text"),
+        pytest.param({"collaborations": COLLABORATION}, f"collaborations must be a list, got '{COLLABORATION}'", id="one_collaboration"),
+        pytest.param({"outside_changes": ["topic"]}, "outside_changes must each be an object of the CDK, got 'topic'", id="topic_as_text"),
+        pytest.param({"log_group": "audited"}, "log_group must be a construct, made or imported, got 'audited'", id="log_group_as_text"),
+        pytest.param({"vpc": "vpc-1"}, "vpc must be a construct, made or imported, got 'vpc-1'", id="vpc_as_text"),
+        pytest.param(
+            {"environment_encryption": "key"}, "environment_encryption must be a construct, made or imported, got 'key'", id="key"
+        ),
+        pytest.param({"security_groups": []}, "vpc_subnets and security_groups go with vpc, got no vpc", id="groups_without_vpc"),
+        *(
+            pytest.param(
+                {"reserved_concurrent_executions": value},
+                f"reserved_concurrent_executions must be a whole number from 0 to 2147483647, got {re.escape(repr(value))}",
+                id=f"concurrency_{value!r}",
+            )
+            for value in (float("nan"), float("inf"), 1.5, -1, True, "3", Decimal("nan"), Decimal("sNaN"))
+        ),
     ],
 )
 def test_broken_rule_names_value_and_path(options: dict[str, Any], rule: str) -> None:
@@ -399,6 +441,20 @@ def test_broken_rule_names_value_and_path(options: dict[str, Any], rule: str) ->
     with pytest.raises(ValueError, match=rf"^{rule} \[Shop/Monitor\]$"):
         PrivacyBudgetMonitor(stack, "Monitor", **{"templates": [template], **options})
     assert stack.node.try_find_child("Monitor") is None
+
+
+@pytest.mark.parametrize("three", [3, 3.0, numpy.int64(3), Decimal(3)], ids=["int", "float", "numpy", "decimal"])
+def test_a_whole_concurrency_of_any_type(three: Any) -> None:
+    stack = new_stack()
+    monitor(stack, imported(stack), reserved_concurrent_executions=three)
+    assert only(stack, "AWS::Lambda::Function")["Properties"]["ReservedConcurrentExecutions"] == 3
+
+
+@pytest.mark.parametrize("below", [Decimal("0.5"), Fraction(1, 2), numpy.float32(0.5)], ids=["decimal", "fraction", "numpy"])
+def test_a_fraction_of_any_type(below: Any) -> None:
+    stack = new_stack()
+    monitor(stack, imported(stack), alarm_below=below)
+    assert [alarm["Threshold"] for alarm in alarms(stack)] == [0.5, 1]
 
 
 def test_a_template_that_is_named_twice_is_refused() -> None:

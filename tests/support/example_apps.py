@@ -85,10 +85,14 @@ def synthesize(name: str, context: Mapping[str, str], folder: Path, home: Path) 
     return Assembly(ran, folder / "cdk.out")
 
 
-def deploys(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: Path) -> dict[str, dict[str, str]]:
-    """Deploy an example by the first command of its docstring, which must succeed, and give each stack's outputs."""
+def deploys(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: Path, *context: str) -> dict[str, dict[str, str]]:
+    """Deploy an example by the first command of its docstring, which must succeed, and give each stack's outputs.
+
+    ``context`` is ``key=value`` to add.
+    """
     outputs = folder / "outputs.json"
     options = ["--output", str(folder / "cdk.out"), "--outputs-file", str(outputs), "--concurrency", "2", "--require-approval", "never"]
+    options += [word for given in context for word in ("-c", given)]
     ran = _run(
         [str(CLI), *commands(name, values)[0][1:], *options, "--no-notices", "--no-version-reporting"],
         ROOT,
@@ -123,8 +127,7 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
 def environment(local_aws: LocalAws) -> dict[str, str]:
     """This machine with the local AWS, and with this checkout's tools."""
     tools = os.pathsep.join((str(Path(sys.executable).parent), str(CLI.parent), os.environ["PATH"]))
-    impatient = f"--require {Path(__file__).with_name('impatient.cjs')}"
-    return {**local_aws.environment, "PATH": tools, "CI": "true", "CDK_VALIDATION": "false", "NODE_OPTIONS": impatient}
+    return {**local_aws.environment, "PATH": tools, "CI": "true", "CDK_VALIDATION": "false"}
 
 
 def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> Ran:
