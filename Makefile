@@ -65,6 +65,9 @@ CONTEXT := $(call CONTEXT_OF,ENVIRONMENT,environment) $(call CONTEXT_OF,PIPELINE
 STACK := $(if $(PIPELINE),PrivacyBudgetPipeline-$(PIPELINE),PrivacyBudget-$(ENVIRONMENT))
 CHANGE_SET := privacy-budget-plan
 CDK_RUN := $(RUN) $(CDK) --no-notices $(CONTEXT)
+# The layers that deploy nothing, build nothing and try no histories.
+FAST := app cli construct core handler monitor
+
 # After a refusal, which names the options of the construct and of a template.
 NAME_REMEDY = $(RUN) $(BIN)/python -m tools.make_remedy --stack $(STACK)
 
@@ -135,14 +138,17 @@ local-stop: $(DEPLOYMENT) ## Stop the embedded local AWS; its state stays for th
 
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+.PHONY: check
+check: lint ## Run the linters, the type checker and the tests of the fast layers, in under a minute
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not live and not slow" tests/test_architecture.py $(addprefix tests/,$(FAST))
 
 .PHONY: lint
 lint: setup ## Run ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy app.py constructs lambda cli local_aws stacks tools benchmarks
-	$(BIN)/mypy tests examples
+	$(BIN)/mypy app.py constructs lambda cli local_aws stacks tools benchmarks tests examples
 
 .PHONY: format
 format: setup ## Mend what ruff can mend

@@ -12,6 +12,8 @@ pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
 LIVE = Path(__file__).parent / "live"
 
+LONGEST = ("setup", "deploy", "lifecycle")
+
 _SET = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -19,6 +21,7 @@ _SET = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "CDK_VALIDATION": "false",
+    "NODE_OPTIONS": f"--require {Path(__file__).parent / 'support' / 'impatient.cjs'}",
 }
 _REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE")
 
@@ -45,6 +48,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if _is_live(config) and LIVE not in (collection_path, *collection_path.parents) and collection_path not in LIVE.parents:
         return True
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that no worker begins one of them when the others are done."""
+    items.sort(key=lambda item: LONGEST.index(item.path.parent.name) if item.path.parent.name in LONGEST else len(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

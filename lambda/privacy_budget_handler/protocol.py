@@ -70,6 +70,7 @@ class CustomResource(CfnResource, ABC):
         for name in SILENT_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "crhelper" else logging.WARNING)
         self._event, self._context = event, context
+        self._given_up_at = given_up_at(event)
         self._lock = threading.Lock()
         self._is_answered = False
         self._undelivered: DeliveryError | None = None
@@ -101,7 +102,7 @@ class CustomResource(CfnResource, ABC):
 
     def may_act(self) -> bool:
         """Whether CloudFormation still waits for this event: after its response, or the service timeout, nothing may happen any more."""
-        return not self._is_answered and time.time() < given_up_at(self._event)
+        return not self._is_answered and time.time() < self._given_up_at
 
     def deliver(self, body: bytes) -> None:
         """Send the response. Raises DeliveryError."""

@@ -3,11 +3,14 @@
 The emulator starts a function's process from its own environment and with its own packages.
 """
 
+import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +48,7 @@ class _Subprocess:
         if command[0] == sys.executable:
             script = Path(command[1])
             script.write_text(_END_WITH_SERVER.format(self._open_while_server_lives) + script.read_text())
+            _share_bytecode(script.parent)
             command = [sys.executable, "-s", "-S", "-P", *command[1:]]
             options["pass_fds"] = (self._open_while_server_lives,)
         return subprocess.Popen(command, env=environment, **options)  # noqa: S603
@@ -67,6 +71,17 @@ def install(folder: Folder) -> None:
 
     lambda_runtime.Worker._spawn = isolated_spawn
     lambda_runtime.subprocess = _Subprocess()
+
+
+def _share_bytecode(worker: Path) -> None:
+    """Have the processes of one code share its folder: only the first one compiles the sources."""
+    code = worker / "code"
+    shared = worker.parent / f"code-{hashlib.sha256((worker / 'code.zip').read_bytes()).hexdigest()}"
+    with suppress(OSError):  # another process has just done so
+        code.rename(shared)
+    if code.exists():
+        shutil.rmtree(code)
+    code.symlink_to(shared)
 
 
 def _link_sdk(runtime: Path) -> None:

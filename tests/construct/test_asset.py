@@ -21,6 +21,8 @@ THIS = Interpreter(Path(sys.executable), platform.python_version())
 UNLIKELY = "3.99"
 """A version of Python that no machine has."""
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def asset(tmp_path_factory: pytest.TempPathFactory) -> Asset:

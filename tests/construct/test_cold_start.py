@@ -17,6 +17,8 @@ from tools.function_bundle.bytecode import Interpreter
 ROOT = Path(__file__).parents[2]
 THIS = Interpreter(Path(sys.executable), platform.python_version())
 
+pytestmark = pytest.mark.slow
+
 COUNTING = """
 import json, sys
 folder = sys.argv[1]

@@ -253,6 +253,7 @@ def test_the_dashboard_has_a_row_for_each_budget() -> None:
         ]
 
 
+@pytest.mark.slow
 def test_budgets_that_one_dashboard_cannot_hold_go_to_another() -> None:
     stack = new_stack()
     made = monitor(stack, *(imported(stack, f"Imported{number}") for number in range(251)))
@@ -338,6 +339,7 @@ def test_templates_of_another_stack() -> None:
     assert "Fn::ImportValue" in json.dumps(alarm)
 
 
+@pytest.mark.slow
 def test_as_many_templates_as_a_stack_can_hold_fit_into_the_schedules_input_and_the_stacks_template() -> None:
     """With Lambda's 256 KB for an event, and CloudFormation's 1 MB for a template."""
     stack = new_stack()

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import CLI, Cdk
+from tests.support.cdk import CLI, Cdk, Engine
 from tests.support.deployed_clean_rooms import new_membership
+
+_Used = TypeVar("_Used", bound=Cdk)
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +22,17 @@ def bootstrapped(local_aws: LocalAws) -> LocalAws:
 @pytest.fixture
 def cdk(bootstrapped: LocalAws, tmp_path: Path) -> Iterator[Cdk]:
     """The CLI for one app; what a test leaves deployed is destroyed, which the next test waits for."""
-    cloudformation = bootstrapped.client("cloudformation")
-    used = Cdk(bootstrapped, tmp_path)
+    yield from _with_its_stacks_deleted(Cdk(bootstrapped, tmp_path))
+
+
+@pytest.fixture
+def engine(bootstrapped: LocalAws, tmp_path: Path) -> Iterator[Engine]:
+    """CloudFormation without the CLI, likewise."""
+    yield from _with_its_stacks_deleted(Engine(bootstrapped, tmp_path))
+
+
+def _with_its_stacks_deleted(used: _Used) -> Iterator[_Used]:
+    cloudformation = used.local_aws.client("cloudformation")
     for stack in cloudformation.describe_stacks()["Stacks"]:
         if stack["StackStatus"] == "DELETE_IN_PROGRESS":
             used.settled(stack["StackId"])

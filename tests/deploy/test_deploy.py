@@ -1,8 +1,8 @@
-"""What only the real engine shows: the real CLI, the production template, CloudFormation's protocol, the enforced policy."""
+"""What only a deployment shows: the real CLI, the production template, CloudFormation's protocol, the enforced policy."""
 
 from typing import Any
 
-from tests.support.cdk import Cdk
+from tests.support.cdk import Cdk, Engine
 from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import held, table
 
@@ -35,21 +35,21 @@ def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, clea
     assert held(clean_rooms, second) == []
 
 
-def test_create_edit_and_destroy_an_access_budget(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_create_edit_and_destroy_an_access_budget(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    arn = cdk.deploys(declared({"membership": membership, "table": table(membership), "day": 10}))["Shop"]["BudgetArn"]
-    edited = cdk.deploys(declared({"membership": membership, "table": table(membership), "day": 20}))["Shop"]["BudgetArn"]
+    arn = engine.deploys(declared({"membership": membership, "table": table(membership), "day": 10}))["Shop"]["BudgetArn"]
+    edited = engine.deploys(declared({"membership": membership, "table": table(membership), "day": 20}))["Shop"]["BudgetArn"]
     (template,) = held(clean_rooms, membership)
     assert edited == arn == template["arn"]
     assert template["parameters"]["accessBudget"]["budgetParameters"] == [{"type": "CALENDAR_DAY", "budget": 20, "autoRefresh": "ENABLED"}]
-    cdk.destroys()
+    engine.destroys()
     assert held(clean_rooms, membership) == []
 
 
-def test_a_template_stays_when_its_stack_goes_unless_told_otherwise(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_template_stays_when_its_stack_goes_unless_told_otherwise(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    cdk.deploys(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}))
-    cdk.destroys()
+    engine.deploys(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}))
+    engine.destroys()
     assert len(held(clean_rooms, membership)) == 1
 
 
@@ -74,21 +74,21 @@ def test_a_template_goes_again_when_another_resource_fails(cdk: Cdk, clean_rooms
     assert held(clean_rooms, membership) == []
 
 
-def test_an_update_that_is_rolled_back_puts_the_old_values_back(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
+def test_a_rolled_back_update_restores_the_old_values(engine: Engine, clean_rooms: Any, memberships: list[str], taken: str) -> None:
     first, second = memberships
-    arn = cdk.deploys(declared({"membership": first}))["Shop"]["BudgetArn"]
-    assert cdk.deploy(declared({"membership": first, "epsilon": 9}, fails_after=taken)).status != 0
+    arn = engine.deploys(declared({"membership": first}))["Shop"]["BudgetArn"]
+    assert engine.deploy(declared({"membership": first, "epsilon": 9}, fails_after=taken)).status != 0
     (template,) = held(clean_rooms, first)
     assert template["arn"] == arn
     assert template["parameters"]["differentialPrivacy"]["epsilon"] == 3
-    assert cdk.deploy(declared({"membership": second}, fails_after=taken)).status != 0
+    assert engine.deploy(declared({"membership": second}, fails_after=taken)).status != 0
     assert [template["arn"] for template in held(clean_rooms, first)] == [arn]
     assert held(clean_rooms, second) == []
 
 
-def test_a_function_role_without_the_grant_is_denied(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_function_role_without_the_grant_is_denied(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    ran = cdk.deploy(declared({"membership": membership}, without_grants=True))
+    ran = engine.deploy(declared({"membership": membership}, without_grants=True))
     assert ran.status != 0
     assert "AccessDeniedException from CreatePrivacyBudgetTemplate" in ran.text
     assert "is not authorized to perform: cleanrooms:CreatePrivacyBudgetTemplate" in ran.text

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import Cdk
+from tests.support.cdk import Engine
 from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import as_user, held, table
 
@@ -29,20 +29,20 @@ def history(local_aws: LocalAws, *arguments: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_scripted_life(cdk: Cdk, clean_rooms: Any, memberships: list[str], tmp_path: Path) -> None:
+def test_a_scripted_life(engine: Engine, clean_rooms: Any, memberships: list[str], tmp_path: Path) -> None:
     """By hand: 3, raised to 5, counts 5. Recreated with 2, raised by alice to 4, counts 4: 9 in all.
 
     Access budget: 10 uses, refilled by an edit to 7: 17 uses of 2 balances.
     """
     membership, other = memberships
     stack = {"membership": membership, "on_budget_reset": "ALLOW"}
-    cdk.deploys(declared({**stack, "epsilon": 3}))
-    cdk.deploys(declared({**stack, "epsilon": 5}))
+    engine.deploys(declared({**stack, "epsilon": 3}))
+    engine.deploys(declared({**stack, "epsilon": 5}))
     (first,) = held(clean_rooms, membership)
-    cdk.local_aws.spend(membership, first["id"], 1, "COUNT")
-    cdk.deploys(declared({**stack, "epsilon": 2}))  # which Clean Rooms refuses once querying began, so the handler recreates it
+    engine.local_aws.spend(membership, first["id"], 1, "COUNT")
+    engine.deploys(declared({**stack, "epsilon": 2}))  # which Clean Rooms refuses once querying began, so the handler recreates it
     (second,) = held(clean_rooms, membership)
-    alice = as_user(cdk.local_aws, "alice")
+    alice = as_user(engine.local_aws, "alice")
     alice.update_privacy_budget_template(
         membershipIdentifier=membership,
         privacyBudgetTemplateIdentifier=second["id"],
@@ -62,9 +62,9 @@ def test_a_scripted_life(cdk: Cdk, clean_rooms: Any, memberships: list[str], tmp
         privacyBudgetType="ACCESS_BUDGET",
         parameters={"accessBudget": limits},
     )
-    cdk.deletes("Shop")
+    engine.deletes("Shop")
 
-    found = history(cdk.local_aws, membership)
+    found = history(engine.local_aws, membership)
     sales, *privacy = sorted(found["templates"], key=lambda template: (template["privacyBudgetType"], template["created"]))
     assert [template["id"] for template in privacy] == [first["id"], second["id"]]
     told = [
@@ -96,9 +96,9 @@ def test_a_scripted_life(cdk: Cdk, clean_rooms: Any, memberships: list[str], tmp
     assert granted["accessBudgets"] == [{"resourceArn": table(membership), "budgets": 2, "uses": 17}]
     assert granted["unknownTemplates"] == 0
 
-    events = cdk.local_aws.client("cloudtrail").get_paginator("lookup_events").paginate()
+    events = engine.local_aws.client("cloudtrail").get_paginator("lookup_events").paginate()
     file = tmp_path / "trail.json"
     file.write_text(json.dumps({"Records": [json.loads(event["CloudTrailEvent"]) for page in events for event in page["Events"]]}))
-    again = history(cdk.local_aws, membership, "--from-file", str(file))
+    again = history(engine.local_aws, membership, "--from-file", str(file))
     assert (again["templates"], again["granted"]) == (found["templates"], granted)
-    assert history(cdk.local_aws, other)["templates"] == []
+    assert history(engine.local_aws, other)["templates"] == []

@@ -1,4 +1,4 @@
-"""The lifecycle as a user of the real CLI meets it: spent budgets, moves, adoptions, rivals, and the service's quota."""
+"""The lifecycle as CloudFormation's engine drives it: consumed budgets, moves, adoptions, rivals, and the service's quota."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import CLI, Cdk
+from tests.support.cdk import CLI, Engine
 from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent, table
 
@@ -23,16 +23,16 @@ def shop(**templates: dict[str, Any]) -> dict[str, Any]:
     return {"name": "Shop", "templates": templates}
 
 
-def test_a_spent_budget_is_reset_only_where_that_was_allowed(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_spent_budget_is_reset_only_where_that_was_allowed(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     """Beside it stands a budget of which nothing is spent: its refresh changes without further ado, and back in the rollback."""
     used, fresh = ({"membership": membership} for membership in memberships)
-    arns = cdk.deploys(shop(Used=used, Fresh=fresh))["Shop"]
-    ids = {name: cdk.resource("Shop", name)["PhysicalResourceId"] for name in ("Used", "Fresh")}
+    arns = engine.deploys(shop(Used=used, Fresh=fresh))["Shop"]
+    ids = {name: engine.resource("Shop", name)["PhysicalResourceId"] for name in ("Used", "Fresh")}
     (before,) = held(clean_rooms, memberships[0])
-    cdk.local_aws.spend(memberships[0], before["id"], 5, "COUNT")
+    engine.local_aws.spend(memberships[0], before["id"], 5, "COUNT")
 
     monthly = {"refresh": "CALENDAR_MONTH"}
-    refused = cdk.deploy(shop(Used={**used, **monthly}, Fresh={**fresh, **monthly}))
+    refused = engine.deploy(shop(Used={**used, **monthly}, Fresh={**fresh, **monthly}))
     assert refused.status != 0
     assert re.search(
         r"Changing the DIFFERENTIAL_PRIVACY template in membership \S+ from auto refresh NONE to"
@@ -40,130 +40,130 @@ def test_a_spent_budget_is_reset_only_where_that_was_allowed(cdk: Cdk, clean_roo
         r" To accept that, set on_budget_reset=OnBudgetReset\.ALLOW",
         refused.text,
     )
-    assert cdk.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
+    assert engine.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
     (after,) = held(clean_rooms, memberships[0])
     assert (after, spent(clean_rooms, after)) == (before, 5)
     assert held(clean_rooms, memberships[1])[0]["autoRefresh"] == "NONE"
-    assert {name: cdk.resource("Shop", name)["PhysicalResourceId"] for name in ids} == ids
+    assert {name: engine.resource("Shop", name)["PhysicalResourceId"] for name in ids} == ids
 
-    allowed = cdk.deploys(shop(Used={**used, **monthly, "on_budget_reset": "ALLOW"}, Fresh={**fresh, **monthly}))["Shop"]
+    allowed = engine.deploys(shop(Used={**used, **monthly, "on_budget_reset": "ALLOW"}, Fresh={**fresh, **monthly}))["Shop"]
     for name, membership in zip(("Used", "Fresh"), memberships, strict=True):
         (template,) = held(clean_rooms, membership)
         assert template["autoRefresh"] == "CALENDAR_MONTH"
         assert spent(clean_rooms, template) == 0
         assert allowed[f"{name}Arn"] == template["arn"] != arns[f"{name}Arn"]
-        assert cdk.resource("Shop", name)["PhysicalResourceId"] == ids[name] == arns[f"{name}Arn"]
-    cdk.destroys()
+        assert engine.resource("Shop", name)["PhysicalResourceId"] == ids[name] == arns[f"{name}Arn"]
+    engine.destroys()
     assert held(clean_rooms, memberships[0]) == held(clean_rooms, memberships[1]) == []
 
 
 def test_an_edit_that_refills_a_spent_access_budget_is_made_only_where_that_was_allowed(
-    cdk: Cdk, clean_rooms: Any, memberships: list[str]
+    engine: Engine, clean_rooms: Any, memberships: list[str]
 ) -> None:
     membership, _ = memberships
     budget = {"membership": membership, "table": table(membership), "day": 10}
-    arn = cdk.deploys(declared(budget))["Shop"]["BudgetArn"]
+    arn = engine.deploys(declared(budget))["Shop"]["BudgetArn"]
     (template,) = held(clean_rooms, membership)
-    cdk.local_aws.spend(membership, template["id"], 4)
+    engine.local_aws.spend(membership, template["id"], 4)
 
-    refused = cdk.deploy(declared({**budget, "day": 20}))
+    refused = engine.deploy(declared({**budget, "day": 20}))
     assert refused.status != 0
     assert "what was consumed of it (4 of 10 CALENDAR_DAY) would be forgotten" in refused.text
     assert "set on_budget_reset=OnBudgetReset.ALLOW" in refused.text
-    assert cdk.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
+    assert engine.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
     assert held(clean_rooms, membership) == [template]
     assert spent(clean_rooms, template) == 4
 
-    assert cdk.deploys(declared({**budget, "day": 20, "on_budget_reset": "ALLOW"}))["Shop"]["BudgetArn"] == arn
+    assert engine.deploys(declared({**budget, "day": 20, "on_budget_reset": "ALLOW"}))["Shop"]["BudgetArn"] == arn
     (edited,) = held(clean_rooms, membership)
     assert edited["parameters"]["accessBudget"]["budgetParameters"][0]["budget"] == 20
     assert spent(clean_rooms, edited) == 0
 
 
-def test_a_move_to_another_membership_deletes_the_old_template_or_keeps_it_with_what_was_spent(cdk: Cdk, clean_rooms: Any) -> None:
+def test_a_move_to_another_membership_deletes_the_old_template_or_keeps_it_with_what_was_spent(engine: Engine, clean_rooms: Any) -> None:
     moved_from, moved_to, kept_in, followed_by = (new_membership(clean_rooms) for _ in range(4))
     keep = {"removal": "RETAIN_ON_UPDATE_OR_DELETE"}
-    cdk.deploys(shop(Moved={"membership": moved_from}, Kept={"membership": kept_in, **keep}))
+    engine.deploys(shop(Moved={"membership": moved_from}, Kept={"membership": kept_in, **keep}))
     (kept,) = held(clean_rooms, kept_in)
-    cdk.local_aws.spend(kept_in, kept["id"], 5, "COUNT")
+    engine.local_aws.spend(kept_in, kept["id"], 5, "COUNT")
 
-    arns = cdk.deploys(shop(Moved={"membership": moved_to}, Kept={"membership": followed_by, **keep}))["Shop"]
+    arns = engine.deploys(shop(Moved={"membership": moved_to}, Kept={"membership": followed_by, **keep}))["Shop"]
     assert held(clean_rooms, moved_from) == []
     assert held(clean_rooms, kept_in) == [kept]
     assert spent(clean_rooms, kept) == 5
     for name, membership in (("Moved", moved_to), ("Kept", followed_by)):
         (template,) = held(clean_rooms, membership)
-        assert arns[f"{name}Arn"] == template["arn"] == cdk.resource("Shop", name)["PhysicalResourceId"]
-    cdk.deletes("Shop")
+        assert arns[f"{name}Arn"] == template["arn"] == engine.resource("Shop", name)["PhysicalResourceId"]
+    engine.deletes("Shop")
     assert held(clean_rooms, moved_to) == []
     assert [len(held(clean_rooms, membership)) for membership in (kept_in, followed_by)] == [1, 1]
 
 
 def test_a_template_made_by_hand_is_refused_or_adopted_and_never_deleted_by_the_deploy_that_adopted_it(
-    cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str
+    engine: Engine, clean_rooms: Any, memberships: list[str], taken: str
 ) -> None:
     membership, _ = memberships
     arn = made_by_hand(clean_rooms, membership, team="legal")["arn"]
     (found,) = held(clean_rooms, membership)
-    cdk.local_aws.spend(membership, found["id"], 5, "COUNT")
+    engine.local_aws.spend(membership, found["id"], 5, "COUNT")
     budget = {"membership": membership, "epsilon": 5}
 
-    refused = cdk.deploy(declared(budget))
+    refused = engine.deploy(declared(budget))
     assert refused.status != 0
     assert f"exists already: {arn}" in refused.text
     assert "set on_existing=OnExisting.ADOPT" in refused.text
     assert "DELETE_FAILED" not in refused.text
-    assert cdk.settled("Shop") == "ROLLBACK_COMPLETE"
+    assert engine.settled("Shop") == "ROLLBACK_COMPLETE"
     assert held(clean_rooms, membership) == [found]
 
     adopt = {**budget, "on_existing": "ADOPT"}
-    assert cdk.deploy(declared(adopt, fails_after=taken)).status != 0
+    assert engine.deploy(declared(adopt, fails_after=taken)).status != 0
     (handed_back,) = held(clean_rooms, membership)
     assert (handed_back["arn"], handed_back["tags"], spent(clean_rooms, handed_back)) == (arn, {"team": "legal"}, 5)
 
-    assert cdk.deploys(declared(adopt, tags={"stage": "test"}))["Shop"]["BudgetArn"] == arn
+    assert engine.deploys(declared(adopt, tags={"stage": "test"}))["Shop"]["BudgetArn"] == arn
     (adopted,) = held(clean_rooms, membership)
     assert adopted["tags"].items() >= {"team": "legal", "stage": "test"}.items()
     assert adopted["parameters"]["differentialPrivacy"]["epsilon"] == 5
     assert spent(clean_rooms, adopted) == 5
-    cdk.deletes("Shop")
+    engine.deletes("Shop")
     (left,) = held(clean_rooms, membership)
     assert left["arn"] == arn
     assert not {OWNER, ADOPTED_FROM} & left["tags"].keys()
     assert spent(clean_rooms, left) == 5
 
 
-def test_a_renamed_resource_keeps_its_template_with_what_was_spent(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
+def test_a_renamed_resource_keeps_its_ledger(engine: Engine, clean_rooms: Any, memberships: list[str], taken: str) -> None:
     membership, _ = memberships
-    arn = cdk.deploys(shop(Old={"membership": membership}))["Shop"]["OldArn"]
+    arn = engine.deploys(shop(Old={"membership": membership}))["Shop"]["OldArn"]
     (made,) = held(clean_rooms, membership)
-    cdk.local_aws.spend(membership, made["id"], 5, "COUNT")
+    engine.local_aws.spend(membership, made["id"], 5, "COUNT")
 
     renamed = shop(New={"membership": membership, "on_existing": "ADOPT"})
-    assert cdk.deploy({**renamed, "fails_after": taken}).status != 0
-    assert cdk.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
-    assert cdk.resource("Shop", "Old")["PhysicalResourceId"] == arn
+    assert engine.deploy({**renamed, "fails_after": taken}).status != 0
+    assert engine.settled("Shop") == "UPDATE_ROLLBACK_COMPLETE"
+    assert engine.resource("Shop", "Old")["PhysicalResourceId"] == arn
     (restored,) = held(clean_rooms, membership)
     assert {**restored["tags"], REQUEST: made["tags"][REQUEST]} == made["tags"]
     assert {**restored, "tags": made["tags"]} == made
 
-    assert cdk.deploys(renamed)["Shop"]["NewArn"] == arn
+    assert engine.deploys(renamed)["Shop"]["NewArn"] == arn
     (kept,) = held(clean_rooms, membership)
     assert (kept["arn"], spent(clean_rooms, kept)) == (arn, 5)
     assert kept["tags"][OWNER] == made["tags"][OWNER].removesuffix("Old") + "New"
     assert ADOPTED_FROM not in kept["tags"]
-    cdk.deletes("Shop")
+    engine.deletes("Shop")
     assert held(clean_rooms, membership) == []
 
 
 def test_of_two_stacks_that_want_one_membership_at_once_one_has_it_and_the_other_is_told_so(
-    cdk: Cdk, clean_rooms: Any, memberships: list[str]
+    engine: Engine, clean_rooms: Any, memberships: list[str]
 ) -> None:
     membership, _ = memberships
     both = [declared({"membership": membership}, name=name) for name in ("First", "Second")]
-    contended = cdk.deploy(*both, at_once=2)
+    contended = engine.deploy(*both)
     assert contended.status != 0
-    statuses = {cdk.settled(name): name for name in ("First", "Second")}
+    statuses = {engine.settled(name): name for name in ("First", "Second")}
     assert statuses.keys() == {"CREATE_COMPLETE", "ROLLBACK_COMPLETE"}
     (template,) = held(clean_rooms, membership)
     assert f"exists already: {template['arn']}" in contended.text
@@ -171,9 +171,9 @@ def test_of_two_stacks_that_want_one_membership_at_once_one_has_it_and_the_other
     winner, loser = statuses["CREATE_COMPLETE"], statuses["ROLLBACK_COMPLETE"]
     assert template["tags"][OWNER].split("/")[1] == winner
 
-    cdk.deletes(winner)
+    engine.deletes(winner)
     assert held(clean_rooms, membership) == []
-    arn = cdk.deploys(declared({"membership": membership}, name=loser))[loser]["BudgetArn"]
+    arn = engine.deploys(declared({"membership": membership}, name=loser))[loser]["BudgetArn"]
     assert [template["arn"] for template in held(clean_rooms, membership)] == [arn]
 
 
@@ -192,7 +192,7 @@ class TestQuota:
 
     def test_fifty_templates_deployed_and_destroyed_at_once_all_succeed(self, limited: LocalAws, tmp_path: Path) -> None:
         """Five stacks of ten templates: the emulator handles the resources of one stack one after another."""
-        cdk, clean_rooms = Cdk(limited, tmp_path), limited.client("cleanrooms")
+        engine, clean_rooms = Engine(limited, tmp_path), limited.client("cleanrooms")
         memberships = [new_membership(clean_rooms) for _ in range(2)]
         tables = [(membership, table(membership, f"t{number}")) for membership in memberships for number in range(25)]
         stacks = [
@@ -210,7 +210,7 @@ class TestQuota:
             pages = [clean_rooms.list_privacy_budget_templates(membershipIdentifier=id_, maxResults=100) for id_ in memberships]
             return [summary for page in pages for summary in page["privacyBudgetTemplateSummaries"]]
 
-        outputs = cdk.deploys(*stacks, at_once=5)
+        outputs = engine.deploys(*stacks)
         templates = made()
         arns = {arn for stack in outputs.values() for arn in stack.values()}
         assert len(arns) == 50
@@ -219,5 +219,5 @@ class TestQuota:
         assert (max(times) - min(times)).total_seconds() >= (50 - 5 - 1) / 5
         log = (limited.folder / "server.log").read_text()
         assert re.search(r'"message":"Create answered with SUCCESS".*"calls":[2-9]', log), "no create was throttled"
-        cdk.deletes(*outputs)
+        engine.deletes(*outputs)
         assert made() == []

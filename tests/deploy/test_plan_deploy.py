@@ -23,7 +23,7 @@ from privacy_budget_cli.plan import command as plan_command
 from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.session import session
 from privacy_budget_core.errors import AccessDeniedError
-from tests.support.cdk import Cdk
+from tests.support.cdk import Engine
 from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent, table
 
@@ -34,58 +34,58 @@ ALLOW = {"on_budget_reset": "ALLOW"}
 
 
 @pytest.fixture(autouse=True)
-def on_the_local_aws(cdk: Cdk, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in cdk.local_aws.environment.items():
+def on_the_local_aws(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in engine.local_aws.environment.items():
         monkeypatch.setenv(name, value)
 
 
-def plan(cdk: Cdk, *arguments: str, app: Path | None = None) -> tuple[int, str]:
+def plan(engine: Engine, *arguments: str, app: Path | None = None) -> tuple[int, str]:
     """Run the command on the assembly, or on something else, and give its exit status and what it printed."""
     parser = ArgumentParser()
     plan_command.add_arguments(parser)
-    options = parser.parse_args([str(app or cdk.folder / "cdk.out"), *arguments])
+    options = parser.parse_args([str(app or engine.folder / "engine.out"), *arguments])
     options.session, options.endpoint_url = session(None, None), None
     printed = io.StringIO()
     return plan_command.run(options, Console(file=printed, width=200)), printed.getvalue()
 
 
-def steps(cdk: Cdk) -> tuple[int, dict[str, dict[str, Any]]]:
+def steps(engine: Engine) -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit status and the steps by their templates' ids."""
-    status, printed = plan(cdk, "--json")
+    status, printed = plan(engine, "--json")
     return status, {step["logicalId"]: step for step in json.loads(printed)["templates"]}
 
 
-def update(cdk: Cdk) -> str:
+def update(engine: Engine) -> str:
     """Deploy what is declared to the stack that stands, as ``cdk deploy`` would but at once; the status that it settles in."""
-    body = (cdk.folder / "cdk.out" / "Shop.template.json").read_text()
-    cdk.local_aws.client("cloudformation").update_stack(StackName="Shop", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-    return cdk.settled("Shop")
+    body = (engine.folder / "engine.out" / "Shop.template.json").read_text()
+    engine.local_aws.client("cloudformation").update_stack(StackName="Shop", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    return engine.settled("Shop")
 
 
-def use(cdk: Cdk, clean_rooms: Any, membership: str, count: int) -> None:
+def use(engine: Engine, clean_rooms: Any, membership: str, count: int) -> None:
     (template,) = held(clean_rooms, membership)
-    cdk.local_aws.spend(membership, template["id"], count, "COUNT" if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None)
+    engine.local_aws.spend(membership, template["id"], count, "COUNT" if template["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None)
 
 
-def stack_names(cdk: Cdk) -> set[str]:
+def stack_names(engine: Engine) -> set[str]:
     """The names of the stacks that are there, be it as shells of change sets."""
-    return {stack["StackName"] for stack in cdk.local_aws.client("cloudformation").describe_stacks()["Stacks"]}
+    return {stack["StackName"] for stack in engine.local_aws.client("cloudformation").describe_stacks()["Stacks"]}
 
 
-def change_sets(cdk: Cdk, stack: str = "Shop") -> list[str]:
-    listed = cdk.local_aws.client("cloudformation").list_change_sets(StackName=stack)["Summaries"]
+def change_sets(engine: Engine, stack: str = "Shop") -> list[str]:
+    listed = engine.local_aws.client("cloudformation").list_change_sets(StackName=stack)["Summaries"]
     return [change_set["ChangeSetName"] for change_set in listed]
 
 
-def buckets(cdk: Cdk) -> set[str]:
+def buckets(engine: Engine) -> set[str]:
     """What is published in the bucket of the bootstrap."""
-    s3 = cdk.local_aws.client("s3")
+    s3 = engine.local_aws.client("s3")
     (bucket,) = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"] if "-assets-" in bucket["Name"])
     return {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
 
 
-def prepare(cdk: Cdk) -> None:
-    ran = cdk.run("deploy", "Shop", "--require-approval", "never", "--method=prepare-change-set", "--change-set-name", "reviewed")
+def prepare(engine: Engine) -> None:
+    ran = engine.run("deploy", "Shop", "--require-approval", "never", "--method=prepare-change-set", "--change-set-name", "reviewed")
     assert ran.status == 0, ran.text
 
 
@@ -93,7 +93,7 @@ def shop(templates: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": "Shop", "templates": templates}
 
 
-def test_the_deployment_does_what_the_plan_said(cdk: Cdk, clean_rooms: Any) -> None:
+def test_the_deployment_does_what_the_plan_said(engine: Engine, clean_rooms: Any) -> None:
     here = {
         name: new_membership(clean_rooms)
         for name in ("New", "Same", "Edited", "Token", "Fresh", "Swapped", "Refilled", "Moved", "Followed", "Kept", "Gone", "Drifted")
@@ -104,18 +104,18 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, clean_rooms: Any) -> N
     before["Refilled"] |= {"table": table(here["Refilled"]), "day": 10}
     for name in ("Followed", "Kept"):
         before[name] |= KEEP
-    cdk.declare(shop(before))
-    status, planned = steps(cdk)
+    engine.declare(shop(before))
+    status, planned = steps(engine)
     assert status == 0
     assert {step["effect"] for step in planned.values()} == {"CREATED"}
-    assert "Shop" not in stack_names(cdk)
-    ran = cdk.run("deploy", "--all", "--require-approval", "never")
+    assert "Shop" not in stack_names(engine)
+    ran = engine.run("deploy", "--all", "--require-approval", "never")
     assert ran.status == 0, ran.text
     assert {len(held(clean_rooms, membership)) for name, membership in here.items() if name != "New"} == {1}
 
     spent_of = {name: 5 for name in before if name != "Fresh"}
     for name, count in spent_of.items():
-        use(cdk, clean_rooms, here[name], count)
+        use(engine, clean_rooms, here[name], count)
     (drifting,) = held(clean_rooms, here["Drifted"])
     clean_rooms.update_privacy_budget_template(
         membershipIdentifier=here["Drifted"],
@@ -135,8 +135,8 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, clean_rooms: Any) -> N
         "Followed": {"membership": there["Followed"], **KEEP},
     }
     stood = {name: held(clean_rooms, membership) for name, membership in here.items()}
-    cdk.declare(shop(after))
-    status, planned = steps(cdk)
+    engine.declare(shop(after))
+    status, planned = steps(engine)
     assert {name: Effect[step["effect"]] for name, step in planned.items()} == {
         "New": Effect.CREATED,
         "Same": Effect.UNCHANGED,
@@ -155,7 +155,7 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, clean_rooms: Any) -> N
     assert (planned["Moved"]["old"], planned["Followed"]["old"]) == ("DELETED", "KEPT")
     assert planned["Drifted"]["drift"].startswith("Clean Rooms holds epsilon 9")
     assert {name: step["consumed"][0]["consumed"] for name, step in planned.items() if step["consumed"]} == spent_of
-    assert update(cdk) == "UPDATE_COMPLETE"
+    assert update(engine) == "UPDATE_COMPLETE"
 
     now = {name: held(clean_rooms, membership) for name, membership in here.items()}
     for name in ("Same", "Kept", "Followed", "Drifted"):
@@ -171,45 +171,45 @@ def test_the_deployment_does_what_the_plan_said(cdk: Cdk, clean_rooms: Any) -> N
         left = spent(clean_rooms, now[name][0]) if now[name] else 0
         assert left == (0 if planned[name]["loses"] else count), name
 
-    status, planned = steps(cdk)
+    status, planned = steps(engine)
     assert {step["effect"] for name, step in planned.items() if name != "Drifted"} == {"UNCHANGED"}
     assert status == 0
 
 
-def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     used, taken = memberships
-    cdk.deploys(shop({"Used": {"membership": used}}))
-    use(cdk, clean_rooms, used, 5)
+    engine.deploys(shop({"Used": {"membership": used}}))
+    use(engine, clean_rooms, used, 5)
     theirs = made_by_hand(clean_rooms, taken)
     stood = held(clean_rooms, used), held(clean_rooms, taken)
     for declares, effect in (
         ({"Used": {"membership": used, **MONTHLY}}, "REFUSED"),
         ({"Used": {"membership": used}, "Taken": {"membership": taken}}, "OCCUPIED"),
     ):
-        cdk.declare(shop(declares))
-        status, planned = steps(cdk)
+        engine.declare(shop(declares))
+        status, planned = steps(engine)
         (refused,) = (step for step in planned.values() if step["effect"] == effect)
         assert status == 3
-        assert update(cdk) == "UPDATE_ROLLBACK_COMPLETE"
-        events = cdk.local_aws.client("cloudformation").describe_stack_events(StackName="Shop")["StackEvents"]
+        assert update(engine) == "UPDATE_ROLLBACK_COMPLETE"
+        events = engine.local_aws.client("cloudformation").describe_stack_events(StackName="Shop")["StackEvents"]
         assert any(refused["detail"] in event.get("ResourceStatusReason", "") for event in events)
         assert (held(clean_rooms, used), held(clean_rooms, taken)) == stood
 
-    cdk.declare(shop({"Used": {"membership": used}, "Taken": {"membership": taken, "on_existing": "ADOPT"}}))
-    status, planned = steps(cdk)
+    engine.declare(shop({"Used": {"membership": used}, "Taken": {"membership": taken, "on_existing": "ADOPT"}}))
+    status, planned = steps(engine)
     assert (status, planned["Taken"]["effect"]) == (0, "ADOPTED")
-    assert update(cdk) == "UPDATE_COMPLETE"
+    assert update(engine) == "UPDATE_COMPLETE"
     (adopted,) = held(clean_rooms, taken)
     assert adopted["arn"] == theirs["arn"]
     assert adopted["tags"][OWNER].endswith("/Taken")
 
 
-def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    cdk.deploys(declared({"membership": membership}))
-    use(cdk, clean_rooms, membership, 7)
-    cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
-    status, printed = plan(cdk)
+    engine.deploys(declared({"membership": membership}))
+    use(engine, clean_rooms, membership, 7)
+    engine.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
+    status, printed = plan(engine)
     assert status == 3
     (template,) = held(clean_rooms, membership)
     created = f"{template['createTime'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -222,108 +222,108 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(cdk: Cdk, clean_roo
         "    7 of 99 COUNT consumed, which is lost",
         "Review required: a budget would be lost or replaced, or the outcome cannot be determined.",
     ]
-    _, printed = plan(cdk, "--markdown")
+    _, printed = plan(engine, "--markdown")
     row = printed.splitlines()[-1]
     assert row.startswith("| ⚠️ | `Shop/Budget` | deleted and created, which gives a fresh budget<br>epsilon 3")
     assert row.endswith(" | 7 of 99 COUNT consumed, which is lost |")
 
 
-def test_a_template_alone_is_planned_for_the_stack_that_is_named(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_template_alone_is_planned_for_the_stack_that_is_named(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     made_by_hand(clean_rooms, memberships[0])
-    cdk.declare(declared({"membership": memberships[0]}))
-    template = cdk.folder / "cdk.out" / "Shop.template.json"
+    engine.declare(declared({"membership": memberships[0]}))
+    template = engine.folder / "engine.out" / "Shop.template.json"
     with pytest.raises(CommandError, match="does not tell the stack's name; give it by --stack"):
-        plan(cdk, app=template)
-    status, printed = plan(cdk, "--stack", "Any", app=template)
+        plan(engine, app=template)
+    status, printed = plan(engine, "--stack", "Any", app=template)
     assert status == 3
     assert printed.startswith("Stack Any\n")
     assert "fails, since a template of another owner exists" in printed
 
 
-def test_only_one_stack_of_an_app_is_planned_where_it_is_named(cdk: Cdk, memberships: list[str]) -> None:
-    cdk.declare(*(declared({"membership": membership}, name=name) for name, membership in zip(("One", "Two"), memberships, strict=True)))
-    _, printed = plan(cdk, "--stack", "Two")
+def test_only_one_stack_of_an_app_is_planned_where_it_is_named(engine: Engine, memberships: list[str]) -> None:
+    engine.declare(*(declared({"membership": membership}, name=name) for name, membership in zip(("One", "Two"), memberships, strict=True)))
+    _, printed = plan(engine, "--stack", "Two")
     assert printed.startswith("Stack Two\n")
     assert "Stack One" not in printed
     with pytest.raises(CommandError, match="has no stack Three; it has One, Two"):
-        plan(cdk, "--stack", "Three")
+        plan(engine, "--stack", "Three")
 
 
-def test_what_is_not_there_is_named(cdk: Cdk) -> None:
+def test_what_is_not_there_is_named(engine: Engine) -> None:
     with pytest.raises(CommandError, match="does not exist; write it by cdk synth"):
-        plan(cdk)
+        plan(engine)
 
 
-def test_a_role_that_may_not_read_clean_rooms_makes_no_plan(cdk: Cdk, memberships: list[str]) -> None:
-    cdk.declare(declared({"membership": memberships[0]}))
-    iam = cdk.local_aws.client("iam")
+def test_a_role_that_may_not_read_clean_rooms_makes_no_plan(engine: Engine, memberships: list[str]) -> None:
+    engine.declare(declared({"membership": memberships[0]}))
+    iam = engine.local_aws.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "-lookup-role-" in role["RoleName"])
     denied = {"Effect": "Deny", "Action": "cleanrooms:ListPrivacyBudgetTemplates", "Resource": "*"}
     iam.put_role_policy(RoleName=role, PolicyName="Denied", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
     try:
         with pytest.raises(AccessDeniedError) as refused:
-            plan(cdk)
+            plan(engine)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="Denied")
     assert "allow them cleanrooms:ListPrivacyBudgetTemplates" in explain(refused.value, "us-east-1")
 
 
-def test_a_prepared_change_set_is_read_and_left(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_a_prepared_change_set_is_read_and_left(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    cdk.deploys(declared({"membership": membership}))
-    use(cdk, clean_rooms, membership, 7)
-    cdk.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
-    prepare(cdk)
-    cdk.declare(declared({"membership": membership}))  # what was prepared is what is planned
+    engine.deploys(declared({"membership": membership}))
+    use(engine, clean_rooms, membership, 7)
+    engine.declare(declared({"membership": membership, **MONTHLY, **ALLOW}))
+    prepare(engine)
+    engine.declare(declared({"membership": membership}))  # what was prepared is what is planned
     for arguments in ((), ("--stack", "Shop")):
-        status, printed = plan(cdk, "--change-set", "reviewed", *arguments)
+        status, printed = plan(engine, "--change-set", "reviewed", *arguments)
         assert status == 3
         assert "7 of 99 COUNT consumed, which is lost" in printed
-    assert "reviewed" in change_sets(cdk)
+    assert "reviewed" in change_sets(engine)
     with pytest.raises(CommandError, match="has no change set another, or has changed since"):
-        plan(cdk, "--change-set", "another")
+        plan(engine, "--change-set", "another")
 
 
-def test_a_change_set_that_the_stack_has_left_behind_is_out_of_date(cdk: Cdk, memberships: list[str]) -> None:
+def test_a_change_set_that_the_stack_has_left_behind_is_out_of_date(engine: Engine, memberships: list[str]) -> None:
     membership, _ = memberships
-    cdk.deploys(declared({"membership": membership}))
-    cdk.declare(declared({"membership": membership, "epsilon": 5}))
-    prepare(cdk)
-    cdk.declare(declared({"membership": membership, "epsilon": 6}))
-    assert update(cdk) == "UPDATE_COMPLETE"
+    engine.deploys(declared({"membership": membership}))
+    engine.declare(declared({"membership": membership, "epsilon": 5}))
+    prepare(engine)
+    engine.declare(declared({"membership": membership, "epsilon": 6}))
+    assert update(engine) == "UPDATE_COMPLETE"
     with pytest.raises(
         CommandError, match=r"reviewed of stack Shop is out of date|no change set reviewed, or has changed since it was made"
     ):
-        plan(cdk, "--change-set", "reviewed")
+        plan(engine, "--change-set", "reviewed")
 
 
-def test_a_prepared_first_deployment_is_planned_and_its_shell_left(cdk: Cdk, memberships: list[str]) -> None:
-    cdk.declare(declared({"membership": memberships[0]}))
-    prepare(cdk)
-    assert plan(cdk, "--change-set", "reviewed")[0] == 0
-    assert plan(cdk)[0] == 0
-    assert change_sets(cdk) == ["reviewed"]
+def test_a_prepared_first_deployment_is_planned_and_its_shell_left(engine: Engine, memberships: list[str]) -> None:
+    engine.declare(declared({"membership": memberships[0]}))
+    prepare(engine)
+    assert plan(engine, "--change-set", "reviewed")[0] == 0
+    assert plan(engine)[0] == 0
+    assert change_sets(engine) == ["reviewed"]
 
 
-def test_a_plan_publishes_and_leaves_nothing(cdk: Cdk, memberships: list[str]) -> None:
+def test_a_plan_publishes_and_leaves_nothing(engine: Engine, memberships: list[str]) -> None:
     """A large template goes through the bucket, and is deleted from it."""
-    before = buckets(cdk)
-    cdk.declare(declared({"membership": memberships[0]}, tags={"office": "Zürich \u2013 Datenschutz"}))
-    file = cdk.folder / "cdk.out" / "Shop.template.json"
+    before = buckets(engine)
+    engine.declare(declared({"membership": memberships[0]}, tags={"office": "Zürich \u2013 Datenschutz"}))
+    file = engine.folder / "engine.out" / "Shop.template.json"
     template = json.loads(file.read_text(encoding="utf-8"))
     template["Metadata"] = {"Filler": "\u2013" * 60_000}
     file.write_text(json.dumps(template, ensure_ascii=False), encoding="utf-8")
     for arguments in ({}, {"app": file}):
-        status, printed = plan(cdk, "--stack", "Shop", **arguments)
+        status, printed = plan(engine, "--stack", "Shop", **arguments)
         assert (status, printed.splitlines()[:2]) == (0, ["Stack Shop", "  Budget: created"])
-    assert buckets(cdk) == before
-    assert "Shop" not in stack_names(cdk)
+    assert buckets(engine) == before
+    assert "Shop" not in stack_names(engine)
 
 
-def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_nested_stacks_of_an_app_are_planned_before_they_are_published(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     def declare(epsilon: int, *, first: bool = False) -> None:
-        shutil.rmtree(cdk.folder / "cdk.out", ignore_errors=True)
-        app = aws_cdk.App(outdir=str(cdk.folder / "cdk.out"))
+        shutil.rmtree(engine.folder / "engine.out", ignore_errors=True)
+        app = aws_cdk.App(outdir=str(engine.folder / "engine.out"))
         stack = aws_cdk.Stack(app, "Shop", env=aws_cdk.Environment(account="111122223333", region="us-east-1"))
         inner = aws_cdk.NestedStack(stack, "Inner")
         budget = PrivacyBudget.differential_privacy(epsilon=epsilon, users_noise_per_query=30)
@@ -331,14 +331,14 @@ def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk,
         app.synth()
 
     declare(3)
-    status, planned = steps(cdk)
+    status, planned = steps(engine)
     assert (status, planned["Budget"]["effect"]) == (0, "CREATED")
     assert planned["Budget"]["stack"].startswith("Shop/Inner")
-    ran = cdk.run("deploy", "--all", "--require-approval", "never")
+    ran = engine.run("deploy", "--all", "--require-approval", "never")
     assert ran.status == 0, ran.text
-    use(cdk, clean_rooms, memberships[0], 7)
+    use(engine, clean_rooms, memberships[0], 7)
     declare(5)
-    status, planned = steps(cdk)
+    status, planned = steps(engine)
     assert (status, planned["Budget"]["effect"], planned["Budget"]["ledger"]) == (
         0,
         "EDITED",
@@ -347,64 +347,64 @@ def test_nested_stacks_of_an_app_are_planned_before_they_are_published(cdk: Cdk,
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_plan_that_is_interrupted_leaves_nothing(cdk: Cdk, memberships: list[str], sent: signal.Signals) -> None:
-    cdk.declare(declared({"membership": memberships[0]}))
+def test_a_plan_that_is_interrupted_leaves_nothing(engine: Engine, memberships: list[str], sent: signal.Signals) -> None:
+    engine.declare(declared({"membership": memberships[0]}))
     interrupting = (
         "import os, sys; from privacy_budget_cli.__main__ import main; from privacy_budget_cli.plan import temporary_change_set\n"
         f"temporary_change_set.read = lambda *_: os.kill(os.getpid(), {int(sent)})\n"
         "sys.exit(main())"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", interrupting, "plan", str(cdk.folder / "cdk.out")],
-        env=cdk.local_aws.environment,
+        [sys.executable, "-c", interrupting, "plan", str(engine.folder / "engine.out")],
+        env=engine.local_aws.environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 128 + sent
     assert "Traceback" not in ran.stderr
-    assert "Shop" not in stack_names(cdk)
+    assert "Shop" not in stack_names(engine)
 
 
-def test_a_template_that_cloudformation_refuses_leaves_nothing(cdk: Cdk) -> None:
-    file = cdk.folder / "template.yaml"
+def test_a_template_that_cloudformation_refuses_leaves_nothing(engine: Engine) -> None:
+    file = engine.folder / "template.yaml"
     file.write_text("Resources:\n  Topic: {Type: AWS::SNS::Topic, Properties: {TopicName: !Ref Nothing}}\n")
-    status, printed = plan(cdk, "--stack", "Refused", app=file)
+    status, printed = plan(engine, "--stack", "Refused", app=file)
     assert status == 3
     assert "the stack: refused\n    by CloudFormation: Template format error: Unresolved resource dependencies [Nothing]" in printed
-    assert "Refused" not in stack_names(cdk)
+    assert "Refused" not in stack_names(engine)
 
 
-def test_parameters_that_are_given(cdk: Cdk) -> None:
-    file = cdk.folder / "template.yaml"
+def test_parameters_that_are_given(engine: Engine) -> None:
+    file = engine.folder / "template.yaml"
     file.write_text("Parameters: {Membership: {Type: String}}\nResources: {H: {Type: AWS::CloudFormation::WaitConditionHandle}}\n")
-    status, printed = plan(cdk, "--stack", "Given", app=file)
+    status, printed = plan(engine, "--stack", "Given", app=file)
     assert status == 3
     assert "by CloudFormation: Parameter 'Membership' has no Default and was not provided" in printed
-    assert plan(cdk, "--stack", "Given", "--parameters", "Membership=x", app=file)[0] == 0
+    assert plan(engine, "--stack", "Given", "--parameters", "Membership=x", app=file)[0] == 0
     with pytest.raises(CommandError, match="there is no parameter Nothing in what was planned"):
-        plan(cdk, "--stack", "Given", "--parameters", "Membership=x", "Nothing=y", app=file)
+        plan(engine, "--stack", "Given", "--parameters", "Membership=x", "Nothing=y", app=file)
 
 
-def test_a_role_that_may_not_make_change_sets_is_told_which_one_may(cdk: Cdk, memberships: list[str]) -> None:
-    cdk.declare(declared({"membership": memberships[0]}))
-    iam = cdk.local_aws.client("iam")
+def test_a_role_that_may_not_make_change_sets_is_told_which_one_may(engine: Engine, memberships: list[str]) -> None:
+    engine.declare(declared({"membership": memberships[0]}))
+    iam = engine.local_aws.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "-deploy-role-" in role["RoleName"])
     denied = {"Effect": "Deny", "Action": "cloudformation:CreateChangeSet", "Resource": "*"}
     iam.put_role_policy(RoleName=role, PolicyName="Denied", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
     try:
         with pytest.raises(CommandError, match=r"may not make a change set for stack Shop .*the deploy role of the CDK's bootstrap may"):
-            plan(cdk)
+            plan(engine)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="Denied")
 
 
-def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(cdk: Cdk, memberships: list[str]) -> None:
+def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(engine: Engine, memberships: list[str]) -> None:
     """The change set of the second stack has the present value; the deployment of the first one changes it."""
 
     def declare(membership: str) -> None:
-        shutil.rmtree(cdk.folder / "cdk.out", ignore_errors=True)
-        app = aws_cdk.App(outdir=str(cdk.folder / "cdk.out"))
+        shutil.rmtree(engine.folder / "engine.out", ignore_errors=True)
+        app = aws_cdk.App(outdir=str(engine.folder / "engine.out"))
         env = aws_cdk.Environment(account="111122223333", region="us-east-1")
         first, shop = aws_cdk.Stack(app, "First", env=env), aws_cdk.Stack(app, "Shop", env=env)
         shop.add_dependency(first)
@@ -415,23 +415,25 @@ def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(cdk: Cdk, m
         app.synth()
 
     declare(memberships[0])
-    ran = cdk.run("deploy", "--all", "--require-approval", "never")
+    ran = engine.run("deploy", "--all", "--require-approval", "never")
     assert ran.status == 0, ran.text
     declare(memberships[1])
-    status, planned = steps(cdk)
+    status, planned = steps(engine)
     assert (status, planned["Budget"]["effect"]) == (3, "UNKNOWN")
     assert "the stored parameter /stored/membership of stack First, which is deployed before and changes" in planned["Budget"]["detail"]
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "POSIX"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}], ids=["POSIX", "POSIX without UTF-8"])
-def test_any_text_is_read_and_written_in_any_locale(cdk: Cdk, clean_rooms: Any, memberships: list[str], locale: dict[str, str]) -> None:
+def test_any_text_is_read_and_written_in_any_locale(
+    engine: Engine, clean_rooms: Any, memberships: list[str], locale: dict[str, str]
+) -> None:
     """What the terminal's encoding lacks becomes a question mark."""
     made_by_hand(clean_rooms, memberships[0], office="Zürich \u2013 Datenschutz")
-    cdk.declare(declared({"membership": memberships[0], "on_existing": "ADOPT"}, tags={"office": "Zürich \u2013 Datenschutz"}))
-    app = cdk.folder / "cdk.out"
+    engine.declare(declared({"membership": memberships[0], "on_existing": "ADOPT"}, tags={"office": "Zürich \u2013 Datenschutz"}))
+    app = engine.folder / "engine.out"
     template = app / "Shop.template.json"
     template.write_text(template.read_text(encoding="utf-8").replace("\\u2013", "\u2013"), encoding="utf-8")
-    outputs = cdk.folder / "outputs.json"
+    outputs = engine.folder / "outputs.json"
     outputs.write_text(json.dumps({"Zürich": {"MembershipId": memberships[0]}}, ensure_ascii=False), encoding="utf-8")
     for arguments, told in (
         (["status", "--outputs", str(outputs)], "rich "),
@@ -440,7 +442,7 @@ def test_any_text_is_read_and_written_in_any_locale(cdk: Cdk, clean_rooms: Any, 
     ):
         ran = subprocess.run(
             [sys.executable, "-m", "privacy_budget_cli", *arguments],
-            env={**cdk.local_aws.environment, **locale},
+            env={**engine.local_aws.environment, **locale},
             capture_output=True,
             check=False,
         )

@@ -32,6 +32,8 @@ HASTY_CLIENT: Any = boto3.client("cleanrooms", region_name=REGION, config=HASTY)
 serve(CLIENT)
 serve(HASTY_CLIENT)
 
+pytestmark = pytest.mark.slow
+
 
 def in_membership(membership: str, table: str | None = None) -> Bench:
     return Bench(CLIENT, HASTY_CLIENT, membership, table)

@@ -22,6 +22,8 @@ from tests.support.stack import REGION, Backend, Clock, HandledEvent, Stack, dif
 FASTER = 4
 """How much faster than in earnest the time of the many creates at once runs: the service's clock and the pauses of every client."""
 
+pytestmark = pytest.mark.slow
+
 
 class Environment:
     """An execution environment of its own, with a client that no other one shares."""

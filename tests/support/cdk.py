@@ -60,14 +60,14 @@ class Cdk:
         shutil.rmtree(self.folder / "cdk.out", ignore_errors=True)
         synthesize(stacks, self.folder / "cdk.out")
 
-    def deploy(self, *stacks: Mapping[str, Any], at_once: int = 1) -> Ran:
+    def deploy(self, *stacks: Mapping[str, Any]) -> Ran:
         self.declare(*stacks)
-        options = ("--require-approval", "never", "--outputs-file", "outputs.json", "--concurrency", str(at_once))
+        options = ("--require-approval", "never", "--outputs-file", "outputs.json")
         return self.run("deploy", "--all", *options)
 
-    def deploys(self, *stacks: Mapping[str, Any], at_once: int = 1) -> dict[str, dict[str, str]]:
+    def deploys(self, *stacks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         """Deploy, which must succeed, and give each stack's outputs."""
-        ran = self.deploy(*stacks, at_once=at_once)
+        ran = self.deploy(*stacks)
         assert ran.status == 0, ran.text
         outputs: dict[str, dict[str, str]] = json.loads((self.folder / "outputs.json").read_text())
         return outputs
@@ -98,3 +98,58 @@ class Cdk:
         client = self.local_aws.client("cloudformation")
         (found,) = client.describe_stack_resources(StackName=stack, LogicalResourceId=logical_id)["StackResources"]
         return dict(found)
+
+
+@dataclass
+class Engine(Cdk):
+    """CloudFormation itself for one app: for what the CLI has no part in. It deploys an assembly as the CLI would, all stacks at once."""
+
+    def deploy(self, *stacks: Mapping[str, Any]) -> Ran:
+        """Deploy; the status is 0 where every stack is complete, and the text has the stacks' events."""
+        self.declare(*stacks)
+        self._publish()
+        client = self.local_aws.client("cloudformation")
+        ids = [self._begin(client, stack["name"]) for stack in stacks]
+        statuses = [self.settled(id_) for id_ in ids]
+        events = [event for id_ in ids for event in client.describe_stack_events(StackName=id_)["StackEvents"]]
+        text = "\n".join(
+            f"{event['LogicalResourceId']} {event['ResourceStatus']} {event.get('ResourceStatusReason', '')}" for event in events
+        )
+        return Ran(int(not {"CREATE_COMPLETE", "UPDATE_COMPLETE"}.issuperset(statuses)), text)
+
+    def deploys(self, *stacks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+        ran = self.deploy(*stacks)
+        assert ran.status == 0, ran.text
+        client = self.local_aws.client("cloudformation")
+        found = [client.describe_stacks(StackName=stack["name"])["Stacks"][0] for stack in stacks]
+        return {stack["StackName"]: {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]} for stack in found}
+
+    def destroys(self) -> None:
+        self.deletes(*(path.name.split(".")[0] for path in (self.folder / "cdk.out").glob("*.template.json")))
+
+    def _publish(self) -> None:
+        s3 = self.local_aws.client("s3")
+        for manifest in (self.folder / "cdk.out").glob("*.assets.json"):
+            for asset in json.loads(manifest.read_text())["files"].values():
+                for destination in asset["destinations"].values():
+                    bucket, key = destination["bucketName"], destination["objectKey"]
+                    # As the CLI does; the CDK also writes no file anew that it has written for an earlier assembly.
+                    if s3.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"] == 0:
+                        s3.put_object(Bucket=bucket, Key=key, Body=(manifest.parent / asset["source"]["path"]).read_bytes())
+
+    def _begin(self, client: Any, name: str) -> str:
+        """Create the stack, or update it where it exists; its id."""
+        assembly = self.folder / "cdk.out"
+        tags = json.loads((assembly / "manifest.json").read_text())["artifacts"][name]["properties"].get("tags", {})
+        request = {
+            "StackName": name,
+            "TemplateBody": (assembly / f"{name}.template.json").read_text(),
+            "Capabilities": ["CAPABILITY_IAM"],
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        }
+        existing = {stack["StackName"]: stack["StackStatus"] for stack in client.describe_stacks()["Stacks"]}
+        status = existing.get(name, "DELETE_COMPLETE")
+        if status == "ROLLBACK_COMPLETE":
+            self.deletes(name)
+        begin = client.create_stack if status in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE") else client.update_stack
+        return str(begin(**request)["StackId"])

@@ -123,8 +123,7 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
 def environment(local_aws: LocalAws) -> dict[str, str]:
     """This machine with the local AWS, and with this checkout's tools."""
     tools = os.pathsep.join((str(Path(sys.executable).parent), str(CLI.parent), os.environ["PATH"]))
-    impatient = f"--require {Path(__file__).with_name('impatient.cjs')}"
-    return {**local_aws.environment, "PATH": tools, "CI": "true", "CDK_VALIDATION": "false", "NODE_OPTIONS": impatient}
+    return {**local_aws.environment, "PATH": tools, "CI": "true", "CDK_VALIDATION": "false"}
 
 
 def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> Ran:
