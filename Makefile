@@ -184,12 +184,14 @@ $(VENV)/.installed: requirements.txt pyproject.toml Makefile
 	@echo "Installing what a deployment needs into $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(call INSTALL,requirements.txt)
+	@$(BIN)/python -P tools/function_bundle/bytecode.py
 	@cd $(BIN) && ln -sf ../$(NODE_WHEEL)/bin/node node
 	@touch $@
 
 $(TOOLS): requirements-dev.txt $(VENV)/.installed
 	@echo "Installing the tools of this project into $(VENV) ..."
 	@$(call INSTALL,requirements-dev.txt)
+	@$(BIN)/python -P tools/function_bundle/bytecode.py
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json $(VENV)/.installed

@@ -19,9 +19,8 @@ from typing import Any, Final
 
 import aws_cdk
 
-from cleanrooms_privacy_budget.asset import handler_asset
 from privacy_budget_core import contract
-from tools.function_bundle import DISTRIBUTIONS, HANDLER, assemble
+from tools.function_bundle import DISTRIBUTIONS, HANDLER, assemble, bytecode
 from tools.function_bundle.bytecode import RUNTIME
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -103,14 +102,16 @@ def bare() -> Peer:
 
 
 def ours() -> Peer:
-    """The construct's function as a checkout deploys it: from sources."""
-    return _python_peer("this construct, sources only", _unzipped("ours", handler_asset().path), f"{HANDLER}.function.handler")
+    """The construct's function as it is deployed where the runtime's Python is not at hand: from sources."""
+    asset = assemble(ROOT, BUILD / "assets")
+    return _python_peer("this construct, sources only", _unzipped("ours", asset), f"{HANDLER}.function.handler")
 
 
 @functools.cache
 def ours_compiled() -> Peer:
     """The construct's function with bytecode of the interpreter that runs it, as the wheel has it of Lambda's."""
-    asset = assemble(ROOT, BUILD / "assets", Path(python().path))
+    compiler = bytecode.Interpreter(Path(python().path), python().version)
+    asset = assemble(ROOT, BUILD / "assets", compiler)
     return _python_peer("this construct", _unzipped("ours-compiled", asset), f"{HANDLER}.function.handler")
 
 

@@ -22,7 +22,7 @@ class FunctionBundleHook(BuildHookInterface[Any]):
         root = Path(self.root)
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        archive = function_bundle.assemble_for_release(root, folder)
+        archive = function_bundle.assemble_for_the_runtime(root, folder)
         bill = folder / f"{function_bundle.HANDLER}.cdx.json"
         bill.write_text(sbom(archive, self.metadata.version, function_bundle.DISTRIBUTIONS))
         build_data["force_include"][str(archive)] = f"cleanrooms_privacy_budget/{archive.name}"

@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import jsii
 from aws_cdk import (
     Annotations,
+    CfnResource,
     CustomResource,
     Fn,
     IResolvable,
@@ -160,15 +161,11 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         provider = known or PrivacyBudgetProvider.get_or_create(scope)
         self._membership_id = membership_id if isinstance(membership_id, str) else Token.as_string(membership_id)
         self._preview_impact = preview_impact
-        self._tags = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
-        for key, value in _tags_of(stack_of(scope)).items():
-            self._tags.set_tag(key, value, STACK_TAG_PRIORITY)
-        rendered_tags = self._tags.rendered_tags
+        self._tag_manager: TagManager | None = None
         properties: dict[str, Any] = {
             Property.MEMBERSHIP_IDENTIFIER.value: membership_id,
             Property.PRIVACY_BUDGET_TYPE.value: budget.budget_type.value,
             **budget.properties,
-            Property.TAGS.value: rendered_tags,
         }
         if on_existing != OnExisting.FAIL:
             properties[Property.ON_EXISTING.value] = rendered(on_existing)
@@ -187,7 +184,10 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
         )
         identity = (membership_id, budget.budget_type.value, budget.resource_arn or "")
         is_access_budget = budget.budget_type is PrivacyBudgetType.ACCESS_BUDGET
-        validation_of(stack_of(scope)).add(DeclaredTemplate(self, identity, is_access_budget, rendered_tags))
+        self._declared = DeclaredTemplate(self, identity, is_access_budget)
+        validation_of(stack_of(scope)).add(self._declared)
+        for key, value in _tags_of(stack_of(scope)).items():
+            self.cdk_tag_manager.set_tag(key, value, STACK_TAG_PRIORITY)
         for warning, message in _warnings(budget, on_budget_reset):
             Annotations.of(self).add_warning_v2(f"{WARNING_PREFIX}{warning}", message)
 
@@ -230,7 +230,11 @@ class PrivacyBudgetTemplate(CustomResource, _Grants):
     @property
     def cdk_tag_manager(self) -> TagManager:
         """The template's tags, as ``Tags.of`` sets them."""
-        return self._tags
+        if self._tag_manager is None:  # made when somebody asks: most templates have no tags, and each call of jsii takes time
+            self._tag_manager = TagManager(TagType.KEY_VALUE, contract.RESOURCE_TYPE)
+            self._declared.tags = self._tag_manager.rendered_tags
+            cast(CfnResource, self.node.default_child).add_property_override(Property.TAGS.value, self._declared.tags)
+        return self._tag_manager
 
     @property
     def privacy_budget_template_arn(self) -> str:

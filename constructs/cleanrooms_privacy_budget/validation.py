@@ -16,7 +16,7 @@ from .literals import is_token
 WARNING_PREFIX: Final = "cleanrooms-privacy-budget:"
 
 
-@dataclass(frozen=True)
+@dataclass
 class DeclaredTemplate:
     """A template that is judged once the tree is final."""
 
@@ -24,8 +24,8 @@ class DeclaredTemplate:
     identity: tuple[Any, ...]
     """Membership, budget type and table, of which any may be a token: Clean Rooms allows one template of each."""
     is_access_budget: bool
-    tags: IResolvable
-    """Its tags, as they are rendered."""
+    tags: IResolvable | None = None
+    """Its tags, as they are rendered; None where nothing has set a tag."""
 
 
 @jsii.implements(IValidation)
@@ -48,7 +48,7 @@ class StackValidation:
         resolved: list[dict[str, Any]] = self._stack.resolve(unresolved)
         errors = [*_declared_twice(self._templates, [json.dumps(values["Identity"], sort_keys=True) for values in resolved])]
         for template, values in zip(self._templates, resolved, strict=True):
-            rules = [*_broken_removal_rules(template), *_broken_tag_rules(values.get("Tags", []))]
+            rules = [*_broken_removal_rules(template), *_broken_tag_rules(values.get("Tags") or [])]
             errors += [f"{rule} [{template.construct.node.path}]" for rule in rules]
         return errors
 

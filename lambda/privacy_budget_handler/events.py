@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import botocore.session
 from aws_lambda_powertools import Logger
 
 from privacy_budget_core import __version__, ownership, properties
@@ -17,6 +16,7 @@ from privacy_budget_core.model import DesiredTemplate, DifferentialPrivacy
 from privacy_budget_core.reconciler import EventRecord, Outcome, Reconciler
 from privacy_budget_core.retries import ONE_ATTEMPT, Requests, watched
 
+from .aws import new_session
 from .cfn_response import printable
 from .errors import ExpiredEventError
 from .protocol import CustomResource, sent_at
@@ -31,7 +31,7 @@ SECONDS_TO_PREVIEW: Final = 30.0
 """How long PreviewPrivacyImpact is tried."""
 
 logger: Final = Logger(service="privacy-budget-handler", use_rfc3339=True)
-session: Final = botocore.session.get_session()
+session: Final = new_session()
 guardrails: Final = Guardrails.from_json(os.environ.get(ENVIRONMENT_VARIABLE))
 client: Final = session.create_client("cleanrooms", config=ONE_ATTEMPT)
 

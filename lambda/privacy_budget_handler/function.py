@@ -4,26 +4,32 @@ Garbage collection is off while the modules are loaded, since nothing can be col
 """
 
 import gc
-import traceback
-from collections.abc import Mapping
-from typing import Any
 
-from . import cfn_response
+gc.disable()  # before the imports below, which are most of what is loaded
 
-gc.disable()
-try:
-    from .events import handle
-except Exception as error:
-    traceback.print_exc()
-    _reason = f"The provider's function could not start: {type(error).__name__}: {error}"
+from collections.abc import Mapping  # noqa: E402
+from typing import Any  # noqa: E402
 
-    def handle(event: Mapping[str, Any], context: Any) -> None:
-        """Respond that the function is broken; nothing was done."""
-        cfn_response.deliver(
-            event["ResponseURL"],
-            cfn_response.body(event, cfn_response.FAILED, _reason),
-            lambda: float(context.get_remaining_time_in_millis()) / 1000,
-        )
+from .deferred import deferring  # noqa: E402
+
+with deferring():
+    from . import cfn_response
+
+    try:
+        from .events import handle
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        _reason = f"The provider's function could not start: {type(error).__name__}: {error}"
+
+        def handle(event: Mapping[str, Any], context: Any) -> None:
+            """Respond that the function is broken; nothing was done."""
+            cfn_response.deliver(
+                event["ResponseURL"],
+                cfn_response.body(event, cfn_response.FAILED, _reason),
+                lambda: float(context.get_remaining_time_in_millis()) / 1000,
+            )
 
 
 gc.freeze()

@@ -15,12 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from . import cfn_response
-from .deferred import defer
-from .errors import DeliveryError, ExpiredEventError
+from crhelper import CfnResource
 
-defer("boto3")  # crhelper imports it for the clients of its polling, which are not created here
-from crhelper import CfnResource  # noqa: E402
+from . import cfn_response
+from .errors import DeliveryError, ExpiredEventError
 
 SECONDS_TO_ANSWER: Final = 30.0
 """How long before the invocation's deadline an unfinished event is answered; a third of the time where that is less.
@@ -40,7 +38,7 @@ def sent_at(event: Mapping[str, Any]) -> float | None:
     """When CloudFormation sent an event and signed its response URL, in seconds since the epoch; None where the URL does not tell."""
     signed = parse_qs(urlsplit(event["ResponseURL"]).query).get("X-Amz-Date", [""])
     with suppress(ValueError):
-        return datetime.strptime(signed[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(signed[0]).replace(tzinfo=UTC).timestamp()
     return None
 
 

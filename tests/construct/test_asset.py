@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import platform
 import subprocess
 import sys
 import zipfile
@@ -11,17 +12,31 @@ import pytest
 from aws_cdk import aws_lambda as lambda_
 
 from cleanrooms_privacy_budget.asset import Asset, handler_asset
-from tools.function_bundle import CORE, DISTRIBUTIONS, HANDLER, MONITOR, assemble, assemble_for_release
-from tools.function_bundle.bytecode import RUNTIME
+from tools.function_bundle import CORE, DISTRIBUTIONS, HANDLER, MONITOR, assemble, assemble_for_the_runtime, bytecode
+from tools.function_bundle.bytecode import RUNTIME, Interpreter, interpreter, interpreter_of_the_runtime
 
 ROOT = Path(__file__).parents[2]
+VERSION = ".".join(platform.python_version_tuple()[:2])
+THIS = Interpreter(Path(sys.executable), platform.python_version())
+UNLIKELY = "3.99"
+"""A version of Python that no machine has."""
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def asset() -> Asset:
-    return handler_asset()
+def asset(tmp_path_factory: pytest.TempPathFactory) -> Asset:
+    """The zip from sources only, as it is wherever there is no interpreter of the runtime."""
+    path = assemble(ROOT, tmp_path_factory.mktemp("asset"))
+    return Asset(path, path.stem.rpartition("-")[2])
+
+
+def command(path: Path, script: str) -> Path:
+    """An executable of a name on a path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
 
 
 def checkout(folder: Path) -> Path:
@@ -69,7 +84,7 @@ def test_bytecode_is_reproducible(asset: Asset, tmp_path: Path, monkeypatch: pyt
     zips = []
     for seed in ("1", "2"):
         monkeypatch.setenv("PYTHONHASHSEED", seed)
-        made = assemble(ROOT, tmp_path / seed, Path(sys.executable))
+        made = assemble(ROOT, tmp_path / seed, THIS)
         zips.append(made.read_bytes())
         assert made.name != asset.path.name
     assert zips[0] == zips[1]
@@ -84,12 +99,88 @@ def test_the_runtimes_interpreter_is_the_providers_default() -> None:
     assert f"python{RUNTIME}" == lambda_.Runtime.PYTHON_3_14.name
 
 
-def test_release_bytecode_needs_an_installed_interpreter(asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A release is compiled by the interpreter of the Lambda runtime, where that is installed."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert assemble_for_release(ROOT, tmp_path / "without").name == asset.path.name
-    (tmp_path / f"python{RUNTIME}").symlink_to(sys.executable)
-    assert assemble_for_release(ROOT, tmp_path / "with").name == assemble(ROOT, tmp_path / "compiled", Path(sys.executable)).name
+def test_the_zip_is_compiled_where_the_runtimes_interpreter_is_at_hand(
+    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bytecode, "RUNTIME", UNLIKELY)
+    assert assemble_for_the_runtime(ROOT, tmp_path / "without").name == asset.path.name
+    monkeypatch.setattr(bytecode, "RUNTIME", VERSION)
+    assert assemble_for_the_runtime(ROOT, tmp_path / "with").name == assemble(ROOT, tmp_path / "compiled", THIS).name
+
+
+def test_what_a_checkout_deploys_is_compiled_where_the_runtimes_interpreter_is_at_hand(asset: Asset) -> None:
+    with zipfile.ZipFile(handler_asset().path) as archive:
+        assert any(name.endswith(".pyc") for name in archive.namelist()) == (interpreter_of_the_runtime() is not None)
+
+
+def test_a_second_synth_compiles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = assemble(ROOT, tmp_path, THIS)
+    monkeypatch.setattr("tools.function_bundle.compiled", None)
+    assert assemble(ROOT, tmp_path, THIS) == first
+    assert assemble(ROOT, tmp_path).name != first.name
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["exit 127", "echo cpython-311-x 3.99.1", "echo", f'exec {sys.executable} "$@"'],
+    ids=["a shim that fails", "no GIL", "nothing", "another version"],
+)
+def test_what_makes_no_bytecode_of_the_runtime_is_not_used(
+    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr(bytecode, "RUNTIME", UNLIKELY)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    shim = command(tmp_path / f"python{UNLIKELY}", script)
+    assert interpreter(shim, UNLIKELY) is None
+    assert interpreter(tmp_path / "missing", UNLIKELY) is None
+    assert assemble_for_the_runtime(ROOT, tmp_path / "out").name == asset.path.name
+
+
+def test_an_interpreter_that_cannot_compile_leaves_sources_only(asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one without compileall, which Debian has in a package of its own."""
+    monkeypatch.setattr(bytecode, "RUNTIME", UNLIKELY)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    command(tmp_path / f"python{UNLIKELY}", '[ "$1" = -I ] && echo cpython-399 3.99.1')
+    assert interpreter_of_the_runtime() is not None
+    assert assemble_for_the_runtime(ROOT, tmp_path / "out").name == asset.path.name
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A uv on the PATH that notes what it is called with; nothing of it is this environment's."""
+    monkeypatch.setattr(bytecode, "RUNTIME", UNLIKELY)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    return command(tmp_path / "bin" / "uv", f'echo "$@" >> {tmp_path}/called\n[ "$2" = find ] && exit 1\n[ "$3" = install ] && exit 2')
+
+
+def test_a_synth_asks_uv_for_what_it_has_and_downloads_nothing(uv: Path, tmp_path: Path) -> None:
+    assert interpreter_of_the_runtime() is None
+    assert (tmp_path / "called").read_text() == f"python find --managed-python --no-python-downloads --no-project {UNLIKELY}\n"
+    managed = command(tmp_path / "managed", "echo cpython-399 3.99.1")
+    command(uv, f"echo {managed}")
+    assert interpreter_of_the_runtime() == Interpreter(managed, "3.99.1")
+
+
+def test_make_has_uv_download_it_once_and_no_failure_is_one(
+    uv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bytecode.download()
+    assert f"--quiet python install --no-bin {UNLIKELY}" in (tmp_path / "called").read_text().splitlines()
+    assert capfd.readouterr() == (f"Downloading Python {UNLIKELY}, which compiles the function's code ...\n", "")
+    monkeypatch.setattr(bytecode, "SECONDS_TO_DOWNLOAD", 0.01)
+    command(uv, '[ "$2" = find ] && exit 1\nexec sleep 60')
+    bytecode.download()
+    uv.unlink()
+    capfd.readouterr()
+    bytecode.download()
+    assert capfd.readouterr().out == ""
+
+
+def test_nothing_is_downloaded_where_it_is_at_hand(uv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bytecode, "RUNTIME", VERSION)
+    bytecode.download()
+    assert not (tmp_path / "called").exists()
 
 
 @pytest.mark.parametrize("source", [f"{CORE}/lifecycle.py", f"{HANDLER}/events.py", f"{MONITOR}/readings.py"])
@@ -160,13 +251,13 @@ def test_this_projects_licence_is_in_the_zip(asset: Asset) -> None:
         assert archive.read(f"{HANDLER}/LICENSE") == (ROOT / "LICENSE").read_bytes()
 
 
-def test_an_app_may_have_tools_of_its_own(asset: Asset, tmp_path: Path) -> None:
+def test_an_app_may_have_tools_of_its_own(tmp_path: Path) -> None:
     """An editable install assembles by the checkout's package ``tools``, not by the app's."""
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "__init__.py").touch()
     app = "import tools; from cleanrooms_privacy_budget.asset import handler_asset; print(tools.__file__, handler_asset().path)"
     finished = subprocess.run([sys.executable, "-c", app], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert finished.stdout.split() == [str(tmp_path / "tools" / "__init__.py"), str(asset.path)]
+    assert finished.stdout.split() == [str(tmp_path / "tools" / "__init__.py"), str(handler_asset().path)]
 
 
 def test_a_missing_distribution_is_named(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_a_services_metadata_is_botocores(shipped: Mapping[str, bytes], service:
     assert slim.metadata == full.metadata
     assert set(slim.operation_names) == set(SERVICES[service])
     rules = [name for name in shipped if name.startswith(f"botocore/data/{service}/") and "endpoint-rule-set" in name]
-    assert [shipped[name] for name in rules] == [(FULL.parent.parent / name).read_bytes() for name in rules] != []
+    assert [shipped[name] for name in rules] != []
+    for name in rules:
+        assert json.loads(shipped[name]) == json.loads(gzip.decompress((FULL.parent.parent / f"{name}.gz").read_bytes()))
 
 
 def endpoint(resolver: EndpointResolver, service: str, region: str, dualstack: bool, fips: bool) -> Any:
@@ -113,4 +115,4 @@ def test_the_data_is_small(shipped: Mapping[str, bytes]) -> None:
     """What a new client parses: botocore's own is fifteen times that."""
     parsed = sum(len(content) for name, content in shipped.items() if name.endswith(("service-2.json", "endpoints.json")))
     assert parsed < 60_000
-    assert not [name for name in shipped if "service-2.json.gz" in name]
+    assert not [name for name in shipped if name.endswith(".gz")]

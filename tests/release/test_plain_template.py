@@ -12,7 +12,7 @@ from aws_cdk.assertions import Template
 from cleanrooms_privacy_budget import PrivacyBudgetGuardrails, PrivacyBudgetProvider
 from tests.support.cdk import ROOT
 from tests.support.plain_template import lint, load, write_plain_template
-from tools.function_bundle import assemble_for_release
+from tools.function_bundle import assemble_for_the_runtime
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_output_is_reproducible_with_one_zip(path: Path, tmp_path: Path, capfd: 
     (archive,) = tmp_path.glob("*.zip")
     assert capfd.readouterr().out == f"Wrote {tmp_path / 'provider.yaml'} and {archive}, which it names.\n"
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {file.name for file in path.parent.iterdir()} == {assemble_for_release(ROOT, tmp_path / "asset").name, path.name}
+    assert names == {file.name for file in path.parent.iterdir()} == {assemble_for_the_runtime(ROOT, tmp_path / "asset").name, path.name}
     for name in names:
         assert (tmp_path / name).read_bytes() == (path.parent / name).read_bytes()
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from tools.function_bundle import assemble_for_release
+from tools.function_bundle import assemble_for_the_runtime
 
 ROOT = Path(__file__).parents[2]
 APP = Path(__file__).with_name("foreign_app.py")
@@ -162,7 +162,7 @@ def test_foreign_pipeline_publishes_zip_first(app: Synthesized) -> None:
 def test_wheel_asset_equals_the_checkouts(app: Synthesized, template: str, tmp_path: Path) -> None:
     """In every folder, with every umask and hash seed."""
     (function,) = (one for one in app.resources(template) if one["Type"] == "AWS::Lambda::Function")
-    digest = assemble_for_release(ROOT, tmp_path).stem.rpartition("-")[2]
+    digest = assemble_for_the_runtime(ROOT, tmp_path).stem.rpartition("-")[2]
     hashed = hashlib.sha256(digest.encode()).hexdigest()  # the CDK's way with a hash that it is given
     assert function["Properties"]["Code"]["S3Key"] == f"{hashed}.zip"
 

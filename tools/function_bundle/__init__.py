@@ -4,23 +4,30 @@ The build of the wheel and the synth of a checkout both assemble it. By the stan
 """
 
 import hashlib
+import subprocess
 import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .bytecode import compiled, interpreter_of_the_runtime
+from .bytecode import Interpreter, compiled, interpreter_of_the_runtime
 from .contents import CORE, DISTRIBUTIONS, HANDLER, MONITOR, contents
 
-__all__ = ["CORE", "DISTRIBUTIONS", "HANDLER", "MONITOR", "assemble", "assemble_for_release"]
+__all__ = ["CORE", "DISTRIBUTIONS", "HANDLER", "MONITOR", "assemble", "assemble_for_the_runtime"]
 
 
-def assemble_for_release(checkout: Path, folder: Path) -> Path:
-    """Assemble the zip as a release carries it: with bytecode, where this machine has the interpreter of the functions' runtime."""
-    return assemble(checkout, folder, interpreter_of_the_runtime())
+def assemble_for_the_runtime(checkout: Path, folder: Path) -> Path:
+    """Assemble the zip with bytecode, where this machine has the interpreter of the functions' runtime; elsewhere from sources only."""
+    interpreter = interpreter_of_the_runtime()
+    if interpreter is None:
+        return assemble(checkout, folder)
+    try:
+        return assemble(checkout, folder, interpreter)
+    except subprocess.CalledProcessError:
+        return assemble(checkout, folder)
 
 
-def assemble(checkout: Path, folder: Path, interpreter: Path | None = None) -> Path:
+def assemble(checkout: Path, folder: Path, interpreter: Interpreter | None = None) -> Path:
     """Write the zip of a checkout's functions and the installed distributions into a folder, unless it is there already.
 
     Its name ends with the digest of its contents; both are the same for every folder, installer, umask and hash seed. Other zips stay,
@@ -29,11 +36,11 @@ def assemble(checkout: Path, folder: Path, interpreter: Path | None = None) -> P
     :param interpreter: The Python of the functions' runtime, whose bytecode is then in the zip too.
     """
     files = contents(checkout)
-    if interpreter is not None:
-        files = dict(sorted({**files, **compiled(files, interpreter)}.items()))
-    target = folder / f"{HANDLER}-{_digest(files)}.zip"
+    target = folder / f"{HANDLER}-{_digest(files, interpreter)}.zip"
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
+        if interpreter is not None:
+            files = dict(sorted({**files, **compiled(files, interpreter)}.items()))
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             unfinished = Path(scratch) / target.name
             _write(files, unfinished)
@@ -41,8 +48,9 @@ def assemble(checkout: Path, folder: Path, interpreter: Path | None = None) -> P
     return target
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
-    total = hashlib.sha256()
+def _digest(files: Mapping[str, bytes], interpreter: Interpreter | None) -> str:
+    """The digest of the files and of the version that compiles them, by which their bytecode need not be made to be known."""
+    total = hashlib.sha256(f"bytecode of {interpreter.version}\n".encode() if interpreter else b"")
     for name, content in files.items():
         total.update(f"{name}\n{hashlib.sha256(content).hexdigest()}\n".encode())
     return total.hexdigest()

@@ -37,9 +37,9 @@ def trimmed(name: str, content: bytes) -> tuple[str, bytes]:
     """The name and the content in the zip of a distribution's file; only botocore's data changes."""
     if name == _ENDPOINTS:
         return name, _json(_endpoints(json.loads(content)))
-    if name.startswith("botocore/data/") and name.endswith(_MODEL):
-        service = name.split("/")[2]
-        return name.removesuffix(".gz"), _json(_model(json.loads(gzip.decompress(content)), SERVICES[service]))
+    if name.startswith("botocore/data/") and name.endswith(".json.gz"):
+        data = json.loads(gzip.decompress(content))
+        return name.removesuffix(".gz"), _json(_model(data, SERVICES[name.split("/")[2]]) if name.endswith(_MODEL) else data)
     return name, content
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from cleanrooms_local_aws.installation import REQUIREMENTS
 from privacy_budget_core import __version__
-from tools.function_bundle import HANDLER, assemble_for_release
+from tools.function_bundle import HANDLER, assemble_for_the_runtime
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DIST: Final = ROOT / "dist"
@@ -132,7 +132,7 @@ def check_contents(wheel: Path) -> None:
 @functools.cache
 def function_bundle() -> Path:
     """The functions' zip as this checkout's release carries it."""
-    return assemble_for_release(ROOT, ROOT / "build" / "release")
+    return assemble_for_the_runtime(ROOT, ROOT / "build" / "release")
 
 
 def write_sums(folder: Path) -> None:

@@ -19,7 +19,7 @@ from cleanrooms_privacy_budget import PrivacyBudgetProvider
 from privacy_budget_core import __version__
 from privacy_budget_core.contract import AccessBudgetPeriod
 from privacy_budget_core.guardrails import ENVIRONMENT_VARIABLE
-from tools.function_bundle import HANDLER, assemble_for_release
+from tools.function_bundle import HANDLER, assemble_for_the_runtime
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATE: Final = "provider.yaml"
@@ -167,7 +167,7 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for outdated in folder.glob(f"{HANDLER}-*.zip"):
         outdated.unlink()
-    code = assemble_for_release(ROOT, ROOT / "build" / "release")
+    code = assemble_for_the_runtime(ROOT, ROOT / "build" / "release")
     shutil.copyfile(code, folder / code.name)
     (folder / TEMPLATE).write_text(yaml.dump(template(code.name), Dumper=_Yaml, sort_keys=False, width=130))
     print(f"Wrote {folder / TEMPLATE} and {folder / code.name}, which it names.")
