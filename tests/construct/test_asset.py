@@ -99,16 +99,16 @@ def test_the_runtimes_interpreter_is_the_providers_default() -> None:
     assert f"python{RUNTIME}" == lambda_.Runtime.PYTHON_3_14.name
 
 
-def test_the_zip_is_compiled_where_the_runtimes_interpreter_is_at_hand(
-    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_zip_bytecode_needs_an_installed_interpreter(asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The zip has bytecode where the interpreter of the Lambda runtime is installed."""
     monkeypatch.setattr(bytecode, "RUNTIME", UNLIKELY)
     assert assemble_for_the_runtime(ROOT, tmp_path / "without").name == asset.path.name
     monkeypatch.setattr(bytecode, "RUNTIME", VERSION)
     assert assemble_for_the_runtime(ROOT, tmp_path / "with").name == assemble(ROOT, tmp_path / "compiled", THIS).name
 
 
-def test_what_a_checkout_deploys_is_compiled_where_the_runtimes_interpreter_is_at_hand(asset: Asset) -> None:
+def test_checkout_bytecode_needs_an_installed_interpreter(asset: Asset) -> None:
+    """A checkout deploys bytecode where the interpreter of the Lambda runtime is installed."""
     with zipfile.ZipFile(handler_asset().path) as archive:
         assert any(name.endswith(".pyc") for name in archive.namelist()) == (interpreter_of_the_runtime() is not None)
 
@@ -125,9 +125,8 @@ def test_a_second_synth_compiles_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     ["exit 127", "echo cpython-311-x 3.99.1", "echo", f'exec {sys.executable} "$@"'],
     ids=["a shim that fails", "no GIL", "nothing", "another version"],
 )
-def test_what_makes_no_bytecode_of_the_runtime_is_not_used(
-    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
-) -> None:
+def test_unsuitable_interpreter_is_not_used(asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """An interpreter that makes other bytecode than the Lambda runtime's is not used."""
     monkeypatch.setattr(bytecode, "RUNTIME", UNLIKELY)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     shim = command(tmp_path / f"python{UNLIKELY}", script)
@@ -154,7 +153,8 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return command(tmp_path / "bin" / "uv", f'echo "$@" >> {tmp_path}/called\n[ "$2" = find ] && exit 1\n[ "$3" = install ] && exit 2')
 
 
-def test_a_synth_asks_uv_for_what_it_has_and_downloads_nothing(uv: Path, tmp_path: Path) -> None:
+def test_synth_downloads_no_interpreter(uv: Path, tmp_path: Path) -> None:
+    """A synth asks uv for an installed interpreter, and downloads none."""
     assert interpreter_of_the_runtime() is None
     assert (tmp_path / "called").read_text() == f"python find --managed-python --no-python-downloads --no-project {UNLIKELY}\n"
     managed = command(tmp_path / "managed", "echo cpython-399 3.99.1")
@@ -162,9 +162,10 @@ def test_a_synth_asks_uv_for_what_it_has_and_downloads_nothing(uv: Path, tmp_pat
     assert interpreter_of_the_runtime() == Interpreter(managed, "3.99.1")
 
 
-def test_make_has_uv_download_it_once_and_no_failure_is_one(
+def test_make_downloads_the_interpreter_once(
     uv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """make has uv download it; a failed download fails nothing."""
     bytecode.download()
     assert f"--quiet python install --no-bin {UNLIKELY}" in (tmp_path / "called").read_text().splitlines()
     assert capfd.readouterr() == (f"Downloading Python {UNLIKELY}, which compiles the function's code ...\n", "")
@@ -190,7 +191,7 @@ def test_a_changed_source_is_another_digest(asset: Asset, tmp_path: Path, source
     assert assemble(copied, tmp_path / "out").name != asset.path.name
 
 
-def test_another_zip_is_left(asset: Asset, tmp_path: Path) -> None:
+def test_another_zip_is_kept(asset: Asset, tmp_path: Path) -> None:
     """Another process may be about to read it: the sources were edited while that one synthesized."""
     earlier = tmp_path / f"{HANDLER}-0.zip"
     earlier.touch()

@@ -140,7 +140,7 @@ def test_each_reason_is_printed(page: str, reasons: list[str]) -> None:
         assert reason in printed
 
 
-def test_checkov_skips_what_the_table_explains_and_nothing_else() -> None:
+def test_checkov_skips_match_the_table() -> None:
     """checkov's dependencies do not go with this project's, so no test runs it: docs/security.md says how to."""
     stack = new_stack()
     PrivacyBudgetMonitor(stack, "Monitor", templates=[add(stack)])

@@ -126,7 +126,7 @@ def test_metrics_that_users_alarms_and_dashboards_name() -> None:
     assert list(metrics.Dimension) == ["MembershipId", "CollaborationId", "PrivacyBudgetTemplateId", "Aggregation", "Period"]
 
 
-def test_marks_on_templates_that_stand() -> None:
+def test_tags_on_existing_templates() -> None:
     assert (ownership.OWNER, ownership.REQUEST, ownership.PHYSICAL_ID, ownership.ADOPTED_FROM) == (
         "cleanrooms-privacy-budget:owner",
         "cleanrooms-privacy-budget:request",

@@ -65,7 +65,7 @@ def run(aws: LocalAws, *arguments: str, **environment: str) -> subprocess.Comple
     return subprocess.run([*COMMAND, *arguments], env=told, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def test_status_shows_what_was_spent(aws: LocalAws, spent: Spent) -> None:
+def test_status_shows_what_is_consumed(aws: LocalAws, spent: Spent) -> None:
     ran = run(aws, "status", spent.membership, "--json", "--fail-below", "0.2")
     assert ran.returncode == 3
     assert ran.stderr == f"privacy-budget: {spent.privacy}: less than 20% remains: 9% of SUM\n"

@@ -25,7 +25,7 @@ def aggregations(clean_rooms: Any, membership: str) -> dict[str, tuple[int, int]
     return {one["type"]: (one["remainingCount"], one["maxCount"]) for one in summary["budget"]["differentialPrivacy"]["aggregations"]}
 
 
-def test_a_run_publishes_what_was_spent(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_run_publishes_what_is_consumed(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     """Of the stack's own templates, and of every template of the collaboration, another member's included."""
     membership, _ = memberships
     lab = clean_rooms.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]

@@ -11,7 +11,8 @@ from privacy_budget_handler.aws import SERVICES, concerns, new_session
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
 
 
-def test_every_handler_that_is_left_out_is_another_services() -> None:
+def test_omitted_handlers_are_other_services() -> None:
+    """Every handler that is left out belongs to another service."""
     services = {model.service_id.hyphenize() for model in map(botocore.session.get_session().get_service_model, SERVICES)}
     assert services == set(SERVICES), "events are named by the service's id"
     known = {"docs", *(event.partition(".")[0] for event, *_ in BUILTIN_HANDLERS)}
@@ -23,7 +24,8 @@ def test_every_handler_that_is_left_out_is_another_services() -> None:
         assert service not in (*SERVICES, "*") or first == "docs", event
 
 
-def test_the_services_events_have_botocores_handlers_in_its_order() -> None:
+def test_handlers_and_order_are_botocores() -> None:
+    """The service's events have botocore's handlers, in botocore's order."""
     sessions = (new_session(KEYS), botocore.session.get_session())
     builtin = {id(handler) for _, handler, *_ in BUILTIN_HANDLERS}  # powertools registers one of its own
     names = {event.partition(".")[0] for event, *_ in BUILTIN_HANDLERS} - {"docs"}

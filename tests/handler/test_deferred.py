@@ -119,7 +119,7 @@ print(json.dumps(executed))
 """
 
 
-def test_a_start_executes_none_of_them_and_each_can_be() -> None:
+def test_deferred_modules_run_on_first_use() -> None:
     """In an interpreter of its own, as this one has imported them all. What botocore documents is still there."""
     finished = subprocess.run(
         [sys.executable, "-c", STILL_DEFERRED],

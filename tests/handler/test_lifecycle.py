@@ -195,7 +195,7 @@ def test_another_membership_is_a_replacement(backend: Backend, membership: str, 
     assert backend.only(other)["arn"] == new
 
 
-def test_another_kind_is_another_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_another_budget_type_is_another_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     old = stack.create(before)["PhysicalResourceId"]
     new = stack.update(old, before, access_budget(membership, backend.table(membership), [DAY]))["PhysicalResourceId"]
@@ -319,7 +319,7 @@ def test_create_that_adopts_an_access_budget(backend: Backend, membership: str, 
 # Update
 
 
-def test_update_of_epsilon_keeps_what_was_spent(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_update_of_epsilon_keeps_the_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     backend.spend(backend.only(membership), type="COUNT", count=7)
@@ -611,7 +611,8 @@ def test_delete_in_a_membership_that_is_gone_succeeds(backend: Backend, membersh
     assert stack.delete(arn, properties)["Status"] == "SUCCESS"
 
 
-def test_delete_leaves_another_identitys_template_with_our_mark(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_leaves_another_identity_with_our_tag(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """A delete leaves a template of another identity, although it has this resource's owner tag."""
     table, other = backend.table(membership, "a"), backend.table(membership, "b")
     limit = {"Type": "LIFETIME", "Budget": 1}
     first = access_budget(membership, table, [limit])
@@ -725,7 +726,8 @@ def test_delete_leaves_template_without_owner_tag(backend: Backend, membership: 
     assert backend.only(membership)["arn"] == arn
 
 
-def test_a_swap_never_deletes_what_somebody_else_adopted(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_recreation_never_deletes_an_adopted_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """A recreation does not delete a template that another stack has adopted."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     other = PlannedStack("other")

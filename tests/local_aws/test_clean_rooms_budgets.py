@@ -65,11 +65,11 @@ def test_spending_counts_against_all_limits_or_none(backend: Backend) -> None:
         {"type": "MEDIAN", "count": 1},
     ],
 )
-def test_an_amount_that_cannot_be_spent_is_refused(backend: Backend, amount: dict[str, Any]) -> None:
+def test_invalid_amount_is_refused(backend: Backend, amount: dict[str, Any]) -> None:
     assert backend.spend(backend.create_dp(), **amount).code == "ValidationException"
 
 
-def test_an_amount_of_the_other_kind_is_refused(backend: Backend) -> None:
+def test_amount_of_the_other_type_is_refused(backend: Backend) -> None:
     assert backend.spend(backend.create_dp(), uses=1).code == "ValidationException"
     assert backend.spend(backend.create_access(), type="COUNT", count=1).code == "ValidationException"
 
@@ -165,7 +165,7 @@ def test_february_is_a_month() -> None:
     assert end_of(Period.CALENDAR_MONTH, epoch(2028, 2, 1)) == epoch(2028, 3, 1)
 
 
-def test_budgets_are_listed_by_kind_and_by_table(backend: Backend) -> None:
+def test_budgets_are_listed_by_type_and_table(backend: Backend) -> None:
     backend.create_dp()
     sales, visits = backend.create_access(table="sales"), backend.create_access(table="visits")
     listed = [summary["privacyBudgetTemplateId"] for summary in backend.budgets(ACCESS_BUDGET)]

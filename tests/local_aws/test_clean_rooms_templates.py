@@ -97,7 +97,7 @@ def test_other_limits_are_refused(backend: Backend, limits: list[dict[str, Any]]
     refused(lambda: backend.update_access(template, *limits), backend.client, "ValidationException")
 
 
-def test_parameters_of_another_kind_are_refused(backend: Backend) -> None:
+def test_parameters_of_another_type_are_refused(backend: Backend) -> None:
     template = backend.create_dp()
     limits = {"accessBudget": {"budgetParameters": [day(1)]}}
     for kind, parameters in (

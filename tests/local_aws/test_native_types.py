@@ -144,7 +144,8 @@ def test_tags_and_stack_tags_are_updated(local_aws: LocalAws, stack: Stack) -> N
     assert budgets["privacyBudgetSummaries"][0]["budget"]["accessBudget"]["aggregateRemainingBudget"] == 46
 
 
-def test_another_refresh_resets_a_spent_budget_without_asking(local_aws: LocalAws, stack: Stack) -> None:
+def test_another_refresh_resets_a_consumed_budget(local_aws: LocalAws, stack: Stack) -> None:
+    """Without an option that allows it."""
     made = template(Budget=budget())
     assert stack.deploy(made) == "CREATE_COMPLETE"
     old = Budget(local_aws, stack)

@@ -74,7 +74,7 @@ def test_template_is_found_by_arn(local_aws: LocalAws, first: dict[str, Any], se
     assert left(local_aws.spend(None, first["id"], 1)) == 98
 
 
-def test_another_aggregation_is_spent(local_aws: LocalAws, first: dict[str, Any]) -> None:
+def test_another_aggregation_is_consumed(local_aws: LocalAws, first: dict[str, Any]) -> None:
     summary = local_aws.spend(local_aws.demo.membership_id, first["id"], 6, "SUM")
     assert left(summary) == 99
 
@@ -88,7 +88,7 @@ def test_command_defaults_to_the_demo_membership(local_aws: LocalAws, first: dic
     assert run(local_aws, "3", "--template", second["id"]).stderr == of_the_second
 
 
-def test_what_cannot_be_spent_is_said(local_aws: LocalAws) -> None:
+def test_spending_errors(local_aws: LocalAws) -> None:
     for arguments, told in (
         ((), f"Membership {local_aws.demo.membership_id} does not have a privacy budget template to spend from. Deploy one first."),
         (("--template", UNKNOWN), "No membership has a privacy budget template"),
