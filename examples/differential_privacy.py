@@ -1,7 +1,7 @@
 """Differential privacy on a membership: what all queries together can tell about any one person is limited.
 
 Use it where partners query your tables and no answer may single out a person. The template, an output with its ARN, tags, and a role
-that may read what is left of the budget, and nothing else.
+that may read the remaining budget, and nothing else.
 
 Clean Rooms has one such template per membership. If yours has one already, see adoption.py. Deploy with the id of your membership:
 
@@ -30,7 +30,7 @@ template = PrivacyBudgetTemplate(
 )
 cdk.Tags.of(template).add("team", "privacy")
 
-auditor = iam.Role(stack, "Auditor", assumed_by=iam.AccountRootPrincipal(), description="Reads what is left of the privacy budget")
+auditor = iam.Role(stack, "Auditor", assumed_by=iam.AccountRootPrincipal(), description="Reads the remaining privacy budget")
 template.grant_read(auditor)
 
 cdk.CfnOutput(stack, "TemplateArn", value=template.privacy_budget_template_arn)

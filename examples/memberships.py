@@ -11,7 +11,7 @@ Rooms reads it:
         -c database=<Glue database> -c table=<Glue table> -c columns=<name,name> -c role=<role ARN>
 
 Clean Rooms deletes no membership that has a template left. So the templates go with the memberships here, and what is consumed goes
-with them; termination protection is there lest that happens by accident. Where it is meant, take the protection off first:
+with them; termination protection keeps that from happening by accident. To do it on purpose, take the protection off first:
 
     aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name Memberships
 

@@ -1,7 +1,7 @@
-"""Knowing what is left of budgets before somebody's query fails: metrics, a dashboard, and alarms that send an e-mail.
+"""Watching remaining budgets before a query fails: metrics, a dashboard, and alarms that send an e-mail.
 
-Use it wherever somebody cares how fast a budget is used up: CloudWatch hears nothing of budgets by itself. The alarms go off where less
-than a fifth of a budget is left, and where nobody can tell what is left. A template that another stack made is watched as well: import
+Use it to see how fast a budget is consumed: CloudWatch has no metrics of budgets by itself. The alarms go off if less
+than a fifth of a budget remains, and if the remaining budget cannot be read. A template that another stack made is watched as well: import
 it, and put it on the list. A change that somebody makes outside the stack is mailed as well; this needs a CloudTrail trail.
 
 Deploy with the id of your membership, the ARN of one of its configured table associations, and an address, which gets a mail that asks

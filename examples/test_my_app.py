@@ -42,9 +42,9 @@ def test_my_stack_makes_the_budget_that_i_want(local_aws: LocalAws, tmp_path: Pa
         env={**local_aws.environment, "MEMBERSHIP": membership},
         check=True,
     )
-    rooms = local_aws.client("cleanrooms")
-    (summary,) = rooms.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]
-    template = rooms.get_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=summary["id"])[
+    clean_rooms = local_aws.client("cleanrooms")
+    (summary,) = clean_rooms.list_privacy_budget_templates(membershipIdentifier=membership)["privacyBudgetTemplateSummaries"]
+    template = clean_rooms.get_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=summary["id"])[
         "privacyBudgetTemplate"
     ]
     assert template["parameters"]["differentialPrivacy"] == {"epsilon": 4, "usersNoisePerQuery": 50}

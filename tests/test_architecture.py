@@ -73,7 +73,7 @@ def test_a_part_imports_what_it_may(part: str) -> None:
     assert imported - {part} <= MAY_IMPORT[part]
 
 
-def test_of_the_monitor_the_constructs_import_its_contract_alone() -> None:
+def test_constructs_import_only_the_monitors_contract() -> None:
     """The names of its metrics."""
     of_constructs = {name for module in modules() if part_of(module) == CONSTRUCTS for name in imports(module)}
     assert {name for name in of_constructs if part_of(name) == MONITOR} <= {f"{MONITOR}.contract"}

@@ -17,7 +17,7 @@ WHY_ALL_STACKS: Final = (
 )
 WHY_ALL_MEMBERSHIPS: Final = (
     "A role's policies may have 10,240 characters together, too few to name so many memberships; the one action allowed on all of them"
-    " reads what is left of their budgets."
+    " reads their remaining budgets."
 )
 WHY_ANY_CREATOR: Final = (
     "The ARN of a collaboration has the account that created it, which may be another member's; the one action allowed on it reads what is"

@@ -1,4 +1,4 @@
-"""What is left of privacy budgets, in CloudWatch: metrics, alarms and a dashboard."""
+"""Remaining privacy budgets in CloudWatch: metrics, alarms and a dashboard."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -61,11 +61,11 @@ _WIDTH: Final = 12
 """Half of a dashboard's 24 columns."""
 
 _LEAST: Final = "Minimum"
-"""The statistic of what is left."""
+"""The statistic of the remaining-budget metrics."""
 
 
 class PrivacyBudgetMonitor(Construct):
-    """Publishes what is left of privacy budgets to CloudWatch, which otherwise knows nothing of them.
+    """Publishes remaining privacy budgets to CloudWatch, which has no metrics of them otherwise.
 
     A schedule runs a function that asks Clean Rooms (ListPrivacyBudgets) and publishes, in the namespace ``CleanRooms/PrivacyBudget``:
     ``RemainingFraction`` for each template, ``Remaining`` and ``Maximum`` for each aggregation or limit of it. A run that could not
@@ -176,14 +176,14 @@ class PrivacyBudgetMonitor(Construct):
         """The dashboard, or several where a single one cannot hold all budgets."""
 
     def metric_remaining_fraction(self, template: IPrivacyBudgetTemplate) -> cloudwatch.Metric:
-        """What is left of a template's budget: the least over its aggregations or limits, from 0 to 1.
+        """The remaining fraction of a template's budget: the minimum over its aggregations or limits, from 0 to 1.
 
         Its period is the monitor's interval, its statistic the minimum; ``with_`` changes these.
         """
         return self._metric(Metric.REMAINING_FRACTION, _of_template(template), _LEAST)
 
     def metric_collaboration_remaining_fraction(self, collaboration_id: str) -> cloudwatch.Metric:
-        """What is left in a collaboration: the least over all budgets of every member, from 0 to 1.
+        """The remaining fraction in a collaboration: the minimum over the budgets of all members, from 0 to 1.
 
         Its period is the monitor's interval, its statistic the minimum; ``with_`` changes these.
 
@@ -198,7 +198,7 @@ class PrivacyBudgetMonitor(Construct):
         aggregation: AggregationType | None = None,
         period: AccessBudgetPeriod | None = None,
     ) -> cloudwatch.Metric:
-        """How many aggregations of a type, or uses of a table in a period, are left: a count.
+        """How many aggregations of a type, or uses of a table in a period, remain: a count.
 
         :param template: One of the monitor's templates.
         :param aggregation: The type of aggregation, of a differential-privacy budget.
@@ -224,7 +224,7 @@ class PrivacyBudgetMonitor(Construct):
         return self._metric(Metric.MAXIMUM, {**_of_template(template), **self._detail(aggregation, period)}, "Maximum")
 
     def alarm(self, template: IPrivacyBudgetTemplate, *, below: float, actions: Sequence[cloudwatch.IAlarmAction] = ()) -> cloudwatch.Alarm:
-        """An alarm that goes off where less than a fraction of a budget is left, or nothing is known of it.
+        """An alarm that goes off if less than a fraction of a budget remains, or if the budget cannot be read.
 
         The first one makes another, for runs that failed, and the actions go to that as well.
 
@@ -239,7 +239,7 @@ class PrivacyBudgetMonitor(Construct):
         return self._make_alarm(
             f"Alarm{Names.node_unique_id(_construct(template).node)}",
             self.metric_remaining_fraction(template),
-            f"Less than {below:g} of the privacy budget {_construct(template).node.path} is left, or it cannot be read.",
+            f"Less than {below:g} of the privacy budget {_construct(template).node.path} remains, or it cannot be read.",
             below,
             actions,
         )
@@ -248,7 +248,7 @@ class PrivacyBudgetMonitor(Construct):
         self._make_alarm(
             f"CollaborationAlarm{number}",
             self.metric_collaboration_remaining_fraction(collaboration_id),
-            f"Less than {below:g} of some privacy budget of collaboration {collaboration_id} is left, or none can be read.",
+            f"Less than {below:g} of some privacy budget of collaboration {collaboration_id} remains, or none can be read.",
             below,
             actions,
         )
@@ -294,7 +294,7 @@ class PrivacyBudgetMonitor(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description="Reads what is left of Clean Rooms privacy budgets",
+            description="Reads remaining Clean Rooms privacy budgets",
         )
         stack = Stack.of(self)
         arns = [membership_arn(stack, id_) for id_ in memberships]
@@ -315,7 +315,7 @@ class PrivacyBudgetMonitor(Construct):
         return lambda_.Function(
             self,
             "Function",
-            description=f"Publishes what is left of privacy budgets (cleanrooms-privacy-budget {__version__})",
+            description=f"Publishes remaining privacy budgets (cleanrooms-privacy-budget {__version__})",
             code=lambda_.Code.from_asset(str(asset.path), asset_hash=asset.digest),
             handler=f"{MONITOR}.function.handler",
             runtime=lambda_.Runtime.PYTHON_3_14,
@@ -347,7 +347,7 @@ class PrivacyBudgetMonitor(Construct):
         schedule = scheduler.CfnSchedule(
             self,
             "Schedule",
-            description="Has the privacy budget monitor look at what is left",
+            description="Runs the privacy budget monitor",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             schedule_expression=scheduler.ScheduleExpression.rate(self._interval).expression_string,
             target=scheduler.CfnSchedule.TargetProperty(
@@ -396,7 +396,7 @@ class PrivacyBudgetMonitor(Construct):
         )
 
     def _search(self, dimensions: Sequence[Dimension], of: Dimension, value: str, shown: Sequence[Dimension]) -> cloudwatch.MathExpression:
-        """The metrics of what is left that have these dimensions, and one of them with this value; labelled by those to be shown."""
+        """A search for the remaining-count metrics with these dimensions, one of which has this value; labelled by the shown ones."""
         schema = ",".join((NAMESPACE, *dimensions))
         wanted = " ".join(f'{name}="{term}"' for name, term in (("MetricName", Metric.REMAINING), (of, value)))
         return cloudwatch.MathExpression(
@@ -436,7 +436,7 @@ def _of_template(template: IPrivacyBudgetTemplate) -> dict[str, str]:
 def _row(
     name: str, fraction: cloudwatch.Metric, counts: Sequence[cloudwatch.MathExpression], alarm_below: float | None
 ) -> tuple[cloudwatch.GraphWidget, ...]:
-    """A dashboard's row: on the left the fraction, with the alarm's threshold, on the right what is left of each aggregation or limit."""
+    """A dashboard's row: on the left the fraction, with the alarm's threshold, on the right what remains of each aggregation or limit."""
     return (
         cloudwatch.GraphWidget(
             title=f"{name}: {Metric.REMAINING_FRACTION}",

@@ -33,7 +33,7 @@ LIST_BALANCES: Final = "cleanrooms:ListPrivacyBudgets"
 """Reading the remaining budgets of a membership, and nothing else."""
 
 LIST_COLLABORATION_BALANCES: Final = "cleanrooms:ListCollaborationPrivacyBudgets"
-"""Reading what is left of every member's budgets in a collaboration, and nothing else."""
+"""Reading the remaining budgets of every member of a collaboration, and nothing else."""
 
 
 def membership_arn(stack: Stack, membership_id: str) -> str:

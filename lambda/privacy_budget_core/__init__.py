@@ -1,6 +1,6 @@
 """The domain: what a privacy budget is, what is wanted of it, and how Clean Rooms is brought to that.
 
-Constructs, command, handler and monitor stand on it; it imports none of them, neither the CDK nor Lambda's or CloudFormation's
+Constructs, command, handler and monitor use it; it imports none of them, neither the CDK nor Lambda's or CloudFormation's
 protocol. ``contract`` and ``physical_id`` import nothing outside the standard library.
 """
 

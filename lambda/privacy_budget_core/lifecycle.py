@@ -99,7 +99,7 @@ def ownership(tags: OwnershipTags, owner: str, request_id: str, desired: Desired
     if desired.on_existing is not OnExisting.ADOPT:
         raise ExistingTemplateError(
             f"{_sentence(desired.identity)} exists already: {arn}, which {_belongs_to(tags.owner)}. Clean Rooms allows one of each."
-            " To take it over with what is left of its budget, set on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
+            " To adopt it with its remaining budget, set on_existing=OnExisting.ADOPT (OnExisting: ADOPT)."
         )
     return Ownership.ANOTHER
 

@@ -1,1 +1,1 @@
-"""Reads what is left of privacy budgets, on a schedule, and publishes it as CloudWatch metrics."""
+"""Reads remaining privacy budgets on a schedule, and publishes them as CloudWatch metrics."""

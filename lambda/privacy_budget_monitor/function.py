@@ -1,4 +1,4 @@
-"""Entry point of the Lambda function: one run reads what is left of every budget on the schedule's list, and publishes it."""
+"""Entry point of the Lambda function: one run reads the remaining budgets of the schedule's list, and publishes them."""
 
 import time
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ clean_rooms = CleanRooms(client)
 
 
 class UnreadBudgetsError(PrivacyBudgetError):
-    """Something of the list is not known, so the run failed, although all that is known was published."""
+    """Some budgets could not be read, so the run failed; those that could be read were published."""
 
 
 def handler(event: Mapping[str, Any], _: object) -> None:
-    """Publish what is left of an event's templates, and of all budgets of its collaborations.
+    """Publish the remaining budgets of an event's templates, and of all members of its collaborations.
 
     Raises UnreadBudgetsError, after the last one, where any could not be read.
     """
@@ -43,7 +43,7 @@ def handler(event: Mapping[str, Any], _: object) -> None:
     collaboration_ids = dict.fromkeys(event.get(Input.COLLABORATIONS, ()))
     counts = [count for count in map(_publish_collaboration, collaboration_ids) if count is not None]
     logger.info(
-        f"published what is left of {published + sum(counts)} of {listed + sum(counts)} privacy budgets",
+        f"published {published + sum(counts)} of {listed + sum(counts)} privacy budgets",
         version=__version__,
         milliseconds=round((time.monotonic() - began) * 1000),
     )
@@ -65,7 +65,7 @@ def _publish(membership_id: str, template_ids: set[str]) -> int:
     except ServiceError as error:
         names = ", ".join(sorted(template_ids))
         logger.warning(
-            f"membership {membership_id} could not be read ({error}), so nothing is published for {names}. It must stand in the"
+            f"membership {membership_id} could not be read ({error}), so nothing is published for {names}. It must be in the"
             " function's account and region, and the function's role be allowed cleanrooms:ListPrivacyBudgets on it."
         )
         return 0

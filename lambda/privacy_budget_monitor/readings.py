@@ -1,4 +1,4 @@
-"""What is left of the budgets of a membership or a collaboration, and how that is published."""
+"""The remaining budgets of a membership or a collaboration, and how they are published."""
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ DETAIL: Final = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What is left of one budget; there is at least one balance."""
+    """The balances of one budget, at least one."""
 
     dimensions: Mapping[Dimension, str]
     """Whose budget it is: the dimensions of all its metrics."""
@@ -41,7 +41,7 @@ class Reading:
 
 
 def read(clean_rooms: CleanRooms, membership_id: str, template_ids: Set[str]) -> dict[str, Reading]:
-    """What is left of these budgets of a membership, by template; those that Clean Rooms lists no balance for are left out.
+    """The remaining budgets of a membership, by template; those without a balance in Clean Rooms are omitted.
 
     One ListPrivacyBudgets for each budget type, and the second only where templates are not found by the first. Raises ServiceError.
     """
@@ -56,7 +56,7 @@ def read(clean_rooms: CleanRooms, membership_id: str, template_ids: Set[str]) ->
 
 
 def read_collaboration(clean_rooms: CleanRooms, collaboration_id: str) -> list[Reading]:
-    """What is left of every member's budgets, by one ListCollaborationPrivacyBudgets for each budget type. Raises ServiceError."""
+    """The remaining budgets of all members, by one ListCollaborationPrivacyBudgets for each budget type. Raises ServiceError."""
     return [
         Reading({Dimension.COLLABORATION_ID: collaboration_id, Dimension.PRIVACY_BUDGET_TEMPLATE_ID: template_id}, budget_type, balances)
         for budget_type in PrivacyBudgetType
@@ -66,7 +66,7 @@ def read_collaboration(clean_rooms: CleanRooms, collaboration_id: str) -> list[R
 
 
 def publish_least(collaboration_id: str, readings: Iterable[Reading]) -> None:
-    """Print the least fraction that is left of any budget of a collaboration; nothing where it has none."""
+    """Print the lowest remaining fraction of a collaboration's budgets; nothing if it has none."""
     fraction = remaining_fraction(balance for reading in readings for balance in reading.balances)
     if fraction is not None:
         _print({Dimension.COLLABORATION_ID: collaboration_id}, {Metric.REMAINING_FRACTION: (MetricUnit.NoUnit, fraction)})

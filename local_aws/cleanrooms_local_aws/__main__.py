@@ -21,35 +21,7 @@ def main(arguments: list[str]) -> int:
     local_aws = LocalAws(options.folder)
     _show_progress()
     try:
-        match options.command:
-            case "stop" | "status" | "destroy" | "spend" if not local_aws.folder.exists():
-                start = f"python -m cleanrooms_local_aws start --folder {options.folder}"
-                _say(f"There is no local AWS in {options.folder}. Start one: `{start}`")
-                return int(options.command in ("status", "spend"))
-            case "start":
-                _start(local_aws)
-                _say(_running(local_aws))
-            case "stop":
-                local_aws.stop()
-                _say(f"The local AWS in {options.folder} is stopped; what it holds is kept.")
-            case "status":
-                _say(_running(local_aws) if local_aws.running else f"No local AWS runs in {options.folder}.")
-                return 0 if local_aws.running else 1
-            case "destroy":
-                local_aws.destroy()
-                _say(f"The local AWS in {options.folder} is gone.")
-            case "demo":
-                print(_demo(local_aws))  # noqa: T201
-            case "spend":
-                _start(local_aws)
-                _say(_spend(local_aws, options))
-            case "exec":
-                _start(local_aws)
-                environment = _with_node_modules(local_aws.environment)
-                cdk = _cdk(options.arguments, environment["PATH"])
-                if cdk:
-                    local_aws.bootstrap(cdk)
-                return _execute(options.arguments, environment)
+        return _run(local_aws, options)
     except LocalAwsError as error:
         _say(str(error))
         return 1
@@ -57,6 +29,35 @@ def main(arguments: list[str]) -> int:
         stop = f" What was begun may go on in the background: `python -m cleanrooms_local_aws stop --folder {options.folder}`"
         _say(f"Interrupted.{stop if local_aws.folder.exists() else ''}")
         return 130
+
+
+def _run(local_aws: LocalAws, options: argparse.Namespace) -> int:
+    """Run one subcommand, and return the exit status. Raises LocalAwsError."""
+    match options.command:
+        case "stop" | "status" | "destroy" | "spend" if not local_aws.folder.exists():
+            start = f"python -m cleanrooms_local_aws start --folder {options.folder}"
+            _say(f"There is no local AWS in {options.folder}. Start one: `{start}`")
+            return int(options.command in ("status", "spend"))
+        case "start":
+            _start(local_aws)
+            _say(_running(local_aws))
+        case "stop":
+            local_aws.stop()
+            _say(f"The local AWS in {options.folder} is stopped; what it holds is kept.")
+        case "status":
+            _say(_running(local_aws) if local_aws.running else f"No local AWS runs in {options.folder}.")
+            return 0 if local_aws.running else 1
+        case "destroy":
+            local_aws.destroy()
+            _say(f"The local AWS in {options.folder} is gone.")
+        case "demo":
+            print(_demo(local_aws))  # noqa: T201
+        case "spend":
+            _start(local_aws)
+            _say(_spend(local_aws, options))
+        case "exec":
+            _start(local_aws)
+            return _execute_bootstrapped(local_aws, options.arguments)
     return 0
 
 
@@ -129,6 +130,15 @@ def _cdk(command: list[str], path: str) -> list[str]:
     if found is None:
         return command[: command.index("cdk") + 1] if by_npx else command[:1]
     return [str(Path(found).absolute())]
+
+
+def _execute_bootstrapped(local_aws: LocalAws, command: list[str]) -> int:
+    """Bootstrap the local AWS if the command runs the CDK CLI, then become the command. Raises LocalAwsError."""
+    environment = _with_node_modules(local_aws.environment)
+    cdk = _cdk(command, environment["PATH"])
+    if cdk:
+        local_aws.bootstrap(cdk)
+    return _execute(command, environment)
 
 
 def _execute(command: list[str], environment: Mapping[str, str]) -> int:

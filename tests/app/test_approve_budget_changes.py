@@ -91,7 +91,7 @@ def test_a_recreation_waits_for_a_person(codepipeline: Stubber, planned: Run, ca
     assert "Accept waits for a person" in told
 
 
-def test_a_deployment_that_would_fail_waits_for_a_person(codepipeline: Stubber, planned: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failing_deployment_waits_for_a_person(codepipeline: Stubber, planned: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert planned(replace(EDITED, effect=Effect.REFUSED)) == 0
     told = capsys.readouterr().out
     assert "Shop/Budget: refused" in told
@@ -117,7 +117,7 @@ def test_a_person_who_was_faster_is_no_failure(
     assert "Accept has been accepted already" in capsys.readouterr().out
 
 
-def test_a_change_set_that_cannot_be_read_fails_the_check(
+def test_unreadable_change_set_fails_the_check(
     codepipeline: Stubber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def plan(*_: object) -> list[Step]:

@@ -77,7 +77,7 @@ def commands(template: Template) -> str:
     return "\n".join(str(project["Properties"]["Source"].get("BuildSpec")) for project in projects)
 
 
-def test_one_stage_for_each_environment_but_the_local_one(stages: dict[str, list[dict[str, Any]]]) -> None:
+def test_each_environment_but_local_has_a_stage(stages: dict[str, list[dict[str, Any]]]) -> None:
     assert list(stages) == ["Source", "Build", "UpdatePipeline", "Assets", "test", "staging", "prod"]
     names = [
         action["Configuration"]["StackName"] for actions in stages.values() for action in actions if "StackName" in action["Configuration"]
@@ -91,7 +91,8 @@ def test_the_source_comes_by_codeconnections(stages: dict[str, list[dict[str, An
     assert source["Configuration"]["FullRepositoryId"] == "example/privacy"
 
 
-def test_each_commit_is_tested_and_synthesized_by_the_readmes_commands(template: Template) -> None:
+def test_commits_run_the_readmes_commands(template: Template) -> None:
+    """Each commit is tested and synthesized by the commands of README.md."""
     assert '"make test"' in commands(template)
     assert '"make synth TARGET=aws PIPELINE=main"' in commands(template)
     assert "\nmake test " in (ROOT / "README.md").read_text()
@@ -134,7 +135,7 @@ def test_one_asset_serves_every_stage(folder: Path) -> None:
     assert len(keys) == 1
 
 
-def test_production_waits_for_the_budget_check_and_for_a_person(stages: dict[str, list[dict[str, Any]]]) -> None:
+def test_production_waits_for_check_and_person(stages: dict[str, list[dict[str, Any]]]) -> None:
     order = {action["Name"]: action["RunOrder"] for action in stages["prod"]}
     assert order["Prepare"] < order["AcceptBudgetChanges"] == order["CheckBudgets"] < order["Promote"] < order["Deploy"]
     manual = {action["Name"] for actions in stages.values() for action in actions if action["ActionTypeId"]["Provider"] == "Manual"}
@@ -142,15 +143,14 @@ def test_production_waits_for_the_budget_check_and_for_a_person(stages: dict[str
     assert [action["Name"] for action in stages["test"]] == ["Prepare", "Deploy"]
 
 
-def test_the_check_reads_the_change_set_that_is_prepared_and_executed(template: Template, stages: dict[str, list[dict[str, Any]]]) -> None:
+def test_check_reads_the_executed_change_set(template: Template, stages: dict[str, list[dict[str, Any]]]) -> None:
+    """The check reads the change set that the pipeline prepares and executes."""
     names = {action["Configuration"]["ChangeSetName"] for action in stages["prod"] if action["Name"] in ("Prepare", "Deploy")}
     (read,) = re.findall(r"-m tools\.approve_budget_changes --change-set (\S+)", commands(template))
     assert names == {read}
 
 
-def test_the_check_looks_at_the_stages_own_assembly_and_accepts_its_own_approval(
-    template: Template, folder: Path, stages: dict[str, list[dict[str, Any]]]
-) -> None:
+def test_check_uses_its_stages_assembly_and_approval(template: Template, folder: Path, stages: dict[str, list[dict[str, Any]]]) -> None:
     (command,) = re.findall(r"-m tools\.approve_budget_changes [^\n]*", commands(template))
     asked = re.search(r"--pipeline (\S+) --stage (\S+) --action (\S+) .* assembly/([\w-]+)", command)
     assert asked is not None
@@ -162,7 +162,8 @@ def test_the_check_looks_at_the_stages_own_assembly_and_accepts_its_own_approval
     assert "#{codepipeline.PipelineExecutionId}" in check["Configuration"]["EnvironmentVariables"]
 
 
-def test_the_check_may_read_by_the_bootstraps_lookup_role_and_accept_nothing_else(template: Template) -> None:
+def test_check_may_only_read_and_approve(template: Template) -> None:
+    """The check reads by the bootstrap's lookup role, and may accept its own approval and nothing else."""
     statements = [
         statement
         for policy in template.find_resources("AWS::IAM::Policy").values()
@@ -175,9 +176,8 @@ def test_the_check_may_read_by_the_bootstraps_lookup_role_and_accept_nothing_els
     assert by_sid["ReadTheDeployedTemplates"]["Condition"] == {"StringEquals": {"iam:ResourceTag/aws-cdk:bootstrap-role": "lookup"}}
 
 
-def test_other_accounts_are_deployed_to_by_the_bootstraps_roles_with_a_key_of_its_own(
-    template: Template, stages: dict[str, list[dict[str, Any]]]
-) -> None:
+def test_other_accounts_use_bootstrap_roles_and_key(template: Template, stages: dict[str, list[dict[str, Any]]]) -> None:
+    """The pipeline deploys to other accounts by the bootstrap's roles, and encrypts artifacts with a key of its own."""
     deploy = stages["prod"][-1]
     assert f":iam::{PRODUCTION_ACCOUNT}:role/cdk-hnb659fds-deploy-role-{PRODUCTION_ACCOUNT}" in str(deploy["RoleArn"])
     (key,) = template.find_resources("AWS::KMS::Key").values()

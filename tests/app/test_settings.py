@@ -84,7 +84,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("context", "message"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_setting_is_named_with_the_rule_and_the_value(context: dict[str, Any], message: str) -> None:
+def test_wrong_setting_names_rule_and_value(context: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError) as raised:
         given = app(**context)
         chosen_pipeline(given)

@@ -47,7 +47,7 @@ def test_a_ratio_compares_samples_of_one_round() -> None:
     assert ratio([10, 200, 3000], [20, 100, 1000]) == "2.00 (0.50 to 3.00)"
 
 
-def test_a_spread_is_one_figure_where_all_samples_are_alike() -> None:
+def test_spread_of_equal_samples_is_one_figure() -> None:
     assert spread([1234, 1234.4]) == "1,234"
     assert spread([1, 3, 2], 1) == "2.0 (1.0 to 3.0)"
 
@@ -66,7 +66,7 @@ def test_figures_take_the_place_of_the_former_ones() -> None:
 @pytest.mark.parametrize(
     "text", ["nothing", page.begin("a"), f"{page.begin('a')} {page.begin('b')}{page.END}"], ids=["no_mark", "no_end", "another_mark_first"]
 )
-def test_a_page_without_a_place_for_the_figures_is_refused(text: str) -> None:
+def test_page_without_place_for_figures_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="the page must have one <!-- figures: a --> with its <!-- end -->"):
         page.fill(text, "a", "new")
 
@@ -136,7 +136,7 @@ def test_the_calls_are_those_that_the_lifecycle_promises(clean_rooms: None) -> N
     ],
     ids=["cannot_start", "fails"],
 )
-def test_a_peer_that_does_not_work_is_an_error(handler: str, fault: str, tmp_path: Path) -> None:
+def test_broken_peer_is_an_error(handler: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text(handler)
     working = peers.bare()
     command = (*working.command[:4], str(tmp_path), working.command[5])
@@ -154,7 +154,7 @@ def test_a_benchmark_alone_writes_nothing(capsys: pytest.CaptureFixture[str]) ->
     assert page.PAGE.read_text() == before
 
 
-def test_a_benchmark_that_there_is_not_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_benchmark_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["coldstart"])
     assert "there is no benchmark coldstart; there are cold-start, warm" in capsys.readouterr().err

@@ -193,13 +193,13 @@ def test_wrong_arguments(command: Command, arguments: list[str], told: str) -> N
     assert ended.err.endswith(f"error: {told}\n")
 
 
-def test_a_plan_of_an_app_that_is_not_there(command: Command, tmp_path: Path) -> None:
+def test_plan_of_a_missing_app(command: Command, tmp_path: Path) -> None:
     ended = command("plan", str(tmp_path / "cdk.out"))
     assert (ended.status, ended.out) == (1, "")
     assert ended.err == f"privacy-budget: {tmp_path / 'cdk.out'} does not exist; write it by cdk synth, or name what it was written to\n"
 
 
-def test_the_help_names_every_subcommand_that_the_documentation_has(command: Command) -> None:
+def test_help_names_every_documented_subcommand(command: Command) -> None:
     documented = re.findall(r"^## `(\w+)`", (ROOT / "docs" / "command.md").read_text(), re.MULTILINE)
     assert re.findall(r"^    (\w+) +Show ", command("--help").out, re.MULTILINE) == documented == ["status", "history", "preview", "plan"]
 
@@ -272,7 +272,9 @@ def test_without_matplotlib_a_chart_names_the_extra() -> None:
     )
 
 
-def test_another_missing_module_is_not_taken_for_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unrelated_missing_module_is_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing module that no extra installs is raised, and not reported as a missing extra."""
+
     def broken(arguments: list[str]) -> int:
         raise ModuleNotFoundError(name="other")
 
@@ -291,9 +293,10 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("subcommand", ["status", "preview"])
-def test_a_narrow_terminal_gets_no_line_that_is_cut_or_too_long(
+def test_narrow_terminal_gets_whole_lines(
     command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch, subcommand: str
 ) -> None:
+    """No line is cut, and none is longer than the terminal is wide."""
     arn = spent_budget(backend, membership)["arn"]
     monkeypatch.setenv("COLUMNS", "40")
     shown = command(subcommand, membership).out.splitlines()
@@ -327,7 +330,8 @@ def test_an_encoding_without_bars_gets_plain_ones(
 @pytest.mark.parametrize(
     ("fraction", "bar"), [(0.0, ".........."), (0.001, "#........."), (0.5, "#####....."), (0.999, "#########."), (1.0, "##########")]
 )
-def test_a_bar_is_full_or_empty_only_where_all_or_nothing_is_left(fraction: float, bar: str) -> None:
+def test_bar_ends_are_exact(fraction: float, bar: str) -> None:
+    """A bar is full only where all of the budget remains, and empty only where none does."""
     console: Any = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), width=10)
     assert "".join(segment.text for segment in console.render(terminal.Bar(fraction))) == bar
 

@@ -169,7 +169,7 @@ def test_each_month_of_a_refreshing_budget_counts(command: Command, account: Acc
     assert "epsilon 2 + 2 x 4 = 10 by" in command("history", account.membership).out
 
 
-def test_a_month_that_ends_with_the_template_counts_once(command: Command, account: Account) -> None:
+def test_month_ending_with_the_template_counts_once(command: Command, account: Account) -> None:
     template = account.create("2026-10-10", 2, "CALENDAR_MONTH")
     account.delete("2026-11-01", template)
     assert epsilons(read(command, account)) == [2]
@@ -265,7 +265,7 @@ def forgetful(account: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
     return account
 
 
-def test_an_edit_of_a_budget_older_than_the_record(command: Command, forgetful: Account) -> None:
+def test_edit_of_budget_older_than_the_record(command: Command, forgetful: Account) -> None:
     template = forgetful.create("2026-03-01", 3, "CALENDAR_MONTH")
     forgetful.edit("2026-10-01", template, epsilon=5)
     history = read(command, forgetful)
@@ -280,7 +280,7 @@ def test_an_edit_of_a_budget_older_than_the_record(command: Command, forgetful: 
     assert "--from-file" in " ".join(history["caveats"])
 
 
-def test_a_budget_that_was_never_edited_is_known_from_its_create(command: Command, forgetful: Account) -> None:
+def test_unedited_budget_is_known_from_its_create(command: Command, forgetful: Account) -> None:
     forgetful.create("2026-03-01", 3, **{ownership.OWNER: SHOP})
     history = read(command, forgetful)
     (life,) = history["templates"]
@@ -288,7 +288,7 @@ def test_a_budget_that_was_never_edited_is_known_from_its_create(command: Comman
     assert epsilons(history) == [3]
 
 
-def test_a_recreate_of_a_budget_older_than_the_record(command: Command, forgetful: Account) -> None:
+def test_recreation_of_budget_older_than_the_record(command: Command, forgetful: Account) -> None:
     """Of the first, only the delete is on record; the successor's physical id tells that it is of the same identity."""
     first = forgetful.create("2026-03-01", 3)
     forgetful.delete("2026-10-01T10:00:01", first)
@@ -344,7 +344,7 @@ def test_files_that_cannot_be_read(command: Command, account: Account, tmp_path:
     assert told in ended.err
 
 
-def test_a_record_that_is_not_as_documented_is_counted(command: Command, account: Account, tmp_path: Path) -> None:
+def test_undocumented_record_is_counted(command: Command, account: Account, tmp_path: Path) -> None:
     file = tmp_path / "trail.json"
     broken = {"eventSource": "cleanrooms.amazonaws.com", "eventName": "DeletePrivacyBudgetTemplate", "eventTime": "2026-10-01T00:00:00Z"}
     file.write_text(f"{json.dumps(broken)}\n{json.dumps(broken)}\n")

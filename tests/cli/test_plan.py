@@ -133,14 +133,16 @@ def test_a_refusal_is_in_the_handlers_own_words(account: PlannedAccount) -> None
     assert "would be forgotten. To accept that, set on_budget_reset=" in step.detail
 
 
-def test_what_only_clean_rooms_can_refuse_is_a_forecast(account: PlannedAccount) -> None:
+def test_refusals_of_clean_rooms_are_forecasts(account: PlannedAccount) -> None:
+    """What only Clean Rooms can refuse is reported as a forecast."""
     step = planned(account, dp(), dp(epsilon=2), consumed=7)
     assert step.detail.startswith("a forecast, as only Clean Rooms can tell: ")
     assert "epsilon cannot be lowered once querying began" in step.detail
     assert "To start a smaller budget on purpose, set on_budget_reset=" in step.detail
 
 
-def test_a_replacement_names_both_and_what_becomes_of_the_old_one(account: PlannedAccount) -> None:
+def test_replacement_names_both_templates(account: PlannedAccount) -> None:
+    """The plan also says what becomes of the old template."""
     step = planned(account, dp(), dp(OTHER), consumed=7)
     assert step.action == f"{Effect.REPLACED.value}; the old one: {Effect.KEPT.value}"
     there = f"the DIFFERENTIAL_PRIVACY template in membership {OTHER}"
@@ -199,12 +201,12 @@ class TestWhoseItIs:
         assert (step.effect, step.consumed) == (effect, [Balance("COUNT", 92, 99)])
         assert (theirs.arn in step.detail) is (effect is Effect.OCCUPIED)
 
-    def test_an_adoption_that_would_reset_the_budget_says_so(self, account: PlannedAccount) -> None:
+    def test_adoption_that_resets_says_so(self, account: PlannedAccount) -> None:
         account.consume(account.exists(differential_privacy(MEMBERSHIP)), 7)
         (step,) = account.plan(Budget=dp(**MONTHLY, **ADOPT, **ALLOW))
         assert (step.effect, step.loses) == (Effect.RECREATED, True)
 
-    def test_one_that_was_kept_from_before_is_used_again(self, account: PlannedAccount) -> None:
+    def test_kept_template_is_used_again(self, account: PlannedAccount) -> None:
         account.exists(differential_privacy(MEMBERSHIP), ownership.owner(STACK_ID, "Budget"))
         (step,) = account.plan(Budget=dp())
         assert step.effect is Effect.RESUMED
@@ -215,19 +217,20 @@ class TestWhoseItIs:
         assert [(new.logical_id, new.effect), (old.logical_id, old.effect)] == [("New", Effect.ADOPTED), ("Old", Effect.LEFT)]
         assert not new.needs_review
 
-    def test_one_that_another_stack_has_adopted_is_left_alone(self, account: PlannedAccount) -> None:
+    def test_template_adopted_elsewhere_is_left_alone(self, account: PlannedAccount) -> None:
         account.deploy(Budget=dp(keep=False))
         account.held.tag(account.only().arn, {ownership.OWNER: "another stack's"})
         (step,) = account.plan()
         assert step.effect is Effect.LEFT
 
-    def test_an_adoption_that_is_not_final_is_handed_back(self, account: PlannedAccount) -> None:
+    def test_unfinished_adoption_is_handed_back(self, account: PlannedAccount) -> None:
         account.deploy(Budget=dp(keep=False))
         account.held.tag(account.only().arn, {ownership.ADOPTED_FROM: ""})
         (step,) = account.plan()
         assert step.effect is Effect.HANDED_BACK
 
-    def test_a_native_template_that_leaves_takes_the_adopted_one_along(self, account: PlannedAccount) -> None:
+    def test_removed_native_template_deletes_the_adopted_one(self, account: PlannedAccount) -> None:
+        """CloudFormation deletes a native template by its id, even where a custom resource of the same deployment adopts it."""
         account.deploy(Native=native(dp(keep=False)))
         account.consume(account.only(), 7)
         mine, theirs = account.plan(Mine=dp(**ADOPT))
@@ -277,7 +280,8 @@ class TestDrift:
 
     EDITED = DifferentialPrivacy(9, 30, AutoRefresh.NONE)
 
-    def test_an_edit_by_hand_is_not_corrected_where_nothing_declared_changes(self, account: PlannedAccount) -> None:
+    def test_edit_by_hand_stays_without_declared_change(self, account: PlannedAccount) -> None:
+        """A deployment that changes no property corrects no edit by hand."""
         account.deploy(Budget=dp())
         account.held.update(account.only(), self.EDITED)
         (step,) = account.plan(Budget=dp())
@@ -291,7 +295,7 @@ class TestDrift:
         (step,) = account.plan_of(ChangeSet("Shop", STACK_ID))
         assert (step.effect, step.drift) == (Effect.UNCHANGED, "")
 
-    def test_an_edit_by_hand_is_told_beside_the_change_that_overwrites_it(self, account: PlannedAccount) -> None:
+    def test_overwritten_edit_by_hand_is_reported(self, account: PlannedAccount) -> None:
         account.deploy(Budget=dp())
         account.held.update(account.only(), self.EDITED)
         (step,) = account.plan(Budget=dp(epsilon=10))
@@ -340,7 +344,7 @@ class TestWhatCloudFormationTells:
         removal = replace(change, action="Remove", before=None, after=None, policy_action=policy)
         assert self.step(account, removal).effect is effect
 
-    def test_a_number_that_becomes_a_text_sends_an_update(self, account: PlannedAccount, change: Change) -> None:
+    def test_number_turned_text_sends_an_update(self, account: PlannedAccount, change: Change) -> None:
         same = replace(change, after=change.before)
         assert self.step(account, same).effect is Effect.UNCHANGED
         assert self.step(account, replace(same, edits_properties=True)).effect is Effect.TAGGED
@@ -372,7 +376,7 @@ class TestWhatCloudFormationTells:
         assert self.step(account, replace(removal, policy_action="Retain")).effect is Effect.KEPT
 
 
-def test_a_delete_of_what_was_never_valid_is_gone(account: PlannedAccount) -> None:
+def test_delete_of_invalid_template_is_gone(account: PlannedAccount) -> None:
     """No template can ever have been created for it."""
     account.stack["Budget"] = Declared({"PrivacyBudgetType": "NO_SUCH"})
     account.physical_ids["Budget"] = "Budget-not-created-0123456789ab"
@@ -390,7 +394,8 @@ def test_what_may_not_be_read_is_never_guessed(account: PlannedAccount, operatio
         account.plan(Budget=dp(**MONTHLY))
 
 
-def test_a_person_looks_where_a_budget_may_be_lost_or_replaced_or_the_deployment_fails() -> None:
+def test_which_effects_need_review() -> None:
+    """A person looks where a budget may be lost or replaced, or where the deployment would fail."""
     looks = {effect for effect in Effect if effect.needs_review}
     lost = {Effect.EDITED_WITH_RESET, Effect.RECREATED, Effect.DELETED}
     assert looks == {*lost, Effect.REPLACED, Effect.OCCUPIED, Effect.REFUSED, Effect.UNKNOWN}

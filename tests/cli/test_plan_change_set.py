@@ -99,7 +99,8 @@ def test_paths_of_what_is_not_known() -> None:
     assert list(unknown_in(value)) == ["b[0].c", "d", "e"]
 
 
-def test_stages_are_read_with_their_roles_and_nested_templates(tmp_path: Path) -> None:
+def test_stages_keep_roles_and_nested_templates(tmp_path: Path) -> None:
+    """Stacks of a stage are read with their deploy roles and nested templates."""
     built = cdk.App(outdir=str(tmp_path))
     environment = cdk.Environment(account="111122223333", region="us-east-1")
     shop = cdk.Stack(cdk.Stage(built, "prod"), "Shop", env=environment, tags={"office": "Zürich \u2013 Datenschutz"})

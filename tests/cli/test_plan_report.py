@@ -52,7 +52,8 @@ def test_a_stack_that_cloudformation_refuses_is_named(planned: Any) -> None:
     assert printed.splitlines()[:3] == ["Stack Shop", "  the stack: refused", "    why"]
 
 
-def test_markdown_has_a_row_for_each_template_and_takes_no_text_for_markup(planned: Any) -> None:
+def test_markdown_has_escaped_rows(planned: Any) -> None:
+    """Markdown has a row for each template, and no text of a template is taken for markup."""
     status, printed = planned([FINE, LOST], "--markdown")
     assert status == 3
     assert printed.splitlines()[-2:] == [

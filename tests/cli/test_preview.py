@@ -89,7 +89,7 @@ def test_the_chart(command: Command, membership: str, tmp_path: Path, suffix: st
     assert file.read_bytes().startswith(magic)
 
 
-def test_the_chart_has_a_panel_for_each_aggregation_and_a_line_for_each_noise(
+def test_chart_panels_are_aggregations_and_lines_noises(
     command: Command, membership: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Any] = []
@@ -110,9 +110,10 @@ def test_the_chart_has_a_panel_for_each_aggregation_and_a_line_for_each_noise(
         pytest.param("missing/impact.png", "--plot must name a file in a folder that exists, got", id="folder"),
     ],
 )
-def test_a_chart_that_cannot_be_written_is_refused_before_anything_is_asked(
+def test_unwritable_chart_is_refused_first(
     command: Command, membership: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
 ) -> None:
+    """A chart that cannot be written is refused before Clean Rooms is called."""
     monkeypatch.setattr(preview, "CleanRooms", None)
     ended = command("preview", membership, "--plot", str(tmp_path / name))
     assert ended.status == 1

@@ -192,7 +192,7 @@ def test_fail_below(command: Command, backend: Backend, membership: str, spent: 
     assert (told in ended.err) == (status == 3)
 
 
-def test_nothing_is_left_of_a_limit_that_allows_nothing(command: Command, backend: Backend, membership: str) -> None:
+def test_limit_of_zero_has_nothing_remaining(command: Command, backend: Backend, membership: str) -> None:
     access_budget(backend, membership, LIFETIME=0)
     ended = command("status", membership, "--fail-below", "0.1")
     assert ended.status == 3
@@ -206,9 +206,7 @@ def test_a_threshold_out_of_range_is_refused(command: Command, membership: str, 
     assert f"must be above 0% and up to 100%, for example 20% (or 0.2), got '{least}'" in ended.err
 
 
-def test_a_budget_that_is_not_listed_cannot_be_compared(
-    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unlisted_budget_cannot_be_compared(command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
     template = spent_budget(backend, membership)
     monkeypatch.setattr(CleanRooms, "balances_by_template", lambda *_: {})
     assert "Remaining  not listed" in command("status", membership).out
@@ -218,9 +216,7 @@ def test_a_budget_that_is_not_listed_cannot_be_compared(
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
-def test_a_membership_that_cannot_be_read_does_not_silence_the_others(
-    command: Command, backend: Backend, membership: str, output: str
-) -> None:
+def test_unreadable_membership_does_not_hide_others(command: Command, backend: Backend, membership: str, output: str) -> None:
     template = spent_budget(backend, membership, 99)
     ended = command("status", UNKNOWN, membership, "--fail-below", "0.5", *(["--json"] if output == "json" else []))
     assert ended.status == 1
@@ -257,9 +253,7 @@ def test_all_memberships_of_the_account(command: Command, backend: Backend) -> N
     assert {line.split()[1] for line in lines(command("status", "--all").out)} == made
 
 
-def test_a_long_list_of_templates_is_read_to_its_end(
-    command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_pages_of_templates_are_read(command: Command, backend: Backend, membership: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cleanrooms_local_aws.clean_rooms.pages.LARGEST_PAGE", 2)
     made = [access_budget(backend, membership, f"table{number}", LIFETIME=10)["arn"] for number in range(5)]
     shown = command("status", membership).out
@@ -300,9 +294,7 @@ def test_what_is_asked_for_is_one_thing(command: Command, membership: str) -> No
     assert "argument --all: not allowed with argument MEMBERSHIP" in both.err
 
 
-def test_a_service_that_fails_for_one_template_is_named(
-    command: Command, use: Callable[[Settings], None], backend: Backend, membership: str
-) -> None:
+def test_failure_for_one_template_is_named(command: Command, use: Callable[[Settings], None], backend: Backend, membership: str) -> None:
     def broken(operation: str, moment: Moment) -> None:
         if operation == "ListPrivacyBudgets":
             raise exceptions.ConflictException("not now")

@@ -50,7 +50,8 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Asset, tmp_path: Path) -> None:
+def test_digest_is_reproducible(asset: Asset, tmp_path: Path) -> None:
+    """The digest is the same for two folders, umasks and hash seeds."""
     script = (
         "import os, sys, pathlib; os.umask(int(sys.argv[2], 8));"
         "from tools.function_bundle import assemble;"
@@ -78,9 +79,8 @@ def test_the_digest_is_the_same_for_two_folders_umasks_and_hash_seeds(asset: Ass
     assert zips == {asset.path.read_bytes()}
 
 
-def test_bytecode_is_the_same_for_two_folders_and_hash_seeds_and_comes_beside_the_sources(
-    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytecode_is_reproducible(asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytecode is the same for two folders and hash seeds, and comes beside the sources."""
     zips = []
     for seed in ("1", "2"):
         monkeypatch.setenv("PYTHONHASHSEED", seed)
@@ -198,7 +198,7 @@ def test_another_zip_is_left(asset: Asset, tmp_path: Path) -> None:
     assert earlier.exists()
 
 
-def test_the_zip_is_small_and_holds_no_other_services_data(asset: Asset) -> None:
+def test_zip_is_small_without_other_services_data(asset: Asset) -> None:
     assert asset.path.stat().st_size < 1_500_000
     with zipfile.ZipFile(asset.path) as archive:
         services = {name.split("/")[2] for name in archive.namelist() if name.startswith("botocore/data/") and name.count("/") > 2}
@@ -238,7 +238,7 @@ def test_the_zip_runs_alone(asset: Asset, tmp_path: Path, script: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_each_distributions_licence_and_notice_are_in_the_zip(asset: Asset, name: str) -> None:
+def test_zip_has_each_licence_and_notice(asset: Asset, name: str) -> None:
     notices = [file for file in importlib.metadata.files(name) or () if file.name.startswith(("LICEN", "NOTICE"))]
     with zipfile.ZipFile(asset.path) as archive:
         for notice in notices:

@@ -76,7 +76,7 @@ def test_few_modules_are_loaded(counted: dict[str, Any]) -> None:
     assert len(counted["modules"]) < 270
 
 
-def test_what_the_function_has_no_use_for_is_not_loaded(counted: dict[str, Any]) -> None:
+def test_unused_modules_are_not_loaded(counted: dict[str, Any]) -> None:
     unused = {"boto3", "s3transfer", "multiprocessing", "asyncio", "unittest", "sqlite3", "pydantic", "aws_xray_sdk"}
     deferred = {"botocore.docs.service", "html.parser", "importlib.metadata", "zipfile", "jmespath", "dateutil.parser", "_strptime"}
     assert (unused | deferred) & set(counted["modules"]) == set()

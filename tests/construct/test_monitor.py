@@ -74,7 +74,7 @@ def failed_runs(stack: cdk.Stack) -> Any:
     return alarm
 
 
-def test_the_schedule_hands_over_every_template_in_whatever_membership() -> None:
+def test_schedule_passes_templates_of_all_memberships() -> None:
     stack = new_stack()
     attributes = PrivacyBudgetTemplate.from_privacy_budget_template_attributes(
         stack,
@@ -112,7 +112,8 @@ def test_the_interval_is_the_schedules_and_the_alarms(interval: cdk.Duration | N
     assert [alarm["Period"] for alarm in alarms(stack)] == [seconds, seconds]
 
 
-def test_the_function_is_the_zips_other_one_and_is_not_run_again_after_a_failure() -> None:
+def test_function_is_in_the_zip_without_retries() -> None:
+    """The monitor's function is in the provider's zip, and does not run again after a failure."""
     stack = new_stack()
     monitor(stack)
     found = {id_: one["Properties"] for id_, one in resources(stack, "AWS::Lambda::Function").items()}
@@ -125,7 +126,8 @@ def test_the_function_is_the_zips_other_one_and_is_not_run_again_after_a_failure
     assert properties(stack, "AWS::Logs::LogGroup", "Monitor")["RetentionInDays"] == 365
 
 
-def test_the_function_may_read_balances_of_these_memberships_and_the_schedule_run_this_function_alone() -> None:
+def test_permissions_are_minimal() -> None:
+    """The function may read balances of these memberships alone, and the schedule may run this function alone."""
     stack = new_stack()
     monitor(stack, add(stack), imported(stack), imported(stack, "Second"))
     balances, log = policy(stack, "MonitorRole")
@@ -144,7 +146,8 @@ def test_the_function_may_read_balances_of_these_memberships_and_the_schedule_ru
 
 
 @pytest.mark.parametrize(("memberships", "named"), [(50, True), (51, False)], ids=["few", "many"])
-def test_a_policy_that_would_outgrow_its_limit_names_all_of_the_accounts_memberships(memberships: int, named: bool) -> None:
+def test_oversized_policy_names_all_memberships(memberships: int, named: bool) -> None:
+    """A policy that would exceed its size limit names all of the account's memberships."""
     stack = new_stack()
     ids = [f"12345678-1111-4222-8333-{number:012}" for number in range(memberships)]
     monitor(stack, *(imported(stack, f"Imported{id_}", id_) for id_ in ids), dashboard=False)
@@ -159,7 +162,8 @@ def test_without_alarm_below_there_is_no_alarm() -> None:
     assert alarms(stack) == []
 
 
-def test_alarm_below_makes_an_alarm_for_each_template_and_one_for_failed_runs() -> None:
+def test_alarm_below_makes_all_alarms() -> None:
+    """``alarm_below`` makes an alarm for each template and one for failed runs."""
     stack = new_stack()
     monitor(stack, add(stack), imported(stack), alarm_below=0.2, alarm_actions=[topic(stack)])
     of_templates = [alarm for alarm in alarms(stack) if alarm["Namespace"] == "CleanRooms/PrivacyBudget"]
@@ -168,7 +172,7 @@ def test_alarm_below_makes_an_alarm_for_each_template_and_one_for_failed_runs() 
         {"MembershipId": OTHER_MEMBERSHIP, "PrivacyBudgetTemplateId": TEMPLATE},
     ]
     for alarm, name in zip(of_templates, ("Shop/Budget", "Shop/Imported"), strict=True):
-        assert alarm["AlarmDescription"] == f"Less than 0.2 of the privacy budget {name} is left, or it cannot be read."
+        assert alarm["AlarmDescription"] == f"Less than 0.2 of the privacy budget {name} remains, or it cannot be read."
         assert (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"]) == (
             "RemainingFraction",
             "Minimum",
@@ -182,7 +186,8 @@ def test_alarm_below_makes_an_alarm_for_each_template_and_one_for_failed_runs() 
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms(stack)} == {("arn:aws:sns:us-east-1:111122223333:Topic",)}
 
 
-def test_an_alarm_of_ones_own_brings_the_one_for_failed_runs_with_the_actions_of_all() -> None:
+def test_own_alarms_share_one_for_failed_runs() -> None:
+    """An alarm of one's own adds the alarm on failed runs, which has the actions of all of them."""
     stack = new_stack()
     first, second = add(stack), add(stack, "Access", budget=ACCESS_BUDGET)
     made = monitor(stack, first, second)
@@ -224,7 +229,7 @@ def test_metrics() -> None:
     [{}, {"aggregation": AggregationType.COUNT, "period": AccessBudgetPeriod.LIFETIME}],
     ids=["neither", "both"],
 )
-def test_a_count_is_of_an_aggregation_or_of_a_period(detail: dict[str, Any]) -> None:
+def test_count_has_an_aggregation_or_a_period(detail: dict[str, Any]) -> None:
     stack = new_stack()
     template = add(stack)
     made = monitor(stack, template)
@@ -260,7 +265,7 @@ def test_the_dashboard_has_a_row_for_each_budget() -> None:
 
 
 @pytest.mark.slow
-def test_budgets_that_one_dashboard_cannot_hold_go_to_another() -> None:
+def test_full_dashboard_is_continued_by_another() -> None:
     stack = new_stack()
     made = monitor(stack, *(imported(stack, f"Imported{number}") for number in range(251)))
     bodies = [resolved(one["Properties"], Attributes())["DashboardBody"] for one in resources(stack, "AWS::CloudWatch::Dashboard").values()]
@@ -279,7 +284,7 @@ def watching(stack: cdk.Stack, *collaborations: str, **options: Any) -> PrivacyB
     return PrivacyBudgetMonitor(stack, "Monitor", collaborations=collaborations, **options)
 
 
-def test_a_collaboration_alone_needs_no_permission_on_any_membership() -> None:
+def test_collaboration_needs_no_membership_permission() -> None:
     """The collaboration's ARN has the account of its creator, whichever member that is."""
     stack = new_stack()
     watching(stack, COLLABORATION)
@@ -298,7 +303,8 @@ def test_a_collaboration_that_is_a_token() -> None:
     assert policy(stack, "MonitorRole")[0]["Resource"] == f"{COLLABORATIONS}/Lab"
 
 
-def test_memberships_and_collaborations_that_a_policy_names_stay_within_its_limit() -> None:
+def test_named_resources_fit_into_the_policy() -> None:
+    """Memberships and collaborations that a policy names stay within its size limit."""
     stack = new_stack()
     ids = [f"12345678-1111-4222-8333-{number:012}" for number in range(51)]
     templates = [imported(stack, f"Imported{id_}", id_) for id_ in ids[:50]]
@@ -312,14 +318,14 @@ def test_memberships_and_collaborations_that_a_policy_names_stay_within_its_limi
     assert policy(other, "MonitorRole")[0]["Resource"] == f"{COLLABORATIONS}/*"
 
 
-def test_a_collaboration_has_an_alarm_and_a_row_of_its_own() -> None:
+def test_collaboration_has_own_alarm_and_row() -> None:
     stack = new_stack()
     made = monitor(stack, add(stack), collaborations=[COLLABORATION], alarm_below=0.2, alarm_actions=[topic(stack)])
     _, alarm = (alarm for alarm in alarms(stack) if alarm["Namespace"] == "CleanRooms/PrivacyBudget")
     assert alarm["Dimensions"] == [{"Name": "CollaborationId", "Value": COLLABORATION}]
     assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == ("RemainingFraction", 0.2, "breaching")
     assert alarm["AlarmDescription"] == (
-        f"Less than 0.2 of some privacy budget of collaboration {COLLABORATION} is left, or none can be read."
+        f"Less than 0.2 of some privacy budget of collaboration {COLLABORATION} remains, or none can be read."
     )
     assert alarm["AlarmActions"] == failed_runs(stack)["AlarmActions"]
     metric = made.metric_collaboration_remaining_fraction(COLLABORATION)
@@ -346,7 +352,7 @@ def test_templates_of_another_stack() -> None:
 
 
 @pytest.mark.slow
-def test_as_many_templates_as_a_stack_can_hold_fit_into_the_schedules_input_and_the_stacks_template() -> None:
+def test_full_stack_fits_input_and_template() -> None:
     """With Lambda's 256 KB for an event, and CloudFormation's 1 MB for a template."""
     stack = new_stack()
     templates = [add(stack, f"Budget{number}", membership_id=f"12345678-1111-4222-8333-{number:012}") for number in range(480)]
@@ -429,7 +435,7 @@ def test_nothing_is_warned_of_at_synth() -> None:
         ),
     ],
 )
-def test_a_broken_rule_is_told_with_value_and_path(options: dict[str, Any], rule: str) -> None:
+def test_broken_rule_names_value_and_path(options: dict[str, Any], rule: str) -> None:
     stack = new_stack()
     template = add(stack)
     with pytest.raises(ValueError, match=rf"^{rule} \[Shop/Monitor\]$"):
@@ -458,7 +464,8 @@ def test_a_template_that_is_named_twice_is_refused() -> None:
         monitor(stack, template, template)
 
 
-def test_an_import_that_does_not_tell_its_membership_is_refused_before_anything_is_added() -> None:
+def test_import_without_membership_is_refused_first() -> None:
+    """An import that does not know its membership is refused before anything is added to the stack."""
     stack = new_stack()
     arn = f"{ACCOUNT_ARN}:privacybudgettemplate/{TEMPLATE}"
     with pytest.raises(ValueError, match=r"^membership_arn is not in the ARN that the template was imported by"):
@@ -467,7 +474,7 @@ def test_an_import_that_does_not_tell_its_membership_is_refused_before_anything_
 
 
 @pytest.mark.parametrize("below", [0, 1.5], ids=["nothing", "more_than_all"])
-def test_an_alarm_of_ones_own_is_below_a_fraction(below: float) -> None:
+def test_own_alarm_needs_a_fraction(below: float) -> None:
     stack = new_stack()
     template = add(stack)
     made = monitor(stack, template)

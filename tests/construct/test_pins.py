@@ -52,7 +52,7 @@ def test_the_wheel_is_built_with_the_checkouts_pins() -> None:
     assert build == {name: checkout[name] for name in build}
 
 
-def test_the_zip_carries_every_distribution_that_its_own_need() -> None:
+def test_zip_has_every_needed_distribution() -> None:
     for name in DISTRIBUTIONS:
         for needed in needs(importlib.metadata.requires(name) or ()):
             assert needed in DISTRIBUTIONS, f"{name} needs {needed}"

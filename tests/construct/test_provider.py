@@ -24,7 +24,8 @@ def other(number: int) -> str:
     return f"12345678-1111-4222-8333-{number:012}"
 
 
-def test_one_function_role_and_log_group_serve_every_template_of_a_stack() -> None:
+def test_templates_of_a_stack_share_one_provider() -> None:
+    """One function, one role and one log group serve every template of a stack."""
     stack = new_stack()
     for number in range(5):
         add(stack, f"Budget{number}", membership_id=other(number))
@@ -45,7 +46,7 @@ def test_the_policy_does_not_depend_on_the_templates() -> None:
     assert policies[0] == policies[1]
 
 
-def test_the_function_has_the_defaults_that_the_docs_promise() -> None:
+def test_function_has_the_documented_defaults() -> None:
     stack = new_stack()
     add(stack)
     function = only(stack, FUNCTION)["Properties"]
@@ -94,7 +95,7 @@ def test_every_option_reaches_the_function() -> None:
     assert provider.function.role is provider.role
 
 
-def test_a_log_group_and_a_role_of_the_users_own() -> None:
+def test_own_log_group_and_role() -> None:
     stack = new_stack()
     group = logs.LogGroup(stack, "Mine")
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
@@ -138,7 +139,8 @@ def test_the_same_options_again_are_the_same_provider() -> None:
 
 
 @pytest.mark.parametrize("options", [{"memory_size": 512}, {"memory_size": 256, "reserved_concurrent_executions": 2}])
-def test_other_options_in_one_stack_raise_instead_of_being_ignored(options: dict[str, Any]) -> None:
+def test_other_options_in_one_stack_raise(options: dict[str, Any]) -> None:
+    """Options that differ from those of the stack's provider are not ignored."""
     stack = new_stack()
     PrivacyBudgetProvider.get_or_create(stack, memory_size=256)
     with pytest.raises(ValueError, match="before the stack's first template") as raised:
@@ -228,7 +230,7 @@ def test_a_retention_goes_without_a_log_group() -> None:
         PrivacyBudgetProvider(stack, "Provider", log_group=group, log_retention=logs.RetentionDays.ONE_DAY)
 
 
-def test_an_imported_provider_leaves_the_stack_without_a_function() -> None:
+def test_imported_provider_adds_no_function() -> None:
     stack = new_stack()
     provider = PrivacyBudgetProvider.from_function_arn(stack, "Provider", ARN, timeout=cdk.Duration.minutes(1))
     add(stack, provider=provider)

@@ -75,16 +75,18 @@ def test_a_template_is_one_resource(one: str, many: str) -> None:
     assert types(many) - types(one) == {TYPE: MANY - 1}
 
 
-def test_490_templates_and_the_provider_fit_into_one_stack(many: str) -> None:
+def test_490_templates_fit_into_one_stack(many: str) -> None:
     assert types(many)[TYPE] == MANY
     assert types(many).total() <= RESOURCES_OF_A_STACK
 
 
-def test_the_providers_policy_is_the_same_in_bytes_for_1_and_for_490(one: str, many: str) -> None:
+def test_policy_does_not_grow_with_templates(one: str, many: str) -> None:
+    """The provider's policy has the same bytes for 1 and for 490 templates."""
     assert policy(one) == policy(many)
 
 
-def test_a_template_is_written_in_at_most_twice_the_bytes_of_the_native_type(tmp_path: Path) -> None:
+def test_template_bytes_at_most_double_native(tmp_path: Path) -> None:
+    """A template takes at most twice the bytes of the native type."""
     few, more = 10, 60
     grown = [len(written(tmp_path, declare, more)) - len(written(tmp_path, declare, few)) for declare in (ours, native)]
     assert grown[0] <= 2 * grown[1]

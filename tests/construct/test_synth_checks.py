@@ -334,7 +334,8 @@ def test_a_region_without_clean_rooms(region: str) -> None:
     assert "[ack: cleanrooms-privacy-budget:region-without-clean-rooms]" in warning
 
 
-def test_a_membership_that_the_provider_may_not_work_on() -> None:
+def test_membership_outside_the_given_provider() -> None:
+    """A membership that the given provider is not allowed to work on."""
     stack = new_stack()
     provider = PrivacyBudgetProvider(stack, "Provider", memberships=[MEMBERSHIP])
     add(stack, provider=provider)
@@ -344,7 +345,7 @@ def test_a_membership_that_the_provider_may_not_work_on() -> None:
     add(stack, "Token", provider=provider, membership_id=cdk.Fn.import_value("membership"))
 
 
-def test_a_membership_that_the_stacks_own_provider_may_not_work_on() -> None:
+def test_membership_outside_the_stacks_provider() -> None:
     stack = new_stack()
     PrivacyBudgetProvider.get_or_create(stack, memberships=[OTHER])
     with pytest.raises(ValueError, match="membership_id must be among the provider's memberships"):
@@ -368,7 +369,7 @@ def test_the_arn_of_an_imported_provider(arn: Any, message: str) -> None:
     assert str(raised.value).endswith("[Shop/Shared]")
 
 
-def test_the_arn_of_an_imported_provider_that_cannot_be_judged() -> None:
+def test_unresolved_arn_of_imported_provider() -> None:
     agnostic = new_stack()
     PrivacyBudgetProvider.from_function_arn(agnostic, "A", "arn:aws:lambda:eu-west-1:111122223333:function:provider:live")
     PrivacyBudgetProvider.from_function_arn(agnostic, "B", cdk.Fn.import_value("provider"))
@@ -392,7 +393,7 @@ def test_options_are_compared_by_value(name: str, make: Callable[[], Any]) -> No
     assert PrivacyBudgetProvider.get_or_create(stack, **others, **{name: make()}) is provider
 
 
-def test_an_option_with_its_default_is_the_same_as_none() -> None:
+def test_explicit_default_equals_none() -> None:
     stack = new_stack()
     provider = PrivacyBudgetProvider.get_or_create(stack)
     defaults = ProviderOptions(memory_size=512, timeout=cdk.Duration.minutes(5), runtime=lambda_.Runtime.PYTHON_3_14, vpc=None)

@@ -85,7 +85,7 @@ def test_the_handler_takes_what_the_construct_declares(budget: PrivacyBudget) ->
     assert (desired.on_existing, desired.on_budget_reset) == (OnExisting.ADOPT, OnBudgetReset.ALLOW)
 
 
-def test_a_template_is_kept_unless_its_creation_is_rolled_back() -> None:
+def test_template_is_retained_except_on_create() -> None:
     stack = new_stack()
     add(stack)
     resource = only(stack)
@@ -129,7 +129,8 @@ def test_tokens_pass() -> None:
     assert parameters["BudgetParameters"][0]["Budget"] == {"Ref": "Epsilon"}
 
 
-def test_tags_come_from_every_level_and_the_nearest_wins() -> None:
+def test_nearest_tag_wins() -> None:
+    """Tags come from every level of the tree, and the nearest wins."""
     stack = new_stack(tags={"team": "privacy", "stage": "dev", "gone": "x"})
     template = add(stack)
     cdk.Tags.of(stack.node.root).add("stage", "prod")
@@ -140,7 +141,7 @@ def test_tags_come_from_every_level_and_the_nearest_wins() -> None:
 
 
 @pytest.mark.parametrize("explicit", [True, False])
-def test_stack_tags_are_there_whatever_the_feature_flag_says(explicit: bool) -> None:
+def test_stack_tags_ignore_the_feature_flag(explicit: bool) -> None:
     app = cdk.App(context={"@aws-cdk/core:explicitStackTags": explicit})
     stack = cdk.Stack(app, "Shop", tags={"team": "privacy"})
     add(stack)
@@ -171,7 +172,7 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("warning", "options"), WARNED.items(), ids=WARNED.keys())
-def test_a_warning_has_an_id_that_can_be_acknowledged(warning: str, options: dict[str, Any]) -> None:
+def test_warnings_can_be_acknowledged(warning: str, options: dict[str, Any]) -> None:
     stack = new_stack()
     add(stack, **options)
     found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
@@ -209,12 +210,13 @@ def test_an_import_never_validates() -> None:
     assert other.privacy_budget_template_arn == "whatever"
 
 
-def test_an_import_tells_the_membership_that_its_arn_holds() -> None:
+def test_import_reads_membership_from_arn() -> None:
     imported = PrivacyBudgetTemplate.from_privacy_budget_template_arn(new_stack(), "Imported", LONG)
     assert imported.membership_arn == f"arn:aws:cleanrooms:us-east-1:111122223333:membership/{MEMBERSHIP}"
 
 
-def test_an_import_names_the_way_out_for_what_its_arn_does_not_tell() -> None:
+def test_import_names_the_remedy_for_missing_parts() -> None:
+    """An attribute that an import's ARN does not contain raises an error that names the remedy."""
     imported = PrivacyBudgetTemplate.from_privacy_budget_template_arn(new_stack(), "Imported", SHORT)
     with pytest.raises(ValueError, match="from_privacy_budget_template_attributes and give membership_arn"):
         imported.membership_arn  # noqa: B018
@@ -268,7 +270,7 @@ def test_grants_name_both_forms_of_the_arn() -> None:
     ]
 
 
-def test_how_many_aggregations_the_budget_allows_is_an_attribute() -> None:
+def test_allowed_aggregations_are_an_attribute() -> None:
     stack = new_stack()
     template = add(stack, preview_impact=True)
     cdk.CfnOutput(stack, "Counts", value=template.max_aggregations(AggregationType.COUNT))

@@ -34,7 +34,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 @dataclass
 class Spent:
-    """A membership with a template of each kind, and what was spent of them."""
+    """A membership with a consumed template of each budget type."""
 
     membership: str
     privacy: str
@@ -99,7 +99,8 @@ def test_status_of_a_collaboration(aws: LocalAws, spent: Spent) -> None:
     assert {template["creatorAccountId"] for template in held["templates"]} == {"111122223333"}
 
 
-def test_preview_keeps_within_the_quota_and_tells_what_a_budget_then_has(aws: LocalAws, spent: Spent) -> None:
+def test_preview_keeps_quota_and_matches_the_budget(aws: LocalAws, spent: Spent) -> None:
+    """Preview keeps within the quota, and shows what a budget of these values then has."""
     ran = run(aws, "preview", spent.membership, "--epsilon", "1..8", "--noise", "30", "--json", AWS_MAX_ATTEMPTS="1")
     assert (ran.returncode, ran.stderr) == (0, "")
     counts = {impact["epsilon"]: impact["maxCounts"] for impact in json.loads(ran.stdout)["impacts"]}
@@ -111,7 +112,7 @@ def test_preview_keeps_within_the_quota_and_tells_what_a_budget_then_has(aws: Lo
     assert counts[3] == {aggregation["type"]: aggregation["maxCount"] for aggregation in aggregations}
 
 
-def test_a_terminal_gets_colours_and_a_progress_bar_that_goes_away(aws: LocalAws, spent: Spent) -> None:
+def test_terminal_gets_colours_and_transient_progress(aws: LocalAws, spent: Spent) -> None:
     status, shown = in_terminal([*COMMAND, "status", spent.membership], aws.environment, 80)
     assert status == 0
     assert COLOUR.search(shown)

@@ -46,14 +46,14 @@ def test_create_edit_and_destroy_an_access_budget(engine: Engine, clean_rooms: A
     assert held(clean_rooms, membership) == []
 
 
-def test_a_template_stays_when_its_stack_goes_unless_told_otherwise(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+def test_template_outlives_its_stack_by_default(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
     engine.deploys(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}))
     engine.destroys()
     assert len(held(clean_rooms, membership)) == 1
 
 
-def test_a_create_that_fails_tells_why_and_is_rolled_back(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_failed_create_gives_reason_and_rolls_back(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     unknown = "99999999-1111-4222-8333-444444444444"
     ran = cdk.deploy(declared({"membership": unknown}))
     assert ran.status != 0

@@ -58,7 +58,7 @@ def values(bootstrapped: LocalAws) -> dict[str, str]:
 
 @pytest.fixture
 def templates(bootstrapped: LocalAws) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Lists what is in the demo's memberships, of which nothing is left for the next example."""
+    """Lists what is in the demo's memberships, and leaves none of it for the next example."""
     clean_rooms = bootstrapped.client("cleanrooms")
     memberships = (bootstrapped.demo.membership_id, bootstrapped.demo.second_membership_id)
 
@@ -151,7 +151,7 @@ def test_nested_stack(bootstrapped: LocalAws, tmp_path: Path) -> None:
     assert (held(clean_rooms, sales), held(clean_rooms, research)) == ([of_sales], [of_research])
 
 
-def test_a_template_made_by_hand_is_adopted_and_stays(
+def test_template_made_by_hand_is_adopted(
     bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     """Its ARN, its foreign tags and what was consumed of it stay as they are."""

@@ -66,7 +66,7 @@ def membership(roles: LocalAws) -> str:
     return new_membership(roles.client("cleanrooms"))
 
 
-def test_the_policy_denies_changes_to_all_but_the_provider(roles: LocalAws, membership: str) -> None:
+def test_policy_allows_changes_by_provider_alone(roles: LocalAws, membership: str) -> None:
     team, provider = (client(roles, name, "cleanrooms") for name in (TEAM, PROVIDER))
     with pytest.raises(ClientError, match=DENIED):
         create(team, membership)
@@ -88,7 +88,8 @@ def test_the_policy_denies_changes_to_all_but_the_provider(roles: LocalAws, memb
     provider.delete_privacy_budget_template(**ids)
 
 
-def test_the_policy_keeps_a_team_from_making_the_providers_role(roles: LocalAws) -> None:
+def test_policy_protects_the_providers_role(roles: LocalAws) -> None:
+    """A team cannot create a role of the provider's name."""
     name = "my-privacy-budget-provider"
     with pytest.raises(ClientError, match="AccessDenied"):
         client(roles, TEAM, "iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)

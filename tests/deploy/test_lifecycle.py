@@ -23,8 +23,8 @@ def shop(**templates: dict[str, Any]) -> dict[str, Any]:
     return {"name": "Shop", "templates": templates}
 
 
-def test_a_spent_budget_is_reset_only_where_that_was_allowed(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
-    """Beside it stands a budget of which nothing is spent: its refresh changes without further ado, and back in the rollback."""
+def test_consumed_budget_is_reset_only_if_allowed(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+    """An unconsumed budget beside it changes its refresh without the option, and back in the rollback."""
     used, fresh = ({"membership": membership} for membership in memberships)
     arns = engine.deploys(shop(Used=used, Fresh=fresh))["Shop"]
     ids = {name: engine.resource("Shop", name)["PhysicalResourceId"] for name in ("Used", "Fresh")}
@@ -57,9 +57,8 @@ def test_a_spent_budget_is_reset_only_where_that_was_allowed(engine: Engine, cle
     assert held(clean_rooms, memberships[0]) == held(clean_rooms, memberships[1]) == []
 
 
-def test_an_edit_that_refills_a_spent_access_budget_is_made_only_where_that_was_allowed(
-    engine: Engine, clean_rooms: Any, memberships: list[str]
-) -> None:
+def test_refilling_edit_is_made_only_if_allowed(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+    """An edit that refills a consumed access budget needs the option."""
     membership, _ = memberships
     budget = {"membership": membership, "table": table(membership), "day": 10}
     arn = engine.deploys(declared(budget))["Shop"]["BudgetArn"]
@@ -80,7 +79,8 @@ def test_an_edit_that_refills_a_spent_access_budget_is_made_only_where_that_was_
     assert spent(clean_rooms, edited) == 0
 
 
-def test_a_move_to_another_membership_deletes_the_old_template_or_keeps_it_with_what_was_spent(engine: Engine, clean_rooms: Any) -> None:
+def test_move_deletes_or_keeps_the_old_template(engine: Engine, clean_rooms: Any) -> None:
+    """Where the old template of a moved resource is kept, its budget stays consumed."""
     moved_from, moved_to, kept_in, followed_by = (new_membership(clean_rooms) for _ in range(4))
     keep = {"removal": "RETAIN_ON_UPDATE_OR_DELETE"}
     engine.deploys(shop(Moved={"membership": moved_from}, Kept={"membership": kept_in, **keep}))
@@ -99,9 +99,8 @@ def test_a_move_to_another_membership_deletes_the_old_template_or_keeps_it_with_
     assert [len(held(clean_rooms, membership)) for membership in (kept_in, followed_by)] == [1, 1]
 
 
-def test_a_template_made_by_hand_is_refused_or_adopted_and_never_deleted_by_the_deploy_that_adopted_it(
-    engine: Engine, clean_rooms: Any, memberships: list[str], taken: str
-) -> None:
+def test_template_by_hand_is_refused_or_adopted(engine: Engine, clean_rooms: Any, memberships: list[str], taken: str) -> None:
+    """The deployment that adopts a template never deletes it."""
     membership, _ = memberships
     arn = made_by_hand(clean_rooms, membership, team="legal")["arn"]
     (found,) = held(clean_rooms, membership)
@@ -156,9 +155,8 @@ def test_a_renamed_resource_keeps_its_ledger(engine: Engine, clean_rooms: Any, m
     assert held(clean_rooms, membership) == []
 
 
-def test_of_two_stacks_that_want_one_membership_at_once_one_has_it_and_the_other_is_told_so(
-    engine: Engine, clean_rooms: Any, memberships: list[str]
-) -> None:
+def test_two_stacks_compete_for_one_membership(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+    """Of two stacks deployed at once, one gets the template, and the other fails with its ARN."""
     membership, _ = memberships
     both = [declared({"membership": membership}, name=name) for name in ("First", "Second")]
     contended = engine.deploy(*both)
@@ -190,7 +188,7 @@ class TestQuota:
         finally:
             local_aws.destroy()
 
-    def test_fifty_templates_deployed_and_destroyed_at_once_all_succeed(self, limited: LocalAws, tmp_path: Path) -> None:
+    def test_fifty_templates_deploy_and_destroy_at_once(self, limited: LocalAws, tmp_path: Path) -> None:
         """Five stacks of ten templates: the emulator handles the resources of one stack one after another."""
         engine, clean_rooms = Engine(limited, tmp_path), limited.client("cleanrooms")
         memberships = [new_membership(clean_rooms) for _ in range(2)]

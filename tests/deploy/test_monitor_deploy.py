@@ -1,4 +1,4 @@
-"""The budget monitor on the local AWS: deployed by the command that its example gives, it publishes what was spent there."""
+"""The budget monitor on the local AWS: deployed by the command that its example gives, it publishes what was consumed there."""
 
 import json
 from typing import Any

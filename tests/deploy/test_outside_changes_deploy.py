@@ -42,7 +42,7 @@ def next_message(client: Any, url: str) -> str:
     return str(message["Body"])
 
 
-def test_a_change_by_hand_is_told_and_the_providers_is_not(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_changes_by_hand_alone_are_reported(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
     """After the provider's own change, the next message is of the next change by hand: events are delivered in their order."""
     membership, _ = memberships
     messages = cdk.local_aws.client("sqs")

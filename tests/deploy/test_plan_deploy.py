@@ -176,7 +176,7 @@ def test_the_deployment_does_what_the_plan_said(engine: Engine, clean_rooms: Any
     assert status == 0
 
 
-def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+def test_planned_refusal_matches_the_failure(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     used, taken = memberships
     engine.deploys(shop({"Used": {"membership": used}}))
     use(engine, clean_rooms, used, 5)
@@ -204,7 +204,8 @@ def test_a_refused_deployment_was_planned_in_the_words_that_it_fails_with(engine
     assert adopted["tags"][OWNER].endswith("/Taken")
 
 
-def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+def test_plan_as_text_and_markdown(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+    """A plan is written as text for a terminal, and as Markdown for a pull request."""
     membership, _ = memberships
     engine.deploys(declared({"membership": membership}))
     use(engine, clean_rooms, membership, 7)
@@ -228,7 +229,7 @@ def test_a_plan_reads_as_a_person_and_a_pull_request_need_it(engine: Engine, cle
     assert row.endswith(" | 7 of 99 COUNT consumed, which is lost |")
 
 
-def test_a_template_alone_is_planned_for_the_stack_that_is_named(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+def test_template_alone_is_planned_for_named_stack(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     made_by_hand(clean_rooms, memberships[0])
     engine.declare(declared({"membership": memberships[0]}))
     template = engine.folder / "engine.out" / "Shop.template.json"
@@ -240,7 +241,7 @@ def test_a_template_alone_is_planned_for_the_stack_that_is_named(engine: Engine,
     assert "fails, since a template of another owner exists" in printed
 
 
-def test_only_one_stack_of_an_app_is_planned_where_it_is_named(engine: Engine, memberships: list[str]) -> None:
+def test_named_stack_is_planned_alone(engine: Engine, memberships: list[str]) -> None:
     engine.declare(*(declared({"membership": membership}, name=name) for name, membership in zip(("One", "Two"), memberships, strict=True)))
     _, printed = plan(engine, "--stack", "Two")
     assert printed.startswith("Stack Two\n")
@@ -254,7 +255,8 @@ def test_what_is_not_there_is_named(engine: Engine) -> None:
         plan(engine)
 
 
-def test_a_role_that_may_not_read_clean_rooms_makes_no_plan(engine: Engine, memberships: list[str]) -> None:
+def test_role_without_clean_rooms_makes_no_plan(engine: Engine, memberships: list[str]) -> None:
+    """A role that may not read Clean Rooms gets an error instead of a plan."""
     engine.declare(declared({"membership": memberships[0]}))
     iam = engine.local_aws.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "-lookup-role-" in role["RoleName"])
@@ -284,7 +286,8 @@ def test_a_prepared_change_set_is_read_and_left(engine: Engine, clean_rooms: Any
         plan(engine, "--change-set", "another")
 
 
-def test_a_change_set_that_the_stack_has_left_behind_is_out_of_date(engine: Engine, memberships: list[str]) -> None:
+def test_outdated_change_set_is_refused(engine: Engine, memberships: list[str]) -> None:
+    """A change set older than the stack's last change is out of date."""
     membership, _ = memberships
     engine.deploys(declared({"membership": membership}))
     engine.declare(declared({"membership": membership, "epsilon": 5}))
@@ -297,7 +300,8 @@ def test_a_change_set_that_the_stack_has_left_behind_is_out_of_date(engine: Engi
         plan(engine, "--change-set", "reviewed")
 
 
-def test_a_prepared_first_deployment_is_planned_and_its_shell_left(engine: Engine, memberships: list[str]) -> None:
+def test_prepared_first_deployment_is_planned(engine: Engine, memberships: list[str]) -> None:
+    """The plan leaves the stack in review in place."""
     engine.declare(declared({"membership": memberships[0]}))
     prepare(engine)
     assert plan(engine, "--change-set", "reviewed")[0] == 0
@@ -320,7 +324,7 @@ def test_a_plan_publishes_and_leaves_nothing(engine: Engine, memberships: list[s
     assert "Shop" not in stack_names(engine)
 
 
-def test_nested_stacks_of_an_app_are_planned_before_they_are_published(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
+def test_unpublished_nested_stacks_are_planned(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     def declare(epsilon: int, *, first: bool = False) -> None:
         shutil.rmtree(engine.folder / "engine.out", ignore_errors=True)
         app = aws_cdk.App(outdir=str(engine.folder / "engine.out"))
@@ -386,7 +390,8 @@ def test_parameters_that_are_given(engine: Engine) -> None:
         plan(engine, "--stack", "Given", "--parameters", "Membership=x", "Nothing=y", app=file)
 
 
-def test_a_role_that_may_not_make_change_sets_is_told_which_one_may(engine: Engine, memberships: list[str]) -> None:
+def test_role_without_change_sets_gets_remedy(engine: Engine, memberships: list[str]) -> None:
+    """The error names the role that may create change sets."""
     engine.declare(declared({"membership": memberships[0]}))
     iam = engine.local_aws.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "-deploy-role-" in role["RoleName"])
@@ -399,7 +404,7 @@ def test_a_role_that_may_not_make_change_sets_is_told_which_one_may(engine: Engi
         iam.delete_role_policy(RoleName=role, PolicyName="Denied")
 
 
-def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(engine: Engine, memberships: list[str]) -> None:
+def test_value_changed_by_earlier_stack_is_unknown(engine: Engine, memberships: list[str]) -> None:
     """The change set of the second stack has the present value; the deployment of the first one changes it."""
 
     def declare(membership: str) -> None:
@@ -424,9 +429,7 @@ def test_a_stored_value_that_an_earlier_stack_changes_cannot_be_told(engine: Eng
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "POSIX"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}], ids=["POSIX", "POSIX without UTF-8"])
-def test_any_text_is_read_and_written_in_any_locale(
-    engine: Engine, clean_rooms: Any, memberships: list[str], locale: dict[str, str]
-) -> None:
+def test_any_text_in_any_locale(engine: Engine, clean_rooms: Any, memberships: list[str], locale: dict[str, str]) -> None:
     """What the terminal's encoding lacks becomes a question mark."""
     made_by_hand(clean_rooms, memberships[0], office="Zürich \u2013 Datenschutz")
     engine.declare(declared({"membership": memberships[0], "on_existing": "ADOPT"}, tags={"office": "Zürich \u2013 Datenschutz"}))

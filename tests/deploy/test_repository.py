@@ -15,7 +15,7 @@ import pytest
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
 
-INSTALLED = (".venv/.installed", ".venv/.installed-tools", "node_modules/.installed")
+INSTALLED = (".venv/.installed", ".venv/.installed-tools", ".venv/.runtime-python", "node_modules/.installed")
 MAKE = ("make", *(argument for target in INSTALLED for argument in ("-o", target)))
 
 
@@ -154,7 +154,7 @@ def test_compare_prints_what_its_page_shows(copy: Path) -> None:
     assert without_ids("\n".join(told)) == without_ids(shown)
 
 
-def test_where_nothing_is_deployed_that_is_said_and_nothing_started(copy: Path) -> None:
+def test_nothing_deployed_is_reported(copy: Path) -> None:
     """Neither the outputs of a deployment that is gone nor an empty local AWS is taken for what is deployed."""
     (copy / "build").mkdir()
     (copy / "build" / "outputs.json").write_text('{"PrivacyBudget-local": {"MembershipId": "42f2ed95-2bcd-45b9-ab5e-b21814476059"}}')

@@ -62,7 +62,8 @@ def is_complete(tree: ast.Module) -> bool:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_compiles_uses_what_exists_and_runs_where_it_is_complete(code: str) -> None:
+def test_python_of_the_docs_works(code: str) -> None:
+    """Python in the docs compiles, uses names that exist, and runs where it is complete."""
     tree = ast.parse(code)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "cleanrooms_privacy_budget":

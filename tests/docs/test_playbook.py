@@ -89,7 +89,7 @@ def test_the_playbook_has_each_message_once() -> None:
     assert [one for one, next_ in pairwise(ENTRIES) if one == next_] == []
 
 
-def test_the_playbook_has_a_heading_for_each_warning_at_synth() -> None:
+def test_playbook_has_each_synth_warning() -> None:
     stack = new_stack(env=cdk.Environment(account="111122223333", region="sa-east-1"))
     monthly = PrivacyBudget.differential_privacy(epsilon=3, users_noise_per_query=30, auto_refresh=AutoRefresh.CALENDAR_MONTH)
     add(stack, "A", budget=monthly, on_budget_reset=OnBudgetReset.ALLOW)
@@ -99,7 +99,7 @@ def test_the_playbook_has_a_heading_for_each_warning_at_synth() -> None:
     assert set(re.findall(r"^### `cleanrooms-privacy-budget:([a-z-]+)`$", PAGE, re.MULTILINE)) == given
 
 
-def test_the_playbook_has_each_field_of_a_log_record() -> None:
+def test_playbook_has_each_log_field() -> None:
     (log_record,) = ast.parse(textwrap.dedent(inspect.getsource(PrivacyBudgetEvent.log_record))).body
     written = {"message"}
     for node in ast.walk(log_record):

@@ -72,14 +72,14 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
     assert missing == []
 
 
-def test_the_reference_has_the_grants_and_no_inherited_member(site: Path) -> None:
+def test_reference_has_grants_but_nothing_inherited(site: Path) -> None:
     prefix = "cleanrooms_privacy_budget.PrivacyBudgetTemplate."
     members = {id_.removeprefix(prefix) for id_ in Page((site / "api.html").read_text()).ids if id_.startswith(prefix)}
     assert {"grant", "grant_read", "grant_manage", "privacy_budget_template_arn"} <= members
     assert members.isdisjoint({"node", "get_att", "to_string", "service_token"})
 
 
-def test_the_pages_have_every_property_and_attribute_of_the_resource() -> None:
+def test_pages_have_every_property_and_attribute() -> None:
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("api.md", "without-python.md"))
     words = {word for code in re.findall(r"`([^`\n]+)`", pages) for word in re.findall(r"\w+(?:::\w+)*", code)}
     assert {*contract.Property, *contract.Attribute, *contract.ADDED_BY_CLOUDFORMATION, contract.RESOURCE_TYPE} - words == set()

@@ -66,7 +66,8 @@ def test_cfn_lint_finds_nothing(organization: Organization) -> None:
         assert lint(organization.template(region), "--ignore-checks", "W3005", regions=[region]) == ""
 
 
-def test_a_stack_set_makes_the_plain_provider_in_its_region_of_every_account(organization: Organization) -> None:
+def test_stack_set_deploys_provider_to_every_account(organization: Organization) -> None:
+    """The stack set creates the plain provider in its own region of every account."""
     for region in REGIONS:
         stack_set = organization.resource(region, "AWS::CloudFormation::StackSet")["Properties"]
         assert stack_set["TemplateBody"] == organization.provider.read_text()
@@ -77,7 +78,8 @@ def test_a_stack_set_makes_the_plain_provider_in_its_region_of_every_account(org
         assert stack_set["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": True}
 
 
-def test_the_code_is_there_before_the_stack_set_and_the_organisation_may_read_it(organization: Organization) -> None:
+def test_code_is_published_before_the_stack_set(organization: Organization) -> None:
+    """The organisation may read the code."""
     for region in REGIONS:
         stack_set = organization.resource(region, "AWS::CloudFormation::StackSet")
         bucket = organization.resource(region, "AWS::S3::Bucket")["Properties"]["BucketName"]
@@ -91,7 +93,7 @@ def test_the_code_is_there_before_the_stack_set_and_the_organisation_may_read_it
         assert read["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": CONTEXT["organization"]}}
 
 
-def test_what_is_copied_is_the_zip_that_the_template_names(organization: Organization) -> None:
+def test_copied_zip_is_the_named_one(organization: Organization) -> None:
     (zip_,) = organization.provider.parent.glob("*.zip")
     (copied,) = (file for file in organization.assembly.glob("asset.*/*.zip") if zipfile.is_zipfile(file))
     assert [file.name for file in copied.parent.iterdir()] == [zip_.name]

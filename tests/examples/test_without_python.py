@@ -72,7 +72,8 @@ def _as_sent(declared: Any) -> Any:
     return str(declared)
 
 
-def test_the_page_has_every_property_attribute_and_range_of_the_contract() -> None:
+def test_page_has_the_whole_contract() -> None:
+    """The page has every property, attribute and range of the contract."""
     page = (ROOT / "docs" / "without-python.md").read_text()
     assert [name for name in contract.Property if f"| `{name}" not in page] == []
     assert [name for name in contract.Attribute if f".{name}`" not in page] == []
@@ -119,7 +120,7 @@ def test_the_typescript_app_names_the_pinned_versions() -> None:
     assert named["aws-cdk"] == json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
 
 
-def test_the_typescript_app_declares_what_the_python_construct_declares(typescript: Path, tmp_path: Path) -> None:
+def test_typescript_app_matches_the_python_construct(typescript: Path, tmp_path: Path) -> None:
     app = cdk.App(outdir=str(tmp_path / "python"))
     stack = cdk.Stack(app, "PrivacyBudgets")
     privacy = PrivacyBudgetTemplate(

@@ -63,7 +63,7 @@ def pause(requests: Requests, status: int = 0, code: str = "", message: str = ""
         ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
     ],
 )
-def test_what_takes_effect_soon_is_waited_for_half_a_minute(clock: Clock, code: str, message: str) -> None:
+def test_eventual_consistency_is_awaited_half_a_minute(clock: Clock, code: str, message: str) -> None:
     requests = Requests()
     assert pause(requests, 403, code, message) is not None
     clock.now += 29
@@ -133,7 +133,7 @@ def test_the_pause_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     "status_and_code", [(429, "ThrottlingException"), (400, "Throttling"), (500, "InternalServerException"), (503, "x")]
 )
-def test_throttling_and_server_errors_are_tried_as_long_as_there_is_time(clock: Clock, status_and_code: tuple[int, str]) -> None:
+def test_transient_errors_are_retried_until_time_ends(clock: Clock, status_and_code: tuple[int, str]) -> None:
     status, code = status_and_code
     requests = Requests()
     for attempt in range(1, 200):
@@ -166,7 +166,8 @@ def test_what_an_attempt_may_have_written(outcome: dict[str, Any], may_have_writ
     assert requests.may_have_written is may_have_written
 
 
-def test_a_refusal_does_not_undo_an_attempt_of_unknown_outcome() -> None:
+def test_refusal_keeps_earlier_unknown_outcome() -> None:
+    """A refusal after an attempt of unknown outcome leaves the outcome unknown."""
     requests = Requests()
     requests.begin(CREATE)
     pause(requests, 500, "InternalServerException")
@@ -245,7 +246,7 @@ def test_an_event_whose_time_is_over() -> None:
     assert not requests.may_have_written
 
 
-def test_a_read_writes_nothing_and_needs_no_permission_to_write() -> None:
+def test_read_needs_no_write_permission() -> None:
     requests = Requests(may_write=lambda: False)
     requests.begin(GET)
     assert not requests.may_have_written
@@ -261,7 +262,7 @@ def test_an_event_that_began_to_write_goes_on() -> None:
     assert expected == [False]
 
 
-def test_botocore_tries_once_and_again_as_the_hook_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_botocore_retries_as_the_hook_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT, endpoint_url="https://127.0.0.1:1")
     left = iter([True] * 6)
@@ -271,7 +272,7 @@ def test_botocore_tries_once_and_again_as_the_hook_says(monkeypatch: pytest.Monk
     assert requests.count == 3
 
 
-def test_botocore_tries_nothing_again_that_the_hook_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_botocore_has_no_retries_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own retries know no event's time."""
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     client: Any = boto3.client("cleanrooms", region_name=REGION, config=ONE_ATTEMPT)

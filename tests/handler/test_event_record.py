@@ -223,7 +223,7 @@ def test_the_calls_of_a_move(backend: Backend, membership: str, stack: Stack) ->
     assert HandledEvent.latest.requests.count == 1
 
 
-def test_the_calls_of_a_delete_for_an_id_of_cloudformations(membership: str, stack: Stack) -> None:
+def test_calls_of_a_delete_with_invented_id(membership: str, stack: Stack) -> None:
     """List, Get, tags, balances and delete: no request names what is no ARN."""
     properties = differential_privacy(membership)
     stack.create(properties)

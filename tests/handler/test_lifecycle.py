@@ -33,10 +33,12 @@ def epsilon(template: dict[str, Any]) -> int:
     return int(template["parameters"]["differentialPrivacy"]["epsilon"])
 
 
-def left(backend: Backend, membership: str, kind: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
-    """What is left of the membership's one budget of a kind."""
-    (summary,) = backend.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=kind)["privacyBudgetSummaries"]
-    if kind == "DIFFERENTIAL_PRIVACY":
+def left(backend: Backend, membership: str, budget_type: str = "DIFFERENTIAL_PRIVACY") -> dict[str, int]:
+    """What remains of the membership's one budget of a type."""
+    (summary,) = backend.client.list_privacy_budgets(membershipIdentifier=membership, privacyBudgetType=budget_type)[
+        "privacyBudgetSummaries"
+    ]
+    if budget_type == "DIFFERENTIAL_PRIVACY":
         return {entry["type"]: entry["remainingCount"] for entry in summary["budget"]["differentialPrivacy"]["aggregations"]}
     return {entry["budgetType"]: entry["remainingBudget"] for entry in summary["budget"]["accessBudget"]["details"]}
 
@@ -116,7 +118,8 @@ def test_create_without_auto_refresh_sends_none(backend: Backend, membership: st
     assert backend.only(membership)["autoRefresh"] == "NONE"
 
 
-def test_create_in_an_unknown_membership_fails_with_the_services_words(stack: PlannedStack) -> None:
+def test_create_in_unknown_membership_fails(stack: PlannedStack) -> None:
+    """The reason has the service's words."""
     answered = stack.create(differential_privacy("99999999-1111-4222-8333-444444444444"))
     assert answered["Status"] == "FAILED"
     assert answered["Reason"].startswith("ResourceNotFoundException from CreatePrivacyBudgetTemplate: ")
@@ -125,9 +128,8 @@ def test_create_in_an_unknown_membership_fails_with_the_services_words(stack: Pl
 
 
 @pytest.mark.parametrize("change", [{"epsilon": 5}, {"noise": 60}, {"epsilon": 5, "noise": 10}])
-def test_update_of_epsilon_or_noise_edits_in_place_in_three_calls(
-    backend: Backend, membership: str, stack: PlannedStack, change: dict[str, int]
-) -> None:
+def test_epsilon_and_noise_are_edited_in_place(backend: Backend, membership: str, stack: PlannedStack, change: dict[str, int]) -> None:
+    """It takes three calls."""
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     backend.spend(backend.only(membership), type="COUNT", count=1)
@@ -157,7 +159,8 @@ def test_update_that_reorders_limits_sends_no_edit(backend: Backend, membership:
     assert calls() == 2
 
 
-def test_update_of_tags_leaves_foreign_tags_and_the_budget(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_update_of_tags_keeps_foreign_tags(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The budget stays as it is."""
     before = differential_privacy(membership, Tags=tags(team="privacy", stage="dev"))
     arn = stack.create(before)["PhysicalResourceId"]
     backend.client.tag_resource(resourceArn=arn, tags={"by-hand": "yes"})
@@ -169,7 +172,8 @@ def test_update_of_tags_leaves_foreign_tags_and_the_budget(backend: Backend, mem
     assert template["updateTime"] == updated_at
 
 
-def test_update_that_adds_tags_takes_three_calls_and_one_that_changes_nothing_takes_two(membership: str, stack: PlannedStack) -> None:
+def test_calls_of_tag_and_empty_updates(membership: str, stack: PlannedStack) -> None:
+    """An update that adds tags takes three calls, one that changes nothing takes two."""
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, differential_privacy(membership, Tags=tags(team="data")))
@@ -179,9 +183,8 @@ def test_update_that_adds_tags_takes_three_calls_and_one_that_changes_nothing_ta
     assert answered["Data"]["Arn"] == arn
 
 
-def test_another_membership_is_another_template_and_the_old_one_is_cloudformations_to_delete(
-    backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_another_membership_is_a_replacement(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The update creates another template; the old one is left for CloudFormation to delete."""
     before, other = differential_privacy(membership), backend.membership()
     after = differential_privacy(other)
     old = stack.create(before)["PhysicalResourceId"]
@@ -206,7 +209,7 @@ def test_another_table_is_another_template(backend: Backend, membership: str, st
     assert {old, new} == {template["arn"] for template in backend.templates(membership)}
 
 
-def test_delete_after_a_create_that_failed_for_its_properties_calls_nothing(stack: PlannedStack) -> None:
+def test_delete_after_invalid_create_calls_nothing(stack: PlannedStack) -> None:
     wrong = differential_privacy("no-membership")
     failed = stack.create(wrong)
     assert failed["Status"] == "FAILED"
@@ -214,7 +217,7 @@ def test_delete_after_a_create_that_failed_for_its_properties_calls_nothing(stac
     assert calls() == 0
 
 
-def test_delete_after_a_create_that_met_someone_elses_template_leaves_that(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_after_conflict_leaves_the_foreign_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     other = PlannedStack("other").create(properties)["PhysicalResourceId"]
     failed = stack.create(properties)
@@ -231,7 +234,7 @@ def test_a_failed_update_keeps_the_physical_id(membership: str, stack: PlannedSt
     assert answered["Data"] == {}
 
 
-def test_the_rollback_of_an_update_with_bad_properties_succeeds(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_rollback_of_invalid_update_succeeds(backend: Backend, membership: str, stack: PlannedStack) -> None:
     before, wrong = differential_privacy(membership), differential_privacy(membership, epsilon=99)
     arn = stack.create(before)["PhysicalResourceId"]
     stack.update(arn, before, wrong)
@@ -240,7 +243,8 @@ def test_the_rollback_of_an_update_with_bad_properties_succeeds(backend: Backend
     assert epsilon(backend.only(membership)) == 3
 
 
-def test_create_nothing_there_creates_with_tags_and_mark_in_one_call(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_create_sets_all_tags_in_one_call(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """Tags and ownership tags are part of the create."""
     stack.create(differential_privacy(membership, Tags=tags(team="privacy")))
     assert calls() == 1
     held = backend.only(membership)["tags"]
@@ -248,7 +252,7 @@ def test_create_nothing_there_creates_with_tags_and_mark_in_one_call(backend: Ba
     assert held[OWNER] == f"{stack.id}/Budget"
 
 
-def test_a_mark_that_would_be_too_long_is_a_digest(backend: Backend, membership: str) -> None:
+def test_too_long_owner_tag_is_a_digest(backend: Backend, membership: str) -> None:
     stack = PlannedStack("s" * 128)
     properties = differential_privacy(membership)
     arn = stack.create(properties, "L" * 255)["PhysicalResourceId"]
@@ -276,7 +280,8 @@ def test_create_whose_answer_was_lost_is_found_again(
     assert backend.only(membership)["arn"] == answered["PhysicalResourceId"]
 
 
-def test_create_beside_someone_elses_fails_and_names_the_arn_and_the_option(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_create_beside_foreign_template_fails(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The reason names the ARN and the option that adopts it."""
     theirs = by_hand(backend, membership)
     answered = stack.create(differential_privacy(membership))
     assert answered["Status"] == "FAILED"
@@ -284,7 +289,7 @@ def test_create_beside_someone_elses_fails_and_names_the_arn_and_the_option(back
         assert told in answered["Reason"]
 
 
-def test_create_that_adopts_keeps_foreign_tags_and_the_spent_budget(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_adoption_keeps_foreign_tags_and_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
     theirs = by_hand(backend, membership, by="hand")
     backend.spend(theirs, type="COUNT", count=7)
     before = left(backend, membership)
@@ -295,7 +300,7 @@ def test_create_that_adopts_keeps_foreign_tags_and_the_spent_budget(backend: Bac
     assert left(backend, membership) == before
 
 
-def test_create_that_adopts_brings_the_template_to_the_desired_state(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_adoption_applies_the_declared_state(backend: Backend, membership: str, stack: PlannedStack) -> None:
     by_hand(backend, membership, epsilon=9)
     assert stack.create(differential_privacy(membership, epsilon=12, OnExisting="ADOPT"))["Status"] == "SUCCESS"
     assert epsilon(backend.only(membership)) == 12
@@ -327,9 +332,8 @@ def test_update_of_epsilon_keeps_what_was_spent(backend: Backend, membership: st
     assert counts["maxCount"] - counts["remainingCount"] == 7
 
 
-def test_update_of_spent_access_limits_is_refused_and_says_what_would_be_lost(
-    backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_consumed_access_limits_update_is_refused(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The reason says what would be lost."""
     table = backend.table(membership)
     before = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 10}])
     arn = stack.create(before)["PhysicalResourceId"]
@@ -342,9 +346,7 @@ def test_update_of_spent_access_limits_is_refused_and_says_what_would_be_lost(
 
 
 @pytest.mark.parametrize("allowed_by", ["new", "old"])
-def test_update_of_spent_access_limits_goes_ahead_where_it_is_allowed(
-    backend: Backend, membership: str, stack: PlannedStack, allowed_by: str
-) -> None:
+def test_consumed_access_limits_update_if_allowed(backend: Backend, membership: str, stack: PlannedStack, allowed_by: str) -> None:
     table = backend.table(membership)
     before = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 10}])
     after = access_budget(membership, table, [{"Type": "CALENDAR_DAY", "Budget": 20}])
@@ -355,7 +357,8 @@ def test_update_of_spent_access_limits_goes_ahead_where_it_is_allowed(
     assert left(backend, membership, "ACCESS_BUDGET") == {"CALENDAR_DAY": 20}
 
 
-def test_update_of_the_refresh_swaps_behind_the_same_physical_id(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_refresh_update_recreates_behind_same_id(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The template is recreated, and the physical id stays."""
     before = differential_privacy(membership, Tags=tags(team="privacy"))
     arn = stack.create(before)["PhysicalResourceId"]
     backend.client.tag_resource(resourceArn=arn, tags={"by": "hand"})
@@ -367,7 +370,8 @@ def test_update_of_the_refresh_swaps_behind_the_same_physical_id(backend: Backen
     assert present["tags"].items() >= {"team": "privacy", "by": "hand", OWNER: f"{stack.id}/Budget"}.items()
 
 
-def test_a_swapped_template_is_updated_and_deleted_by_its_mark(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_recreated_template_is_found_by_its_tag(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """It is updated and deleted although its physical id is the old ARN."""
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     swapped = {**before, "AutoRefresh": "CALENDAR_MONTH"}
@@ -379,7 +383,8 @@ def test_a_swapped_template_is_updated_and_deleted_by_its_mark(backend: Backend,
     assert backend.templates(membership) == []
 
 
-def test_update_of_a_spent_refresh_is_refused_and_says_what_would_be_lost(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_consumed_refresh_update_is_refused(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The reason says what would be lost."""
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     backend.spend(backend.only(membership), type="COUNT", count=7)
@@ -390,7 +395,7 @@ def test_update_of_a_spent_refresh_is_refused_and_says_what_would_be_lost(backen
         assert told in answered["Reason"]
 
 
-def test_a_budget_that_cannot_be_read_counts_as_spent(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_unreadable_budget_counts_as_consumed(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     faults.planned["ListPrivacyBudgets", Moment.BEFORE_EFFECT] = [exceptions.AccessDeniedException("no")]
@@ -400,7 +405,7 @@ def test_a_budget_that_cannot_be_read_counts_as_spent(faults: Faults, backend: B
     assert backend.only(membership)["arn"] == arn
 
 
-def test_a_swap_whose_create_fails_puts_the_old_one_back(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_failed_recreation_restores_the_old_template(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership, Tags=tags(team="privacy"))
     arn = stack.create(before)["PhysicalResourceId"]
     faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = [exceptions.ValidationException("not today")]
@@ -414,9 +419,8 @@ def test_a_swap_whose_create_fails_puts_the_old_one_back(faults: Faults, backend
     assert stack.update(arn, before, before)["Data"]["Arn"] == held["arn"]
 
 
-def test_a_swap_that_cannot_be_put_back_is_healed_by_the_next_event(
-    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_next_event_repairs_failed_restore(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The next event creates what a failed recreation could not restore."""
     before = differential_privacy(membership)
     after = {**before, "AutoRefresh": "CALENDAR_MONTH"}
     arn = stack.create(before)["PhysicalResourceId"]
@@ -430,9 +434,7 @@ def test_a_swap_that_cannot_be_put_back_is_healed_by_the_next_event(
     assert backend.only(membership)["autoRefresh"] == "NONE"
 
 
-def test_a_crash_in_the_middle_of_a_swap_is_healed_by_the_redelivery(
-    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_redelivery_finishes_interrupted_recreation(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     event = stack.event("Update", {**before, "AutoRefresh": "CALENDAR_MONTH"}, PhysicalResourceId=arn, OldResourceProperties=before)
@@ -446,9 +448,7 @@ def test_a_crash_in_the_middle_of_a_swap_is_healed_by_the_redelivery(
     assert backend.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
 
 
-def test_a_crash_in_the_middle_of_a_create_is_healed_by_the_redelivery(
-    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_redelivery_finishes_interrupted_create(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
     event = stack.event("Create", differential_privacy(membership))
     faults.planned["CreatePrivacyBudgetTemplate", Moment.AFTER_EFFECT] = [SystemExit("the environment died")]
     with pytest.raises(SystemExit):
@@ -456,7 +456,8 @@ def test_a_crash_in_the_middle_of_a_create_is_healed_by_the_redelivery(
     assert stack.deliver(event)["PhysicalResourceId"] == backend.only(membership)["arn"]
 
 
-def test_update_nothing_found_creates_and_keeps_the_physical_id(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_update_of_missing_template_creates_it(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The physical id stays."""
     before = differential_privacy(membership)
     arn = stack.create(before)["PhysicalResourceId"]
     gone = backend.only(membership)
@@ -469,9 +470,7 @@ def test_update_nothing_found_creates_and_keeps_the_physical_id(backend: Backend
     assert backend.templates(membership) == []
 
 
-def test_update_to_another_identity_and_its_rollback_leave_the_old_one_alone(
-    backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_replacement_and_rollback_keep_the_old_template(backend: Backend, membership: str, stack: PlannedStack) -> None:
     other = backend.membership()
     before, after = differential_privacy(membership), differential_privacy(other)
     old = stack.create(before)["PhysicalResourceId"]
@@ -487,7 +486,7 @@ def test_update_to_another_identity_and_its_rollback_leave_the_old_one_alone(
     assert ADOPTED_FROM not in backend.only(membership)["tags"]
 
 
-def test_the_rollback_of_a_replacement_whose_answer_was_lost_leaves_no_orphan(
+def test_rollback_of_unanswered_replacement_leaves_no_orphan(
     faults: Faults, backend: Backend, membership: str, stack: PlannedStack
 ) -> None:
     other = backend.membership()
@@ -502,7 +501,8 @@ def test_the_rollback_of_a_replacement_whose_answer_was_lost_leaves_no_orphan(
     assert backend.only(membership)["arn"] == old
 
 
-def test_a_template_that_was_kept_is_found_again_and_kept_by_a_rollback(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_rollback_keeps_a_template_found_again(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """A template kept from before is found again, and a rollback keeps it."""
     other = backend.membership()
     here, there = differential_privacy(membership), differential_privacy(other)
     kept = stack.create(here)["PhysicalResourceId"]
@@ -520,7 +520,7 @@ def test_a_template_that_was_kept_is_found_again_and_kept_by_a_rollback(backend:
 
 
 @pytest.mark.parametrize("error", [exceptions.ValidationException, exceptions.ConflictException])
-def test_a_rollback_that_the_service_refuses_keeps_what_stands(
+def test_refused_rollback_keeps_current_template(
     backend: Backend, membership: str, stack: PlannedStack, error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setattr(Ledger, "LOWERED_EPSILON", error)
@@ -537,7 +537,8 @@ def test_a_rollback_that_the_service_refuses_keeps_what_stands(
     assert "epsilon 3" in warning
 
 
-def test_outside_a_rollback_the_refusal_fails_with_the_services_own_words(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_refused_update_has_the_services_words(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """Outside a rollback, a refusal of the service fails the update."""
     before = differential_privacy(membership, epsilon=9)
     arn = stack.create(before)["PhysicalResourceId"]
     backend.spend(backend.only(membership), type="COUNT", count=1)
@@ -546,7 +547,8 @@ def test_outside_a_rollback_the_refusal_fails_with_the_services_own_words(backen
     assert answered["Reason"].startswith("ValidationException from UpdatePrivacyBudgetTemplate: ")
 
 
-def test_a_rollback_never_refuses_a_reset_it_keeps_the_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_rollback_succeeds_and_keeps_the_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """A rollback that would reset a consumed budget keeps it and succeeds."""
     before = differential_privacy(membership)
     after = {**before, "AutoRefresh": "CALENDAR_MONTH"}
     arn = stack.create(before)["PhysicalResourceId"]
@@ -557,9 +559,8 @@ def test_a_rollback_never_refuses_a_reset_it_keeps_the_ledger(backend: Backend, 
     assert backend.only(membership)["autoRefresh"] == "CALENDAR_MONTH"
 
 
-def test_a_rollback_whose_swap_is_refused_puts_back_and_never_sticks(
-    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_rollback_of_refused_recreation_succeeds(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The deleted template is restored, and the rollback succeeds."""
     before = differential_privacy(membership, Tags=tags(team="privacy"))
     after = {**before, "AutoRefresh": "CALENDAR_MONTH", "Tags": tags(team="data")}
     arn = stack.create(before)["PhysicalResourceId"]
@@ -621,14 +622,15 @@ def test_delete_leaves_another_identitys_template_with_our_mark(backend: Backend
     assert backend.only(membership)["arn"] == new
 
 
-def test_delete_of_a_cancelled_create_deletes_what_it_made(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_cancelled_create(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """It deletes what the create made."""
     properties = differential_privacy(membership)
     stack.create(properties)
     assert stack.delete(f"{stack.name}-Budget-1A2B3C4D", properties)["Status"] == "SUCCESS"
     assert backend.templates(membership) == []
 
 
-def test_delete_of_a_cancelled_create_keeps_a_spent_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_cancelled_create_keeps_ledger(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     stack.create(properties)
     backend.spend(backend.only(membership), type="COUNT", count=1)
@@ -636,7 +638,8 @@ def test_delete_of_a_cancelled_create_keeps_a_spent_ledger(backend: Backend, mem
     assert len(backend.templates(membership)) == 1
 
 
-def test_delete_leaves_a_template_adopted_elsewhere_and_makes_that_final(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_finalizes_adoption_by_another_stack(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """It leaves the template to the stack that has adopted it."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     other = PlannedStack("other")
@@ -649,7 +652,7 @@ def test_delete_leaves_a_template_adopted_elsewhere_and_makes_that_final(backend
     assert backend.templates(membership) == []
 
 
-def test_update_of_an_adopted_template_makes_the_adoption_final(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_update_finalizes_its_adoption(backend: Backend, membership: str, stack: PlannedStack) -> None:
     by_hand(backend, membership)
     adopting = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
     arn = stack.create(adopting)["PhysicalResourceId"]
@@ -659,7 +662,7 @@ def test_update_of_an_adopted_template_makes_the_adoption_final(backend: Backend
     assert backend.templates(membership) == []
 
 
-def test_delete_of_an_adoption_that_is_not_final_hands_it_back(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_of_unfinished_adoption_hands_back(backend: Backend, membership: str, stack: PlannedStack) -> None:
     first = PlannedStack("first")
     properties = differential_privacy(membership)
     arn = first.create(properties)["PhysicalResourceId"]
@@ -671,9 +674,8 @@ def test_delete_of_an_adoption_that_is_not_final_hands_it_back(backend: Backend,
     assert ADOPTED_FROM not in held["tags"]
 
 
-def test_delete_of_an_adoption_by_hand_leaves_the_template_as_it_was_and_twice_so(
-    backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_delete_of_adopted_unowned_template_restores_it(backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """The template has its tags from before; a second delivery changes nothing."""
     theirs = by_hand(backend, membership, by="hand")
     properties = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
     stack.create(properties)
@@ -682,7 +684,8 @@ def test_delete_of_an_adoption_by_hand_leaves_the_template_as_it_was_and_twice_s
         assert backend.only(membership)["tags"] == {"by": "hand"}
 
 
-def test_an_adoption_of_an_adoption_never_lets_the_middle_one_delete_it(backend: Backend, membership: str) -> None:
+def test_middle_of_two_adoptions_never_deletes(backend: Backend, membership: str) -> None:
+    """Of three owners in turn, the second one never deletes the template."""
     theirs = by_hand(backend, membership)
     properties = differential_privacy(membership, epsilon=9, OnExisting="ADOPT")
     middle, last = PlannedStack("middle"), PlannedStack("last")
@@ -705,7 +708,7 @@ def test_a_renamed_resource_takes_its_template_along(backend: Backend, membershi
     assert backend.templates(membership) == []
 
 
-def test_the_rollback_of_a_rename_gives_the_template_back(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_rollback_of_rename_gives_template_back(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties, "Old")["PhysicalResourceId"]
     stack.create({**properties, "OnExisting": "ADOPT"}, "New")
@@ -714,7 +717,7 @@ def test_the_rollback_of_a_rename_gives_the_template_back(backend: Backend, memb
     assert backend.only(membership)["tags"][OWNER] == f"{stack.id}/Old"
 
 
-def test_delete_leaves_a_template_whose_mark_was_taken_off(backend: Backend, membership: str, stack: PlannedStack) -> None:
+def test_delete_leaves_template_without_owner_tag(backend: Backend, membership: str, stack: PlannedStack) -> None:
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     backend.client.untag_resource(resourceArn=arn, tagKeys=[OWNER])
@@ -733,7 +736,8 @@ def test_a_swap_never_deletes_what_somebody_else_adopted(backend: Backend, membe
     assert backend.only(membership)["arn"] == arn
 
 
-def test_an_event_that_runs_out_of_time_says_what_was_going_on(faults: Faults, membership: str, stack: PlannedStack) -> None:
+def test_timed_out_event_names_current_request(faults: Faults, membership: str, stack: PlannedStack) -> None:
+    """The reason says what the handler was doing."""
     event = stack.event("Create", differential_privacy(membership))
     throttled: list[BaseException] = [exceptions.ThrottlingException("slow down")] * 100
     faults.planned["CreatePrivacyBudgetTemplate", Moment.BEFORE_EFFECT] = throttled
@@ -747,9 +751,10 @@ def test_an_event_that_runs_out_of_time_says_what_was_going_on(faults: Faults, m
 
 
 @pytest.mark.parametrize("error", [exceptions.AccessDeniedException, exceptions.ValidationException])
-def test_delete_of_a_template_that_is_gone_succeeds_whatever_the_service_calls_it(
+def test_delete_of_missing_template_succeeds(
     faults: Faults, backend: Backend, membership: str, stack: PlannedStack, error: type[exceptions.CleanRoomsError]
 ) -> None:
+    """For each error that the service may give for it."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
@@ -757,9 +762,8 @@ def test_delete_of_a_template_that_is_gone_succeeds_whatever_the_service_calls_i
     assert stack.delete(arn, properties)["Status"] == "SUCCESS"
 
 
-def test_update_of_a_template_that_is_gone_creates_it_whatever_the_service_calls_that(
-    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_update_creates_missing_template_on_any_error(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """For each error that the service may give for a missing template."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     stack.delete(arn, properties)
@@ -768,9 +772,8 @@ def test_update_of_a_template_that_is_gone_creates_it_whatever_the_service_calls
     assert len(backend.templates(membership)) == 1
 
 
-def test_delete_without_the_permission_to_look_fails_instead_of_leaving_an_orphan(
-    faults: Faults, backend: Backend, membership: str, stack: PlannedStack
-) -> None:
+def test_delete_without_read_permission_fails(faults: Faults, backend: Backend, membership: str, stack: PlannedStack) -> None:
+    """A success would leave an orphan."""
     properties = differential_privacy(membership)
     arn = stack.create(properties)["PhysicalResourceId"]
     denied = [exceptions.AccessDeniedException("no"), exceptions.AccessDeniedException("no")]
@@ -782,9 +785,10 @@ def test_delete_without_the_permission_to_look_fails_instead_of_leaving_an_orpha
 
 
 @pytest.mark.parametrize("answered", [None, "NULL", "DISABLED"])
-def test_a_lifetime_limits_refresh_is_no_difference_whatever_the_service_answers(
+def test_lifetime_refresh_is_no_difference(
     backend: Backend, membership: str, stack: PlannedStack, monkeypatch: pytest.MonkeyPatch, answered: str | None
 ) -> None:
+    """For each value that the service may answer for a lifetime limit."""
     written = ledger._filled_in
 
     def filled_in(*given: Any) -> dict[str, Any]:

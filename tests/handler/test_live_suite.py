@@ -55,7 +55,7 @@ def arn_form(request: pytest.FixtureRequest, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("check", ALL, ids=lambda check: check.__name__)
-def test_check_passes_on_the_local_service_and_leaves_nothing(arn_form: None, bench: Bench, check: Check) -> None:
+def test_check_passes_locally_and_cleans_up(arn_form: None, bench: Bench, check: Check) -> None:
     bench.check_empty()
     check(bench)
     bench.clean_up()
@@ -72,7 +72,9 @@ def test_throttling_is_found(settings: Settings) -> None:
     assert re.fullmatch(r"\d+ ThrottlingException, \d+ answered", finding)
 
 
-def test_a_service_that_the_handler_is_wrong_about_fails_its_check(settings: Settings) -> None:
+def test_differing_service_fails_its_check(settings: Settings) -> None:
+    """A service that differs from what the handler assumes fails the check of that assumption."""
+
     def faults(operation: str, moment: Moment) -> None:
         if operation == "ListTagsForResource":
             raise exceptions.AccessDeniedException("no")
@@ -84,7 +86,8 @@ def test_a_service_that_the_handler_is_wrong_about_fails_its_check(settings: Set
     assert ("ListTagsForResource of a deleted template", "AccessDeniedException (reason INSUFFICIENT_PERMISSIONS)") in bench.findings
 
 
-def test_a_membership_with_templates_is_refused_and_nothing_of_it_is_touched(backend: Backend, bench: Bench) -> None:
+def test_membership_with_templates_is_refused(backend: Backend, bench: Bench) -> None:
+    """Nothing in it is changed."""
     theirs = in_membership(bench.membership).create()
     with pytest.raises(NotEmptyError, match=re.escape(theirs["arn"])):
         bench.check_empty()
@@ -92,14 +95,14 @@ def test_a_membership_with_templates_is_refused_and_nothing_of_it_is_touched(bac
     assert backend.only(bench.membership)["id"] == theirs["id"]
 
 
-def test_a_template_whose_create_lost_its_answer_is_cleaned_up(backend: Backend, bench: Bench) -> None:
+def test_unanswered_create_is_cleaned_up(backend: Backend, bench: Bench) -> None:
     bench.create()
     bench.made.clear()
     bench.clean_up()
     assert backend.templates(bench.membership) == []
 
 
-def test_every_check_has_its_place_in_the_documentation_and_the_documentation_names_no_other() -> None:
+def test_documentation_names_exactly_the_checks() -> None:
     named = set(re.findall(r"`test_\w+\[(\w+)\]`|`test_(handler_lifecycle)`", (REPOSITORY / "docs" / "assumptions.md").read_text()))
     assert {check or lifecycle for check, lifecycle in named} == {check.__name__ for check in ALL}
 
@@ -171,7 +174,7 @@ def test_the_suite_is_skipped_without_a_membership() -> None:
     assert "CLEANROOMS_MEMBERSHIP_ID must name a Clean Rooms membership for tests" in ran.stdout
 
 
-def test_the_suite_runs_with_the_users_own_environment_and_prints_its_findings(backend: Backend, membership: str, endpoint: str) -> None:
+def test_suite_uses_the_environment_and_prints_findings(backend: Backend, membership: str, endpoint: str) -> None:
     users = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "eu-central-1",

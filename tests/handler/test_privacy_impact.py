@@ -26,7 +26,7 @@ def seen(backend: Backend, membership: str, **parameters: int) -> dict[str, str]
     return {f"MaxAggregations.{entry['type']}": str(entry["maxCount"]) for entry in aggregations}
 
 
-def test_a_create_and_each_update_tell_how_many_aggregations_the_budget_allows(backend: Backend, membership: str, stack: Stack) -> None:
+def test_create_and_update_return_allowed_aggregations(backend: Backend, membership: str, stack: Stack) -> None:
     before = differential_privacy(membership, PreviewImpact=True)
     created = stack.create(before)
     assert impact(created) == seen(backend, membership, epsilon=3)

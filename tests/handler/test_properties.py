@@ -117,7 +117,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("properties", "message"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_property_fails_with_rule_and_value_and_calls_nothing(properties: dict[str, Any], message: str) -> None:
+def test_wrong_property_fails_without_a_call(properties: dict[str, Any], message: str) -> None:
+    """The reason has the rule and the value."""
     with pytest.raises(InvalidPropertyError) as raised:
         parse(as_strings(properties))
     assert message in str(raised.value)
@@ -126,7 +127,8 @@ def test_a_wrong_property_fails_with_rule_and_value_and_calls_nothing(properties
     assert answered["Reason"].startswith(str(raised.value)[:100])
 
 
-def test_an_older_provider_says_what_it_knows_and_that_it_wants_an_update() -> None:
+def test_older_provider_asks_for_an_update() -> None:
+    """It lists the properties that it knows."""
     with pytest.raises(InvalidPropertyError) as raised:
         parse(as_strings(dp(Monthly=True)))
     assert str(raised.value) == (
@@ -137,14 +139,14 @@ def test_an_older_provider_says_what_it_knows_and_that_it_wants_an_update() -> N
     assert {property_.value for property_ in contract.Property} == set(str(raised.value).split("knows ")[1].split(".")[0].split(", "))
 
 
-def test_an_identity_is_read_from_properties_that_are_wrong_elsewhere() -> None:
+def test_identity_is_read_from_invalid_properties() -> None:
     identity = parse_identity(as_strings(dp(epsilon=99, Tags="none", Unknown=1)))
     assert identity is not None
     assert identity.membership_id == MEMBERSHIP
     assert parse_identity(as_strings(differential_privacy("lab"))) is None
 
 
-def test_as_many_tags_as_the_service_takes_beside_the_handlers_own() -> None:
+def test_most_tags_beside_the_ownership_tags() -> None:
     assert contract.TAGS.maximum == contract.TAGS_OF_THE_SERVICE - len(ownership.KEYS)
     assert len(parse(as_strings(dp(Tags=tags(**{f"k{n}": "v" for n in range(196)})))).tags) == 196
 
@@ -187,7 +189,7 @@ def test_no_part_of_a_tags_value_is_shown(membership: str, monkeypatch: pytest.M
     assert answered["Reason"].count("(the value of tag token)") == 2
 
 
-def test_long_words_of_the_service_leave_room_for_the_remedy() -> None:
+def test_long_service_message_keeps_the_remedy() -> None:
     shown = clean_rooms._safe("no " * 5000, {})
     assert len(shown) == clean_rooms.LONGEST_MESSAGE + 1
 
@@ -200,7 +202,7 @@ def refusing(error: Exception) -> Any:
     return fault
 
 
-def test_the_native_types_properties_of_an_access_budget_are_taken(backend: Backend, membership: str, stack: Stack) -> None:
+def test_native_access_budget_properties_are_accepted(backend: Backend, membership: str, stack: Stack) -> None:
     """AWS::CleanRooms::PrivacyBudgetTemplate requires AutoRefresh of both budget types; it is not sent for this one."""
     native = access_budget(membership, backend.table(membership), [DAY], AutoRefresh="NONE")
     arn = stack.create(native)["PhysicalResourceId"]

@@ -87,7 +87,8 @@ def raises(message: str) -> Callable[..., Any]:
     return handle
 
 
-def test_the_answer_goes_to_the_url_exactly_as_given_with_an_empty_content_type(url: ResponseUrl) -> None:
+def test_answer_goes_to_the_exact_url(url: ResponseUrl) -> None:
+    """With an empty content type, as the URL is signed for."""
     sent = event(url)
     respond(sent)
     ((path, headers, body),) = url.received
@@ -118,7 +119,8 @@ def test_a_delete_is_answered_at_once(url: ResponseUrl) -> None:
     assert len(url.received) == 1
 
 
-def test_a_failed_create_answers_with_an_id_that_is_the_same_for_every_delivery(url: ResponseUrl) -> None:
+def test_failed_create_has_a_stable_id(url: ResponseUrl) -> None:
+    """Every delivery of the event answers with the same physical id."""
     sent = event(url)
     for delivered in (sent, sent, {**sent, "RequestId": "another"}):
         respond(delivered, raises("no"))
@@ -128,7 +130,7 @@ def test_a_failed_create_answers_with_an_id_that_is_the_same_for_every_delivery(
 
 
 @pytest.mark.parametrize("request_type", ["Update", "Delete"])
-def test_a_failure_keeps_the_physical_id_and_has_no_attributes(url: ResponseUrl, request_type: str) -> None:
+def test_failure_keeps_physical_id_without_attributes(url: ResponseUrl, request_type: str) -> None:
     def handle(handled: Handled) -> str:
         handled.Data = {"Arn": "new"}
         raise RuntimeError("no")
@@ -149,7 +151,9 @@ def test_a_long_reason_keeps_its_beginning_and_fits(url: ResponseUrl, text: str)
     assert reason.endswith("...")
 
 
-def test_attributes_that_are_too_long_fail_instead_of_being_cut(url: ResponseUrl) -> None:
+def test_too_long_attributes_fail_uncut(url: ResponseUrl) -> None:
+    """Attributes that are too long fail the event instead of being cut."""
+
     def handle(handled: Handled) -> str:
         handled.Data = {"Arn": "x" * 9_000}
         return "arn"
@@ -171,7 +175,7 @@ def test_nothing_is_carried_over_to_the_next_event(url: ResponseUrl) -> None:
 
 
 @pytest.mark.parametrize("statuses", [[403, 200], [503, 500, 200]])
-def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: list[int]) -> None:
+def test_rejected_answer_is_sent_again(url: ResponseUrl, statuses: list[int]) -> None:
     url.statuses = list(statuses)
     respond(event(url))
     assert len(url.received) == len(statuses)
@@ -179,7 +183,7 @@ def test_an_answer_that_was_not_taken_is_sent_again(url: ResponseUrl, statuses: 
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_url(url: ResponseUrl, status: int) -> None:
+def test_undeliverable_answer_fails_without_naming_url(url: ResponseUrl, status: int) -> None:
     url.statuses = [status]
     with pytest.raises(DeliveryError, match=f"HTTP status {status}") as raised:
         respond(event(url))
@@ -187,7 +191,8 @@ def test_an_answer_that_is_never_taken_fails_the_invocation_without_naming_the_u
     assert "Signature" not in str(raised.value)
 
 
-def test_a_response_url_that_hangs_is_given_up_within_the_time_left(url: ResponseUrl) -> None:
+def test_hanging_response_url_is_given_up(url: ResponseUrl) -> None:
+    """Within the invocation's remaining time."""
     url.hang = 30
     began = time.monotonic()
     with pytest.raises(DeliveryError, match="TimeoutError"):
@@ -195,7 +200,7 @@ def test_a_response_url_that_hangs_is_given_up_within_the_time_left(url: Respons
     assert time.monotonic() - began < 3
 
 
-def test_an_event_that_takes_too_long_is_answered_in_time_and_once(url: ResponseUrl) -> None:
+def test_slow_event_is_answered_once_in_time(url: ResponseUrl) -> None:
     release = threading.Event()
 
     def handle(handled: Handled) -> str:
@@ -211,7 +216,8 @@ def test_an_event_that_takes_too_long_is_answered_in_time_and_once(url: Response
     assert body["PhysicalResourceId"]
 
 
-def test_a_handler_that_ends_while_the_timer_answers_adds_no_second_answer(url: ResponseUrl) -> None:
+def test_end_during_timeout_answer_sends_no_second(url: ResponseUrl) -> None:
+    """A handler that ends while the timer answers sends no second answer."""
     url.hang = 0.5
 
     def handle(handled: Handled) -> str:
@@ -232,7 +238,8 @@ def test_a_timer_that_fires_late_adds_no_response(url: ResponseUrl) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "acts"), [(15, True), (17, False)])
-def test_an_event_that_cloudformation_gave_up_on_is_not_acted_on(url: ResponseUrl, minutes: int, acts: bool) -> None:
+def test_abandoned_event_is_ignored(url: ResponseUrl, minutes: int, acts: bool) -> None:
+    """An event that CloudFormation no longer waits for changes nothing."""
     signed = datetime.now(UTC) - timedelta(minutes=minutes)
     sent = event(url)
     sent["ResponseURL"] = f"{url.url}&X-Amz-Date={signed:%Y%m%dT%H%M%SZ}"
@@ -245,16 +252,15 @@ def test_an_event_that_cloudformation_gave_up_on_is_not_acted_on(url: ResponseUr
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "20261399T000000Z"])
-def test_a_url_that_does_not_tell_when_it_was_signed_sets_no_end(url: ResponseUrl, date: str) -> None:
+def test_undated_url_sets_no_deadline(url: ResponseUrl, date: str) -> None:
     sent = event(url)
     sent["ResponseURL"] = f"{url.url}&X-Amz-Date={date}"
     respond(sent)
     assert bodies(url)[0]["Status"] == "SUCCESS"
 
 
-def test_nothing_of_the_event_is_logged_at_any_level(
-    url: ResponseUrl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_event_is_never_logged(url: ResponseUrl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At any log level."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.root.addHandler(handler)
@@ -306,7 +312,7 @@ def test_the_record_tells_the_budget_before_and_after(
     assert record["done"] == ["edit in place"]
 
 
-def test_an_event_that_ran_out_of_time_is_recorded_as_it_was_answered(url: ResponseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_out_event_is_recorded_as_answered(url: ResponseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(events.logger.registered_handler, "stream", log)
     monkeypatch.setattr(properties, "parse", lambda _: time.sleep(1))
@@ -316,7 +322,7 @@ def test_an_event_that_ran_out_of_time_is_recorded_as_it_was_answered(url: Respo
     assert record["reason"].startswith("The function's time ran out after 0 requests")
 
 
-def test_an_event_without_its_members_is_answered_to_nobody(url: ResponseUrl) -> None:
+def test_event_without_members_gets_no_answer(url: ResponseUrl) -> None:
     with pytest.raises(KeyError):
         respond({"RequestType": "Create"})
     assert not url.received
@@ -327,7 +333,8 @@ def test_loggers_that_know_secrets_stay_silent_below_warnings() -> None:
         assert logging.getLogger(name).level >= logging.WARNING
 
 
-def test_an_unknown_error_is_answered_by_its_name_and_without_its_traceback(url: ResponseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_error_is_answered_by_name(url: ResponseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer has no traceback."""
     monkeypatch.setattr(properties, "parse", raises("who knows"))
     events.handle(event(url), Context())
     (body,) = bodies(url)
@@ -335,7 +342,7 @@ def test_an_unknown_error_is_answered_by_its_name_and_without_its_traceback(url:
     assert "Traceback" not in body["Reason"]
 
 
-def test_a_function_that_cannot_start_answers_all_the_same(url: ResponseUrl, tmp_path: Path, folder: Path) -> None:
+def test_function_that_cannot_start_answers(url: ResponseUrl, tmp_path: Path, folder: Path) -> None:
     """In a process of its own, where the handler's dependencies are missing."""
     source = Path(privacy_budget_handler.__file__).parent
     for package in ("privacy_budget_core", "privacy_budget_handler"):
@@ -363,7 +370,7 @@ def test_a_function_that_cannot_start_answers_all_the_same(url: ResponseUrl, tmp
     assert "Signature" not in finished.stderr
 
 
-def test_control_characters_never_reach_the_reason_nor_the_log(url: ResponseUrl) -> None:
+def test_control_characters_are_removed(url: ResponseUrl) -> None:
     """They make a stack's events unreadable in some tools."""
     respond(event(url), raises("first\x1b[31m line\r\nsecond\x00 line\u2028third"))
     (body,) = bodies(url)

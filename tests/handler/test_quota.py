@@ -46,7 +46,8 @@ class TestQuota:
         PrivacyBudgetBackend.settings = Settings(requests_per_second=5, clock=lambda: time.time() * FASTER)
         monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / FASTER)))
 
-    def test_fifty_creates_at_once_in_as_many_environments_all_succeed(self, backend: Backend) -> None:
+    def test_fifty_concurrent_creates_succeed(self, backend: Backend) -> None:
+        """Each in an environment of its own."""
         memberships = [backend.membership() for _ in range(50)]
         environments = [Environment() for _ in memberships]
         handled: list[HandledEvent] = []
@@ -119,9 +120,10 @@ class TestUntilTheEnd:
     def event(self, trouble: Trouble, backend: Backend, stack: Stack) -> dict[str, Any]:
         return stack.event("Create", differential_privacy(backend.membership()))
 
-    def test_throttling_without_end_is_answered_in_time_with_what_was_happening(
+    def test_endless_throttling_is_answered_in_time(
         self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """The reason says what the handler was doing."""
         monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.2))))
         context = Clock(1.5)
         answered = stack.deliver(event, context)
@@ -133,9 +135,10 @@ class TestUntilTheEnd:
             " the last: CreatePrivacyBudgetTemplate → ThrottlingException."
         )
 
-    def test_a_service_that_hangs_is_answered_for_in_time_with_what_was_happening(
+    def test_hanging_service_is_answered_in_time(
         self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """The reason says what the handler was doing."""
         context, left = Clock(1.5), []
         monkeypatch.setattr(PrivacyBudgetEvent, "log_record", lambda *_: left.append(context.get_remaining_time_in_millis()))
         trouble.seconds = 1.8
@@ -145,7 +148,7 @@ class TestUntilTheEnd:
         assert "CreatePrivacyBudgetTemplate" in answered["Reason"]
         assert trouble.requests == 1
 
-    def test_no_retry_is_waited_for_once_the_answer_is_sent(
+    def test_no_retry_after_the_answer(
         self, event: dict[str, Any], stack: Stack, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Lambda kills an invocation that waits beyond its time, and delivers the event once more, answered as it is."""
@@ -155,7 +158,7 @@ class TestUntilTheEnd:
         stack.deliver(event, Clock(1.5))
         assert waits == []
 
-    def test_no_wait_that_began_before_the_answer_outlasts_the_invocation(self) -> None:
+    def test_waits_end_before_the_invocation(self) -> None:
         """Neither for a request that hangs nor between two of them, for the same reason."""
         timeouts: Any = ONE_ATTEMPT
         assert max(timeouts.connect_timeout + timeouts.read_timeout, LONGEST_PAUSE) < protocol.SECONDS_TO_ANSWER

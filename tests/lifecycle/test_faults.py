@@ -37,7 +37,7 @@ Step = Callable[[Harness, Stack], None]
 
 @dataclass(frozen=True)
 class Row:
-    """What stands before, and the operation in which a request fails."""
+    """The state before, and the operation in which a request fails."""
 
     name: str
     before: Step
@@ -87,7 +87,7 @@ def nothing(_: Harness, __: Stack) -> None: ...
 
 
 def deploy(properties: Properties, course: Course = Course(), logical_id: str = "A", spent: bool = False) -> Step:  # noqa: B008
-    """The stack deploys one resource; in between, its budget may get spent."""
+    """The stack deploys one resource; in between, its budget may be consumed."""
 
     def step(harness: Harness, stack: Stack) -> None:
         stack.deploy({logical_id: Declared(properties)}, course)

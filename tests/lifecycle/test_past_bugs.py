@@ -1,4 +1,4 @@
-"""What the histories found, each as the shortest story that shows it."""
+"""What the random histories found, each as its shortest sequence."""
 
 from cleanrooms_local_aws.clean_rooms.settings import Moment
 from tests.fakes.fake_clean_rooms import Failure, Fault
@@ -24,7 +24,8 @@ def gone(harness: Harness) -> None:
             harness.oracle.check_gone(ended, harness.ledger.standing)
 
 
-def test_an_adoption_is_final_though_the_adopter_swapped_the_template_before_its_first_owner_went(harness: Harness) -> None:
+def test_adoption_of_a_recreated_template_is_final(harness: Harness) -> None:
+    """The adopter recreated the template before the first owner was deleted."""
     stack = harness.stack("shop")
     stack.deploy({"Old": Declared(HERE)})
     stack.go_on()
@@ -36,7 +37,8 @@ def test_an_adoption_is_final_though_the_adopter_swapped_the_template_before_its
     assert harness.ledger.standing == []
 
 
-def test_an_update_of_the_first_owner_does_not_make_an_adoption_final(harness: Harness) -> None:
+def test_first_owners_update_finalizes_nothing(harness: Harness) -> None:
+    """An update of the first owner does not finalize an adoption."""
     made = harness.by_hand(HERE)
     stack = harness.stack("shop")
     stack.deploy({"Old": Declared(ADOPTED)})
@@ -47,7 +49,7 @@ def test_an_update_of_the_first_owner_does_not_make_an_adoption_final(harness: H
     assert harness.ledger.standing == [made]
 
 
-def test_a_hand_back_that_was_cut_off_is_finished_by_the_next_delivery(harness: Harness) -> None:
+def test_redelivery_finishes_interrupted_hand_back(harness: Harness) -> None:
     """Else the first owner would take its own template for one that it found again, and a rollback would leave it behind."""
     stack = harness.stack("shop")
     harness.fault_plan.faults = [Fault(Failure.DEATH, Moment.BEFORE_EFFECT, operation="UntagResource")]
@@ -58,7 +60,7 @@ def test_a_hand_back_that_was_cut_off_is_finished_by_the_next_delivery(harness: 
     assert harness.ledger.standing == []
 
 
-def test_a_swap_does_not_take_along_the_tags_that_only_aws_may_set(harness: Harness) -> None:
+def test_recreation_omits_tags_reserved_for_aws(harness: Harness) -> None:
     made = harness.by_hand(HERE)
     assert made is not None
     made.tags["aws:cloudformation:stack-name"] = "native"
@@ -72,7 +74,8 @@ def test_a_swap_does_not_take_along_the_tags_that_only_aws_may_set(harness: Harn
     assert not any(key.startswith("aws:") for key in successor.tags)
 
 
-def test_the_rollback_of_a_deploy_that_adopted_does_not_make_the_adoption_final(harness: Harness) -> None:
+def test_rollback_of_adoption_finalizes_nothing(harness: Harness) -> None:
+    """The rollback of a deployment that adopted does not finalize the adoption."""
     stack = harness.stack("shop")
     stack.deploy({"A": Declared(ADOPTED)})
     stack.go_on()
@@ -86,7 +89,8 @@ def test_the_rollback_of_a_deploy_that_adopted_does_not_make_the_adoption_final(
     assert harness.ledger.standing == [made]
 
 
-def test_a_swap_whose_create_lost_its_answer_takes_what_the_second_try_finds(harness: Harness) -> None:
+def test_unanswered_recreation_takes_the_found_template(harness: Harness) -> None:
+    """The second attempt finds the template that the first one created."""
     stack = harness.stack("shop")
     stack.deploy({"A": Declared(HERE)})
     stack.go_on()
@@ -97,7 +101,8 @@ def test_a_swap_whose_create_lost_its_answer_takes_what_the_second_try_finds(har
     assert stack.status == "UPDATE_COMPLETE"
 
 
-def test_a_first_owner_that_fails_to_move_back_does_not_make_an_adoption_final(harness: Harness) -> None:
+def test_failed_move_back_finalizes_nothing(harness: Harness) -> None:
+    """A first owner that fails to move back does not finalize an adoption."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     shop.deploy({"A": Declared(HERE)})
     shop.go_on()
@@ -115,7 +120,7 @@ def test_a_first_owner_that_fails_to_move_back_does_not_make_an_adoption_final(h
 
 
 def found_again(harness: Harness) -> Stack:
-    """A stack that kept a template, whose budget is spent, and is about to have the same resource again when something fails."""
+    """A stack that kept a template, whose budget is consumed, and is about to have the same resource again when something fails."""
     stack = harness.stack("shop")
     other = Declared(THERE)
     stack.deploy({"A": Declared(HERE, deletion_policy=Policy.RETAIN_EXCEPT_ON_CREATE), "B": other})
@@ -127,7 +132,8 @@ def found_again(harness: Harness) -> Stack:
     return stack
 
 
-def test_a_delete_that_kept_what_was_there_before_keeps_it_when_it_is_delivered_again(harness: Harness) -> None:
+def test_redelivered_delete_keeps_the_earlier_template(harness: Harness) -> None:
+    """A delete that kept a template from before keeps it when it is delivered again."""
     stack = found_again(harness)
     kept = harness.ledger.standing[0]
     stack.go_on(1)
@@ -137,7 +143,7 @@ def test_a_delete_that_kept_what_was_there_before_keeps_it_when_it_is_delivered_
     assert harness.ledger.find(HERE_IDENTITY) is kept
 
 
-def test_a_move_back_that_kept_what_was_there_before_keeps_it_through_the_cleanup(harness: Harness) -> None:
+def test_cleanup_after_move_back_keeps_earlier_template(harness: Harness) -> None:
     stack = harness.stack("shop")
     stack.deploy({"A": Declared(HERE)})
     stack.go_on()
@@ -151,7 +157,7 @@ def test_a_move_back_that_kept_what_was_there_before_keeps_it_through_the_cleanu
     assert harness.ledger.find(HERE_IDENTITY) is kept
 
 
-def test_a_delete_that_kept_what_was_there_before_keeps_it_though_it_is_delivered_again_after_the_rollback(harness: Harness) -> None:
+def test_delete_redelivered_after_rollback_keeps_earlier_template(harness: Harness) -> None:
     stack = found_again(harness)
     kept = harness.ledger.standing[0]
     stack.go_on()
@@ -163,7 +169,7 @@ def test_a_delete_that_kept_what_was_there_before_keeps_it_though_it_is_delivere
     assert harness.ledger.find(HERE_IDENTITY) is kept
 
 
-def test_the_cleanup_of_one_that_is_gone_keeps_what_the_resource_had_elsewhere_before(harness: Harness) -> None:
+def test_cleanup_keeps_the_template_from_elsewhere(harness: Harness) -> None:
     """Going back, the resource is made anew under another id, and the Delete of the old id has the properties of where it was to go."""
     stack = harness.stack("shop")
     stack.deploy({"A": Declared(HERE)})
@@ -180,7 +186,7 @@ def test_the_cleanup_of_one_that_is_gone_keeps_what_the_resource_had_elsewhere_b
     assert harness.ledger.find(HERE_IDENTITY) is kept
 
 
-def test_an_adopter_of_a_swapped_template_keeps_its_physical_id_where_it_fails_to_move(harness: Harness) -> None:
+def test_failed_move_keeps_the_adopters_physical_id(harness: Harness) -> None:
     """With another physical id, the cleanup of the rollback would delete the template, and what was consumed of it."""
     stack = harness.stack("shop")
     stack.deploy({"Old": Declared(HERE)})

@@ -117,7 +117,8 @@ def test_delete_of_another_requests_create(harness: Harness, properties: dict[st
     assert made["PhysicalResourceId"] == existing(harness, identity_of(properties)).arn
 
 
-def test_delete_of_an_unknown_outcome_removes_what_the_request_created(harness: Harness) -> None:
+def test_delete_of_unknown_outcome_removes_its_template(harness: Harness) -> None:
+    """It removes what its own request created."""
     stack = harness.stack("shop")
     harness.fault_plan.faults = [Fault(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation="CreatePrivacyBudgetTemplate")]
     assert deploy(stack, A=HERE) == "ROLLBACK_COMPLETE"
@@ -125,7 +126,7 @@ def test_delete_of_an_unknown_outcome_removes_what_the_request_created(harness: 
 
 
 @pytest.mark.parametrize("operation", ["ListPrivacyBudgetTemplates", "GetPrivacyBudgetTemplate", "ListTagsForResource"])
-def test_rollback_keeps_a_template_that_its_create_could_not_read(harness: Harness, operation: str) -> None:
+def test_rollback_keeps_template_unread_by_create(harness: Harness, operation: str) -> None:
     stack = harness.stack("shop")
     deploy(stack, A=Declared(DAILY, **KEPT), B=HERE)
     kept = existing(harness, identity_of(DAILY))
@@ -136,7 +137,7 @@ def test_rollback_keeps_a_template_that_its_create_could_not_read(harness: Harne
 
 
 @pytest.mark.parametrize("operation", ["ListPrivacyBudgetTemplates", "GetPrivacyBudgetTemplate", "ListTagsForResource", "TagResource"])
-def test_rollback_keeps_a_template_that_its_move_could_not_take(harness: Harness, operation: str) -> None:
+def test_rollback_keeps_template_untaken_by_move(harness: Harness, operation: str) -> None:
     """The replacement's answer tells nothing: the template is older than the operation."""
     stack = harness.stack("shop")
     deploy(stack, A=Declared(DAILY, **KEPT))
@@ -147,7 +148,7 @@ def test_rollback_keeps_a_template_that_its_move_could_not_take(harness: Harness
     assert existing(harness, identity_of(DAILY)) is kept
 
 
-def test_an_invented_id_does_not_stand_for_what_was_kept_before(harness: Harness) -> None:
+def test_invented_id_excludes_kept_template(harness: Harness) -> None:
     """The create was cancelled and never delivered."""
     stack = harness.stack("shop")
     deploy(stack, A=Declared(DAILY, **KEPT), B=HERE)
@@ -181,7 +182,7 @@ def test_an_edit_that_is_refused_recreates_nothing(harness: Harness, failure: Fa
     assert existing(harness) is kept
 
 
-def test_delete_of_an_unacknowledged_create_leaves_a_consumed_budget_as_it_is(harness: Harness) -> None:
+def test_delete_of_unacknowledged_create_keeps_ledger(harness: Harness) -> None:
     stack = harness.stack("shop")
     harness.fault_plan.faults = [Fault(Failure.DEATH, Moment.AFTER_EFFECT, times=3, operation=CREATE)]
     deploy(stack, events=1, A=HERE)
@@ -222,7 +223,7 @@ def test_a_conflict_of_a_successor_with_nothing_found(harness: Harness) -> None:
 
 @pytest.mark.parametrize("recreated", [(), (MONTHLY,)], ids=["under its ARN", "behind another's"])
 @pytest.mark.parametrize("adopts", [False, True], ids=["its own", "another's"])
-def test_what_is_put_back_stands_behind_the_same_id(harness: Harness, recreated: tuple[dict[str, Any], ...], adopts: bool) -> None:
+def test_restored_template_keeps_its_physical_id(harness: Harness, recreated: tuple[dict[str, Any], ...], adopts: bool) -> None:
     """So that the Delete of its owner still finds it, who gets no event where it was another's adoption that failed."""
     stack = harness.stack("shop")
     for properties in (HERE, *recreated):
@@ -311,13 +312,14 @@ def test_a_second_delivery_that_fails_leaves_nothing_behind(harness: Harness) ->
     assert harness.ledger.standing == []
 
 
-def test_a_conflict_with_nothing_found_is_told_in_the_services_words(harness: Harness) -> None:
+def test_unexplained_conflict_has_the_services_words(harness: Harness) -> None:
+    """A conflict for which no template is found fails with the service's words."""
     harness.fault_plan.faults = [Fault(Failure.BUSY, operation=CREATE)]
     deploy(harness.stack("shop"), events=1, A=HERE)
     assert last_reason(harness).startswith(f"ConflictException from {CREATE}")
 
 
-def test_delete_of_an_unknown_outcome_waits_for_the_list(harness: Harness) -> None:
+def test_delete_of_unknown_outcome_awaits_list(harness: Harness) -> None:
     stack = harness.stack("shop")
     harness.lag = 5
     harness.fault_plan.faults = [Fault(Failure.TIME_OUT, Moment.AFTER_EFFECT, operation=CREATE)]
@@ -339,7 +341,8 @@ def test_a_replacement_of_unknown_outcome_is_removed(harness: Harness, dark: int
     assert harness.ledger.standing == [kept]
 
 
-def test_a_replacement_of_unknown_outcome_is_removed_though_the_old_template_is_gone(harness: Harness) -> None:
+def test_unknown_replacement_is_removed(harness: Harness) -> None:
+    """Although the old template is gone."""
     stack = harness.stack("shop")
     deploy(stack, A=HERE)
     harness.remove_by_hand(OF)
@@ -350,7 +353,7 @@ def test_a_replacement_of_unknown_outcome_is_removed_though_the_old_template_is_
 
 @pytest.mark.parametrize("failure", [Failure.DENIED, Failure.INVALID])
 @pytest.mark.parametrize("skip", [0, 1, 2, 3])
-def test_a_cancelled_create_that_nothing_can_be_told_of(harness: Harness, failure: Failure, skip: int) -> None:
+def test_cancelled_create_of_unknown_state(harness: Harness, failure: Failure, skip: int) -> None:
     """The account is denied everything: the Deletes of the other templates' creates succeed as well."""
     stack = harness.stack("shop")
     if skip:
@@ -360,7 +363,7 @@ def test_a_cancelled_create_that_nothing_can_be_told_of(harness: Harness, failur
     assert stack.status == "ROLLBACK_COMPLETE"
 
 
-def test_a_physical_id_that_is_no_arn_gives_way_to_one(harness: Harness) -> None:
+def test_arn_replaces_another_physical_id(harness: Harness) -> None:
     stack = harness.stack("shop")
     stack.status = "UPDATE_IN_PROGRESS"
     more = {"PhysicalResourceId": "A-not-created-0123456789ab", "OldResourceProperties": Declared(HERE).sent}
@@ -386,7 +389,7 @@ def test_a_refused_adoption_leaves_no_trace(harness: Harness, refused: dict[str,
     assert existing(harness).tags[ownership.OWNER] == f"{shop.id}/A"
 
 
-def test_a_rename_that_is_rolled_back_soon_after_an_adoption(harness: Harness) -> None:
+def test_rename_rolled_back_after_adoption(harness: Harness) -> None:
     """A rename is not final until the next update, so that this is common."""
     stack = harness.stack("shop")
     deploy(stack, A=Declared(HERE, **KEPT))
@@ -414,7 +417,7 @@ def test_a_refused_move_does_not_stop_the_owner(harness: Harness) -> None:
     assert shop.status == "UPDATE_ROLLBACK_COMPLETE"
 
 
-def test_an_adoption_whose_edit_is_refused_leaves_no_trace(harness: Harness) -> None:
+def test_adoption_with_refused_edit_changes_nothing(harness: Harness) -> None:
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A={**HERE, "Parameters": {"Epsilon": 9, "UsersNoisePerQuery": 30}})
     before = dict(consumed(harness).tags)
@@ -443,7 +446,7 @@ def test_more_tags_than_the_service_takes(harness: Harness, change: dict[str, An
 
 
 @pytest.mark.parametrize("change", [{"Tags": tags(team="a")}, {"Parameters": {"Epsilon": 5, "UsersNoisePerQuery": 30}}])
-def test_rollback_of_a_template_that_another_adopted_and_recreated(harness: Harness, change: dict[str, Any]) -> None:
+def test_rollback_after_adoption_and_recreation_elsewhere(harness: Harness, change: dict[str, Any]) -> None:
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A=HERE)
     deploy(lab, A={**HERE, **ADOPT})
@@ -467,7 +470,7 @@ def test_rollback_where_the_membership_is_gone(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("back", Back)
-def test_rollback_of_a_move_onto_what_is_anothers_by_now(harness: Harness, back: Back) -> None:
+def test_rollback_of_move_onto_foreign_template(harness: Harness, back: Back) -> None:
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A=Declared(HERE, **KEPT))
     deploy(shop, Course(fails_before=1, back=back), events=1, A=Declared(THERE, **KEPT))
@@ -490,7 +493,7 @@ def test_rollback_that_the_service_refuses(harness: Harness, failure: Failure) -
 
 
 def test_a_rollback_adopts_nothing(harness: Harness) -> None:
-    """Though ADOPT was left standing: another owner adopted the template meanwhile."""
+    """Although ADOPT is still declared: another owner adopted the template meanwhile."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A={**HERE, **ADOPT})
     deploy(shop, Course(fails_before=1), events=1, A={**tagged(team="a"), **ADOPT})
@@ -515,7 +518,7 @@ def test_a_rollback_adopts_nothing_of_nobodys(harness: Harness) -> None:
     assert "belongs to nobody by now" in harness.latest.record.warnings[-1]
 
 
-def test_a_rollback_that_keeps_a_template_answers_its_attributes(harness: Harness) -> None:
+def test_rollback_answers_kept_templates_attributes(harness: Harness) -> None:
     """The service's where the template was seen; else what the physical id and the properties tell."""
     stack = harness.stack("shop")
     deploy(stack, A=HERE)
@@ -533,7 +536,7 @@ def test_a_rollback_that_keeps_a_template_answers_its_attributes(harness: Harnes
     assert data["Arn"] == arn
 
 
-def test_a_rollback_whose_template_is_gone_answers_no_attributes_of_it(harness: Harness) -> None:
+def test_rollback_without_template_answers_no_attributes(harness: Harness) -> None:
     """Neither its successor nor the old one could be created again."""
     stack = harness.stack("shop")
     deploy(stack, A=MONTHLY)
@@ -563,8 +566,8 @@ def test_rollback_of_a_move_that_was_refused(harness: Harness, operation: str | 
     assert any("could not tell whether the replacement" in one for one in harness.latest.record.warnings) is (operation is None)
 
 
-def test_a_rollback_that_stays_where_it_moved_to_keeps_that_template(harness: Harness) -> None:
-    """CloudFormation may send the rollback's Update with the id of the move; going back is refused, so that this is what stands."""
+def test_refused_move_back_keeps_the_new_template(harness: Harness) -> None:
+    """CloudFormation may send the rollback's Update with the id of the move; going back is refused, so this template remains."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A=Declared(HERE, **KEPT))
     deploy(shop, Course(fails_before=1, back=Back.TO_THE_NEW_ID), events=1, A=Declared(THERE, **KEPT))
@@ -598,7 +601,7 @@ def test_a_previous_owner_edits_nothing(harness: Harness, before: dict[str, Any]
     assert (template.tags, template.parameters, template.auto_refresh) == untouched
 
 
-def test_a_previous_owner_takes_back_what_it_says_to_adopt(harness: Harness) -> None:
+def test_previous_owner_adopts_back(harness: Harness) -> None:
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A=HERE)
     deploy(lab, A={**HERE, **ADOPT})
@@ -606,7 +609,7 @@ def test_a_previous_owner_takes_back_what_it_says_to_adopt(harness: Harness) -> 
     assert existing(harness).tags[ownership.OWNER] == f"{shop.id}/A"
 
 
-def test_the_next_update_puts_right_what_a_rolled_back_rename_tagged(harness: Harness) -> None:
+def test_next_update_corrects_rolled_back_rename(harness: Harness) -> None:
     stack = harness.stack("shop")
     deploy(stack, A={**HERE, "Tags": tags(team="a")})
     assert deploy(stack, Course(fails_before=1), B={**HERE, **ADOPT, "Tags": tags(team="b")}) == "UPDATE_ROLLBACK_COMPLETE"
@@ -615,7 +618,7 @@ def test_the_next_update_puts_right_what_a_rolled_back_rename_tagged(harness: Ha
     assert existing(harness).tags.items() >= {"team": "a", "cost": "7"}.items()
 
 
-def test_the_next_update_sets_an_owner_tag_that_was_taken_off(harness: Harness) -> None:
+def test_next_update_restores_owner_tag(harness: Harness) -> None:
     stack = harness.stack("shop")
     deploy(stack, A=HERE)
     harness.ledger.untag(existing(harness).arn, ownership.KEYS)
@@ -635,7 +638,7 @@ def test_a_previous_owner_reads_whose_it_is(harness: Harness) -> None:
     shop.go_on()
 
 
-def test_the_next_update_sets_a_physical_id_tag_that_was_taken_off(harness: Harness) -> None:
+def test_next_update_restores_physical_id_tag(harness: Harness) -> None:
     """It finds the template by its owner, and marks it again so that its Delete removes it."""
     stack = harness.stack("shop")
     deploy(stack, A=HERE)
@@ -664,8 +667,8 @@ def test_an_update_whose_old_properties_name_no_template(harness: Harness, decla
         assert (existing(harness).tags, existing(harness).parameters) == before
 
 
-def test_delete_of_what_stands_behind_an_id_whose_template_is_anothers(harness: Harness) -> None:
-    """The old properties of its move named no template, so that the new one stands behind the old one's ARN."""
+def test_delete_by_id_of_foreign_template(harness: Harness) -> None:
+    """The old properties of its move named no template, so the new one has the old one's ARN as its physical id."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     shop.status = "UPDATE_IN_PROGRESS"
     made = send(harness, shop, "Create", HERE)["PhysicalResourceId"]
@@ -679,7 +682,7 @@ def test_delete_of_what_stands_behind_an_id_whose_template_is_anothers(harness: 
 # 7. An adoption can always be undone by whoever made it, and by nobody else.
 
 
-def test_a_chain_of_adoptions_hands_back_link_by_link(harness: Harness) -> None:
+def test_adoption_chain_hands_back_in_order(harness: Harness) -> None:
     made = harness.by_hand(HERE)
     names = ("shop", "lab", "den", "hut")
     stacks = [harness.stack(name) for name in names]
@@ -695,7 +698,7 @@ def test_a_chain_of_adoptions_hands_back_link_by_link(harness: Harness) -> None:
     assert existing(harness).tags == {"by": "hand"}
 
 
-def test_an_owner_in_the_middle_of_a_chain_leaves_it(harness: Harness) -> None:
+def test_middle_owner_leaves_the_chain(harness: Harness) -> None:
     harness.by_hand(HERE)
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A={**HERE, **ADOPT})
@@ -707,7 +710,7 @@ def test_an_owner_in_the_middle_of_a_chain_leaves_it(harness: Harness) -> None:
     assert existing(harness).tags == {"by": "hand"}
 
 
-def test_an_owner_that_takes_back_and_rolls_back_is_a_previous_owner_still(harness: Harness) -> None:
+def test_rolled_back_take_back_keeps_previous_owner(harness: Harness) -> None:
     """It made the template: the adopter in between hands it back, and does not delete it."""
     stack = harness.stack("shop")
     deploy(stack, A=Declared(HERE, **KEPT))
@@ -722,7 +725,7 @@ def test_an_owner_that_takes_back_and_rolls_back_is_a_previous_owner_still(harne
     assert ownership.is_same(made.tags[ownership.OWNER], f"{stack.id}/A")
 
 
-def test_more_previous_owners_than_fit_into_a_tag_end_with_nobody() -> None:
+def test_too_many_previous_owners_end_with_nobody() -> None:
     names = [f"arn:aws:cloudformation:us-east-1:111122223333:stack/{number}/{'x' * 100}/A" for number in range(30)]
     (value,) = ownership.adopted_from(names).values()
     read = ownership.OwnershipTags.of({ownership.ADOPTED_FROM: value}).previous_owners
@@ -750,7 +753,7 @@ def test_a_template_is_found_again_once(harness: Harness) -> None:
         assert existing(harness).tags[ownership.ADOPTED_FROM] == f"{stack.id}/A"
 
 
-def test_an_update_that_meets_its_own_template_late_does_not_find_it_again(harness: Harness) -> None:
+def test_update_recognizes_its_late_listed_template(harness: Harness) -> None:
     """The list lags behind, so that the update tries to create it; the physical id stays, also where its tag was taken off."""
     stack = harness.stack("shop")
     deploy(stack, A=HERE)
@@ -765,7 +768,7 @@ def test_an_update_that_meets_its_own_template_late_does_not_find_it_again(harne
     assert ownership.ADOPTED_FROM not in existing(harness).tags
 
 
-def test_a_take_back_that_is_rolled_back_is_not_final(harness: Harness) -> None:
+def test_rolled_back_take_back_is_not_final(harness: Harness) -> None:
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A={**HERE, **ADOPT})
     deploy(lab, A={**HERE, **ADOPT})
@@ -776,7 +779,7 @@ def test_a_take_back_that_is_rolled_back_is_not_final(harness: Harness) -> None:
     assert owner(harness) == f"{lab.id}/A"
 
 
-def test_an_update_that_adopts_leaves_the_physical_id_of_the_previous_owner(harness: Harness) -> None:
+def test_adopting_update_keeps_previous_owners_id(harness: Harness) -> None:
     """Handed back, its Delete still finds the template that was recreated behind its id."""
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(shop, A=MONTHLY)
@@ -789,7 +792,7 @@ def test_an_update_that_adopts_leaves_the_physical_id_of_the_previous_owner(harn
     assert harness.ledger.find(OF) is None
 
 
-def test_a_create_that_adopts_and_recreates_leaves_the_physical_id_of_the_previous_owner(harness: Harness) -> None:
+def test_adopting_recreation_keeps_previous_owners_id(harness: Harness) -> None:
     shop, lab = harness.stack("shop"), harness.stack("lab")
     deploy(lab, A=HERE)
     deploy(lab, A=MONTHLY)
@@ -839,7 +842,8 @@ def test_late_create_of_a_stack_that_rolled_back(harness: Harness) -> None:
     assert harness.ledger.find(OF) is None
 
 
-def test_late_create_does_not_pull_a_template_back_to_a_former_logical_id(harness: Harness) -> None:
+def test_late_create_does_not_undo_a_rename(harness: Harness) -> None:
+    """A late create does not give a template back to its former logical id."""
     stack = harness.stack("shop")
     harness.by_hand(HERE)
     deploy(stack, A=Declared({**HERE, **ADOPT}, **KEPT))
@@ -851,7 +855,7 @@ def test_late_create_does_not_pull_a_template_back_to_a_former_logical_id(harnes
 
 
 @pytest.mark.parametrize("dark", [0, 1], ids=["CloudFormation tells", "it cannot be told"])
-def test_a_late_delete_of_an_unknown_outcome_keeps_what_was_found_again(harness: Harness, dark: int) -> None:
+def test_late_delete_keeps_template_found_again(harness: Harness, dark: int) -> None:
     stack = harness.stack("shop")
     deploy(stack, B=OTHER)
     harness.fault_plan.faults = [
@@ -909,7 +913,7 @@ def test_throttling_of_earlier_events_counts_for_none(harness: Harness) -> None:
         assert deploy(stack, A={**HERE, "Tags": tags(number=str(number))}) in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
-def test_the_stack_is_not_asked_where_it_decides_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stack_is_asked_only_if_it_matters(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(harness, "describe_stack", asked.append)
     stack = harness.stack("shop")
@@ -978,7 +982,7 @@ def test_a_lowered_epsilon_names_its_remedy(harness: Harness, lowered: Stack) ->
     assert existing(harness).parameters["differentialPrivacy"]["epsilon"] == 9
 
 
-def test_a_lowered_epsilon_recreates_where_a_reset_is_allowed(harness: Harness, lowered: Stack) -> None:
+def test_lowered_epsilon_recreates_if_allowed(harness: Harness, lowered: Stack) -> None:
     arn = lowered.resources["A"].physical_id
     assert deploy(lowered, A={**HERE, **ALLOW}) == "UPDATE_COMPLETE"
     assert existing(harness).parameters["differentialPrivacy"]["epsilon"] == 3
@@ -986,14 +990,14 @@ def test_a_lowered_epsilon_recreates_where_a_reset_is_allowed(harness: Harness, 
     assert lowered.resources["A"].physical_id == arn
 
 
-def test_a_lowered_epsilon_whose_create_fails_is_put_back(harness: Harness, lowered: Stack) -> None:
+def test_failed_recreation_restores_higher_epsilon(harness: Harness, lowered: Stack) -> None:
     harness.fault_plan.faults = [Fault(Failure.INVALID, operation="CreatePrivacyBudgetTemplate")]
     assert deploy(lowered, A={**HERE, **ALLOW}) == "UPDATE_ROLLBACK_COMPLETE"
     assert existing(harness).parameters["differentialPrivacy"]["epsilon"] == 9
 
 
 def test_a_rollback_lowers_no_epsilon(harness: Harness, lowered: Stack) -> None:
-    """Nobody asked for a smaller budget, though ALLOW was left standing."""
+    """Nobody asked for a smaller budget, although ALLOW is still declared."""
     before = existing(harness)
     deploy(lowered, Course(fails_before=1), A={**HERE, **ALLOW, "Parameters": {"Epsilon": 12, "UsersNoisePerQuery": 30}})
     assert lowered.status == "UPDATE_ROLLBACK_COMPLETE"
@@ -1006,8 +1010,8 @@ def test_a_rollback_lowers_no_epsilon(harness: Harness, lowered: Stack) -> None:
 RARE: Final[dict[Plant, Callable[[Harness], None]]] = {
     deletes_by_identity: lambda harness: test_late_delete_keeps_the_successor(harness, 1),
     deletes_for_any_request: lambda harness: test_delete_of_another_requests_create(harness, HERE, Failure.CUT),
-    says_that_nothing_was_created: test_delete_of_an_unknown_outcome_removes_what_the_request_created,
-    forgets_all_but_the_latest_owner: test_a_chain_of_adoptions_hands_back_link_by_link,
+    says_that_nothing_was_created: test_delete_of_unknown_outcome_removes_its_template,
+    forgets_all_but_the_latest_owner: test_adoption_chain_hands_back_in_order,
 }
 """What histories hardly ever come by, and the test of a principle that catches it."""
 

@@ -1,4 +1,4 @@
-"""What is left of a privacy budget, and when it starts anew."""
+"""What remains of a privacy budget, and when it is refilled."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def test_the_stand_in_reproduces_the_one_known_point() -> None:
     assert {aggregation: max_counts(10, 30)[aggregation] for aggregation in known} == known
 
 
-def test_the_stand_in_grows_with_epsilon_and_with_noise() -> None:
+def test_local_counts_grow_with_epsilon_and_noise() -> None:
     for epsilon in range(1, 20):
         for noise in range(10, 100):
             here = max_counts(epsilon, noise)
@@ -35,7 +35,7 @@ def test_preview_gives_what_a_budget_then_has(backend: Backend) -> None:
     assert backend.remaining(DIFFERENTIAL_PRIVACY) == previewed == max_counts(7, 45)
 
 
-def test_spending_takes_from_one_aggregation_up_to_its_count(backend: Backend) -> None:
+def test_spending_stops_at_an_aggregations_count(backend: Backend) -> None:
     template = backend.create_dp()
     answer = backend.spend(template, type="AVG", count=165)
     assert answer.body["privacyBudgetSummary"]["privacyBudgetTemplateId"] == template["id"]
@@ -44,7 +44,7 @@ def test_spending_takes_from_one_aggregation_up_to_its_count(backend: Backend) -
     assert (refusal.status, refusal.body["message"]) == (400, "at most 0 is left of AVG, got 1")
 
 
-def test_spending_counts_against_each_limit_of_a_table_or_none(backend: Backend) -> None:
+def test_spending_counts_against_all_limits_or_none(backend: Backend) -> None:
     template = backend.create_access(day(5), lifetime(7))
     backend.spend(template, uses=4)
     assert backend.remaining(ACCESS_BUDGET) == {"CALENDAR_DAY": 1, "LIFETIME": 3}
@@ -85,7 +85,7 @@ def test_spending_an_unknown_template_is_not_found(backend: Backend) -> None:
     assert backend.spend({"id": "unknown"}, uses=1).code == "ResourceNotFoundException"
 
 
-def test_an_edit_of_a_differential_privacy_budget_keeps_what_was_spent(backend: Backend) -> None:
+def test_differential_privacy_edit_keeps_consumption(backend: Backend) -> None:
     template = backend.create_dp(10, 30)
     backend.spend(template, type="COUNT", count=300)
     backend.update_dp(template, epsilon=20)
@@ -107,7 +107,7 @@ def test_any_edit_of_an_access_budget_refills_it(backend: Backend) -> None:
     assert backend.remaining(ACCESS_BUDGET) == {"CALENDAR_MONTH": 9}
 
 
-def test_a_monthly_differential_privacy_budget_starts_anew_each_month(backend: Backend) -> None:
+def test_monthly_differential_privacy_budget_is_refilled(backend: Backend) -> None:
     backend.clock.now = epoch(2026, 1, 31, 23, 59, 59)
     template = backend.create_dp(autoRefresh="CALENDAR_MONTH")
     backend.spend(template, type="COUNT", count=30)
@@ -119,13 +119,14 @@ def test_a_monthly_differential_privacy_budget_starts_anew_each_month(backend: B
     assert backend.remaining(DIFFERENTIAL_PRIVACY)["COUNT"] == 330
 
 
-def test_a_differential_privacy_budget_without_refresh_never_starts_anew(backend: Backend) -> None:
+def test_differential_privacy_without_refresh_stays_consumed(backend: Backend) -> None:
     backend.spend(backend.create_dp(), type="COUNT", count=30)
     backend.clock.now += 400 * 86_400
     assert backend.remaining(DIFFERENTIAL_PRIVACY)["COUNT"] == 300
 
 
-def test_a_calendar_limit_starts_anew_and_a_lifetime_does_not(backend: Backend) -> None:
+def test_calendar_limit_alone_is_refilled(backend: Backend) -> None:
+    """A lifetime limit is not refilled."""
     template = backend.create_access(day(5), lifetime(50))
     backend.spend(template, uses=5)
     calendar, whole_life = details(backend)
@@ -137,7 +138,7 @@ def test_a_calendar_limit_starts_anew_and_a_lifetime_does_not(backend: Backend) 
     assert details(backend)[0]["startTime"].timestamp() == epoch(2026, 5, 21)
 
 
-def test_a_calendar_limit_without_refresh_stays_in_its_first_period(backend: Backend) -> None:
+def test_calendar_limit_without_refresh_keeps_its_period(backend: Backend) -> None:
     template = backend.create_access(day(5, autoRefresh="DISABLED"))
     backend.spend(template, uses=5)
     backend.clock.now += 10 * 86_400
@@ -174,7 +175,7 @@ def test_budgets_are_listed_by_kind_and_by_table(backend: Backend) -> None:
     assert len(backend.budgets(DIFFERENTIAL_PRIVACY)) == 1
 
 
-def test_the_collaboration_sees_templates_and_budgets_with_their_creator(backend: Backend) -> None:
+def test_collaboration_sees_budgets_with_creator(backend: Backend) -> None:
     template = backend.create_dp()
     collaboration = {"collaborationIdentifier": backend.collaboration_id}
     answer = backend.client.get_collaboration_privacy_budget_template(**collaboration, privacyBudgetTemplateIdentifier=template["id"])
@@ -204,7 +205,7 @@ def test_lists_are_answered_page_by_page(backend: Backend) -> None:
         assert [entry[key] for page in pages for entry in page[member]] == created
 
 
-def test_a_page_goes_on_where_the_last_one_ended_although_that_template_is_gone(backend: Backend) -> None:
+def test_page_continues_after_a_deleted_template(backend: Backend) -> None:
     templates = [backend.create_access(table=f"table-{number}") for number in range(3)]
     first = backend.client.list_privacy_budget_templates(membershipIdentifier=backend.membership_id, maxResults=2)
     backend.delete(templates[1])
@@ -213,7 +214,7 @@ def test_a_page_goes_on_where_the_last_one_ended_although_that_template_is_gone(
     assert "nextToken" not in rest
 
 
-def test_a_token_of_another_list_or_of_none_is_refused(backend: Backend) -> None:
+def test_foreign_page_token_is_refused(backend: Backend) -> None:
     for number in range(2):
         backend.create_access(table=f"table-{number}")
     token = backend.client.list_privacy_budget_templates(membershipIdentifier=backend.membership_id, maxResults=1)["nextToken"]

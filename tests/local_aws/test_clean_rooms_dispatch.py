@@ -46,7 +46,7 @@ def test_a_url_with_scheme_and_host_is_taken(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("slash", ["%2F", "%2f"])
-def test_an_encoded_slash_does_not_make_another_operation_of_a_request(backend: Backend, slash: str) -> None:
+def test_encoded_slash_keeps_the_operation(backend: Backend, slash: str) -> None:
     answer = send("GET", f"/memberships/{backend.membership_id}{slash}privacybudgettemplates")
     assert (answer.status, answer.code) == (400, "ValidationException")
 

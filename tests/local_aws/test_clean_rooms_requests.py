@@ -62,7 +62,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("request_", "name", "message"), WRONG, ids=[f"{name} {message}"[:60] for _, name, message in WRONG])
-def test_a_request_that_the_model_does_not_allow_is_refused(backend: Backend, request_: dict[str, Any], name: str, message: str) -> None:
+def test_request_outside_the_model_is_refused(backend: Backend, request_: dict[str, Any], name: str, message: str) -> None:
     answer = send("POST", backend.templates_path, request_)
     assert (answer.status, answer.code, answer.body["reason"]) == (400, "ValidationException", "FIELD_VALIDATION_FAILED")
     (field,) = answer.body["fieldList"]
@@ -88,12 +88,12 @@ def test_both_members_of_a_union_are_refused(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff"])
-def test_a_body_that_is_no_json_object_is_refused(backend: Backend, body: bytes) -> None:
+def test_body_must_be_a_json_object(backend: Backend, body: bytes) -> None:
     assert send("POST", backend.templates_path, body).code == "ValidationException"
 
 
 @pytest.mark.parametrize("identifier", ["x", "AAAAAAAA-0000-4000-8000-000000000000", "00000000-0000-4000-8000-0000000000000"])
-def test_an_identifier_that_is_no_lower_case_uuid_is_refused(backend: Backend, identifier: str) -> None:
+def test_identifier_must_be_a_lower_case_uuid(backend: Backend, identifier: str) -> None:
     (field, *_) = send("GET", f"{backend.templates_path}/{identifier}").body["fieldList"]
     assert field["name"] == "privacyBudgetTemplateIdentifier"
     assert send("GET", f"/memberships/{identifier}/privacybudgettemplates").code == "ValidationException"
@@ -101,7 +101,7 @@ def test_an_identifier_that_is_no_lower_case_uuid_is_refused(backend: Backend, i
 
 
 @pytest.mark.parametrize("query", ["maxResults=0", "maxResults=101", "maxResults=many", "nextToken=" + "t" * 10_241, "page=2"])
-def test_a_query_string_that_the_model_does_not_allow_is_refused(backend: Backend, query: str) -> None:
+def test_query_string_outside_the_model_is_refused(backend: Backend, query: str) -> None:
     assert send("GET", f"{backend.templates_path}?{query}").body["reason"] == "FIELD_VALIDATION_FAILED"
 
 
@@ -113,12 +113,13 @@ def test_what_a_query_string_must_have_is_missed(backend: Backend) -> None:
     assert field == {"name": "tagKeys", "message": "must be given"}
 
 
-def test_an_arn_that_is_none_of_clean_rooms_has_no_tags(backend: Backend) -> None:
+def test_foreign_arn_has_no_tags(backend: Backend) -> None:
     for wrong in ("x", "arn:aws:s3:::bucket", "arn:aws:cleanrooms:eu-west-1:123456789012:" + "m" * 80):
         assert send("GET", tags_path(wrong)).code == "ValidationException"
 
 
-def test_an_action_in_query_string_or_body_changes_nothing(backend: Backend) -> None:
+def test_action_parameter_changes_nothing(backend: Backend) -> None:
+    """``Action`` in a query string or a body does not choose the operation."""
     tagged = {**REQUEST, "tags": {"a": "b&Action=DeleteMembership&c=d"}}
     assert send("POST", backend.templates_path, tagged, headers={"X-Amz-Target": "X.DeleteMembership"}).status == 200
     assert send("GET", f"{backend.templates_path}?Action=DeleteMembership").code == "ValidationException"
@@ -141,7 +142,7 @@ def test_every_operation_of_the_model_is_served() -> None:
     assert set(OPERATIONS) == set(request_validation.OPERATIONS)
 
 
-def test_errors_have_the_statuses_and_members_of_the_service_model() -> None:
+def test_errors_match_the_service_model() -> None:
     errors: list[CleanRoomsError] = [
         exceptions.ConflictException("m", "ALREADY_EXISTS", resourceId="r", resourceType="MEMBERSHIP"),
         exceptions.ResourceNotFoundException("m", "r", "MEMBERSHIP"),
@@ -183,7 +184,7 @@ class TestQuota:
     def settings(self) -> Settings:
         return Settings(clock=Clock(), faults=Faults(), requests_per_second=5)
 
-    def test_each_operation_may_be_called_so_often_a_second(self, backend: Backend) -> None:
+    def test_each_operation_has_a_rate_limit(self, backend: Backend) -> None:
         for _ in range(5):
             assert send("GET", backend.templates_path).status == 200
         assert (send("GET", backend.templates_path).status, send("GET", backend.templates_path).code) == (429, "ThrottlingException")

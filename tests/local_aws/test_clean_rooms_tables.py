@@ -145,7 +145,7 @@ def test_what_moto_does_not_keep_is_kept(backend: Backend, tables: Tables) -> No
     assert (found["allowedColumns"], found["tableReference"]) == (["c", "d"], tables.table["tableReference"])
 
 
-def test_a_request_that_moto_answers_is_checked_against_the_model(backend: Backend) -> None:
+def test_motos_requests_are_validated_too(backend: Backend) -> None:
     wrong = refused(
         lambda: backend.client.update_membership(membershipIdentifier=backend.membership_id, queryLogStatus="MAYBE"),
         backend.client,

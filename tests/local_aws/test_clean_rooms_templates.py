@@ -25,7 +25,7 @@ from tests.local_aws.support.clean_rooms import (
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-def test_a_created_template_is_answered_as_it_was_declared(backend: Backend) -> None:
+def test_created_template_is_as_declared(backend: Backend) -> None:
     template = backend.create_dp(3, 40, autoRefresh="CALENDAR_MONTH", tags={"team": "ads"})
     assert backend.get(template) == template
     assert template["parameters"] == {"differentialPrivacy": {"epsilon": 3, "usersNoisePerQuery": 40}}
@@ -37,12 +37,13 @@ def test_a_created_template_is_answered_as_it_was_declared(backend: Backend) -> 
     assert backend.tags(template["arn"]) == {"team": "ads"}
 
 
-def test_auto_refresh_is_none_where_it_was_left_out(backend: Backend) -> None:
+def test_auto_refresh_defaults_to_none(backend: Backend) -> None:
     assert backend.create_dp()["autoRefresh"] == "NONE"
     assert backend.create_access()["autoRefresh"] == "NONE"
 
 
-def test_a_calendar_limit_refreshes_where_nothing_was_said_and_a_lifetime_says_nothing(backend: Backend) -> None:
+def test_limits_refresh_defaults(backend: Backend) -> None:
+    """A calendar limit refreshes by default, a lifetime limit has no refresh."""
     budget = backend.create_access(day(5), lifetime(50))["parameters"]["accessBudget"]
     assert budget["budgetParameters"] == [day(5, autoRefresh="ENABLED"), lifetime(50)]
     (summary,) = backend.budgets(ACCESS_BUDGET)
@@ -51,7 +52,7 @@ def test_a_calendar_limit_refreshes_where_nothing_was_said_and_a_lifetime_says_n
     assert "autoRefresh" not in whole_life
 
 
-def test_a_second_differential_privacy_template_conflicts_with_the_first(backend: Backend) -> None:
+def test_second_differential_privacy_template_conflicts(backend: Backend) -> None:
     first = backend.create_dp()
     response = refused(backend.create_dp, backend.client, "ConflictException")
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 409
@@ -59,12 +60,13 @@ def test_a_second_differential_privacy_template_conflicts_with_the_first(backend
     assert response["resourceId"] == first["id"]
 
 
-def test_each_membership_has_a_differential_privacy_template_of_its_own(backend: Backend) -> None:
+def test_memberships_have_separate_differential_privacy_templates(backend: Backend) -> None:
     backend.create_dp()
     backend.create_dp(membershipIdentifier=backend.new_membership(backend.new_collaboration()))
 
 
-def test_a_second_access_budget_of_one_table_conflicts_and_one_of_another_table_does_not(backend: Backend) -> None:
+def test_second_access_budget_of_a_table_conflicts(backend: Backend) -> None:
+    """One of another table does not."""
     backend.create_access(table="sales")
     backend.create_access(table="visits")
     backend.create_dp()
@@ -83,7 +85,8 @@ def test_a_collaboration_takes_25_access_budgets(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "limits", [[day(1)], [month(1)], [lifetime(1)], [{"type": "CALENDAR_WEEK", "budget": 1}, lifetime(2)], [lifetime(2), day(0)]]
 )
-def test_one_calendar_period_or_a_lifetime_or_one_of_each_is_taken(backend: Backend, limits: list[dict[str, Any]]) -> None:
+def test_accepted_combinations_of_limits(backend: Backend, limits: list[dict[str, Any]]) -> None:
+    """One calendar period, a lifetime, or one of each is accepted."""
     backend.create_access(*limits)
 
 
@@ -125,7 +128,8 @@ def test_an_update_without_parameters_changes_none(backend: Backend) -> None:
         assert answer["privacyBudgetTemplate"]["parameters"] == template["parameters"]
 
 
-def test_epsilon_goes_both_ways_until_querying_begins_and_then_only_up(backend: Backend) -> None:
+def test_epsilon_only_rises_after_querying(backend: Backend) -> None:
+    """Before the first query it may also be lowered."""
     template = backend.create_dp(10)
     backend.update_dp(template, epsilon=4)
     assert backend.spend(template, type="COUNT", count=1).status == 200
@@ -141,7 +145,7 @@ def test_epsilon_stays_a_lower_bound_after_a_refresh(backend: Backend) -> None:
     refused(lambda: backend.update_dp(template, epsilon=5), backend.client, "ValidationException")
 
 
-def test_the_error_for_a_lowered_epsilon_can_be_chosen(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_lowered_epsilon_is_configurable(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ledger, "LOWERED_EPSILON", ConflictException)
     template = backend.create_dp(10)
     backend.spend(template, type="COUNT", count=1)
@@ -203,7 +207,7 @@ def test_a_membership_with_templates_cannot_be_deleted(backend: Backend) -> None
         assert delete()["ResponseMetadata"]["HTTPStatusCode"] == 204
 
 
-def test_moto_answers_what_it_does_not_find_as_ever(backend: Backend) -> None:
+def test_motos_not_found_answers_are_unchanged(backend: Backend) -> None:
     refused(lambda: backend.client.delete_membership(membershipIdentifier=UNKNOWN), backend.client, "ResourceNotFoundException")
 
 

@@ -44,7 +44,7 @@ def arn(membership: str) -> str:
 
 
 def function_that(do: str) -> str:
-    return f"rooms = boto3.client('cleanrooms')\nput(event, answer(event, Data={{'Result': attempt(lambda: {do})}}))"
+    return f"client = boto3.client('cleanrooms')\nput(event, answer(event, Data={{'Result': attempt(lambda: {do})}}))"
 
 
 def test_a_change_is_recorded_with_request_and_answer(local_aws: LocalAws) -> None:
@@ -115,10 +115,10 @@ def test_a_refusal_is_recorded_with_its_error(local_aws: LocalAws) -> None:
     assert "must have only one privacy budget template" in refused["errorMessage"]
 
 
-def test_a_function_is_recorded_as_a_session_of_its_role(local_aws: LocalAws, stack: Stack, record: Path) -> None:
+def test_function_is_recorded_as_role_session(local_aws: LocalAws, stack: Stack, record: Path) -> None:
     membership = new_membership(local_aws)
     grant = {"Effect": "Allow", "Action": "cleanrooms:ListPrivacyBudgetTemplates", "Resource": "*"}
-    do = function_that(f"rooms.list_privacy_budget_templates(membershipIdentifier={membership!r})")
+    do = function_that(f"client.list_privacy_budget_templates(membershipIdentifier={membership!r})")
     assert stack.deploy(template(record, do, [grant])) == "CREATE_COMPLETE"
     role = local_aws.client("iam").get_role(RoleName=stack.physical_id("Role"))["Role"]
     function = stack.physical_id("Function")
@@ -140,7 +140,7 @@ def test_a_function_is_recorded_as_a_session_of_its_role(local_aws: LocalAws, st
 
 def test_a_denied_call_is_recorded(local_aws: LocalAws, stack: Stack, record: Path) -> None:
     membership = new_membership(local_aws)
-    do = function_that(f"rooms.list_privacy_budget_templates(membershipIdentifier={membership!r})")
+    do = function_that(f"client.list_privacy_budget_templates(membershipIdentifier={membership!r})")
     assert stack.deploy(template(record, do)) == "CREATE_COMPLETE"
     (_, denied) = looked_up(local_aws, "ResourceName", arn(membership))
     assert (denied["eventName"], denied["errorCode"]) == ("ListPrivacyBudgetTemplates", "AccessDeniedException")
@@ -177,7 +177,7 @@ def test_a_user_is_recorded_by_name(local_aws: LocalAws) -> None:
 
 
 @pytest.mark.parametrize("role_name", [None, "deployer"], ids=["caller", "role"])
-def test_a_stack_calls_in_the_name_of_its_role_or_of_its_caller(local_aws: LocalAws, stack: Stack, role_name: str | None) -> None:
+def test_stack_calls_as_role_or_caller(local_aws: LocalAws, stack: Stack, role_name: str | None) -> None:
     """A stack keeps the role that it was once given."""
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
     role = role_name and local_aws.client("iam").create_role(RoleName=role_name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
@@ -214,9 +214,9 @@ def test_spending_is_no_call_of_the_services(local_aws: LocalAws) -> None:
     assert [event["eventName"] for event in looked_up(local_aws, "ResourceName", made["arn"])] == ["CreatePrivacyBudgetTemplate"]
 
 
-def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalAws) -> None:
+def test_rules_get_writes_and_refusals_only(local_aws: LocalAws) -> None:
     membership = new_membership(local_aws)
-    events, sqs, rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
+    events, sqs, clean_rooms = local_aws.client("events"), local_aws.client("sqs"), local_aws.client("cleanrooms")
     url = sqs.create_queue(QueueName="calls")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     detail = {"requestParameters": {"membershipIdentifier": [membership]}}
@@ -224,14 +224,14 @@ def test_rules_get_calls_that_change_and_refusals_but_no_reads(local_aws: LocalA
     events.put_rule(Name="calls", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="calls", Targets=[{"Id": "queue", "Arn": queue}])
     try:
-        rooms.get_membership(membershipIdentifier=membership)
-        with pytest.raises(rooms.exceptions.ValidationException):
-            rooms.create_privacy_budget_template(
+        clean_rooms.get_membership(membershipIdentifier=membership)
+        with pytest.raises(clean_rooms.exceptions.ValidationException):
+            clean_rooms.create_privacy_budget_template(
                 membershipIdentifier=membership,
                 privacyBudgetType="DIFFERENTIAL_PRIVACY",
                 parameters={"differentialPrivacy": {"epsilon": 99, "usersNoisePerQuery": 30}},
             )
-        rooms.delete_membership(membershipIdentifier=membership)
+        clean_rooms.delete_membership(membershipIdentifier=membership)
         bodies = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
     finally:
         events.remove_targets(Rule="calls", Ids=["queue"])
@@ -280,7 +280,7 @@ def by(key: str, value: str) -> list[Mapping[str, str]]:
     return [{"AttributeKey": key, "AttributeValue": value}]
 
 
-def test_pages_lead_from_the_newest_event_to_the_oldest(trail: CloudTrail) -> None:
+def test_pages_begin_with_the_newest_event(trail: CloudTrail) -> None:
     for number in range(7):
         happens(trail, f"E{number}")
     first = trail.lookup(ACCOUNT, REGION, {"MaxResults": 3})
@@ -354,7 +354,7 @@ def test_a_wrong_question_is_refused(trail: CloudTrail, request_: Mapping[str, A
     assert refused.value.code == code
 
 
-def test_a_token_goes_with_the_question_that_it_was_given_for(trail: CloudTrail) -> None:
+def test_page_token_belongs_to_its_query(trail: CloudTrail) -> None:
     for _ in range(3):
         happens(trail, "E")
     token = trail.lookup(ACCOUNT, REGION, {"MaxResults": 1})["NextToken"]
@@ -362,7 +362,7 @@ def test_a_token_goes_with_the_question_that_it_was_given_for(trail: CloudTrail)
         trail.lookup(ACCOUNT, REGION, {"LookupAttributes": by("EventName", "E"), "NextToken": token})
 
 
-def test_old_events_and_a_line_that_was_cut_off_are_forgotten(trail: CloudTrail, clock: Clock, tmp_path: Path) -> None:
+def test_old_events_and_partial_lines_are_dropped(trail: CloudTrail, clock: Clock, tmp_path: Path) -> None:
     happens(trail, "Old")
     clock.now += DAYS_KEPT * 86_400 + 1
     happens(trail, "New")

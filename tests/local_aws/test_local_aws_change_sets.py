@@ -158,7 +158,7 @@ def test_nothing_to_change_fails(stack: Stack) -> None:
     assert described["StatusReason"].startswith("The submitted information didn't contain changes.")
 
 
-def test_new_stack_is_in_review_until_a_change_set_is_executed(stack: Stack) -> None:
+def test_new_stack_is_in_review_until_execution(stack: Stack) -> None:
     stack.prepare(of(Value=parameter("1")))
     first = stack.id
     assert stack.status() == "REVIEW_IN_PROGRESS"
@@ -187,7 +187,7 @@ def test_refused_change_set_leaves_no_stack(stack: Stack) -> None:
         stack.client.describe_stacks(StackName=stack.name)
 
 
-def test_change_set_fails_where_a_reference_cannot_be_resolved(stack: Stack) -> None:
+def test_unresolvable_reference_fails_the_change_set(stack: Stack) -> None:
     assert stack.prepare(of(Value=parameter("{{resolve:ssm:/none}}"))) == {}
     described = stack.client.describe_change_set(StackName=stack.name, ChangeSetName="n1")
     assert (described["Status"], described["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
@@ -306,7 +306,7 @@ def test_nested_change_set_of_an_update(stack: Stack, nested: Any, local_aws: Lo
     assert local_aws.client("ssm").get_parameter(Name="/other")["Parameter"]["Value"] == "2"
 
 
-def test_unknown_parameter_of_a_nested_stack_leaves_its_conditions_open(stack: Stack, nested: Any) -> None:
+def test_unknown_nested_parameter_leaves_conditions_open(stack: Stack, nested: Any) -> None:
     child = {
         "Parameters": {"Given": {"Type": "String", "AllowedPattern": "/[a-z]+"}},
         "Conditions": {"On": {"Fn::Equals": [{"Ref": "Given"}, "/other"]}},
@@ -318,7 +318,7 @@ def test_unknown_parameter_of_a_nested_stack_leaves_its_conditions_open(stack: S
     assert stack.execute() == "CREATE_COMPLETE"
 
 
-def test_nested_stack_changes_by_what_its_template_refers_to(stack: Stack, nested: Any, local_aws: LocalAws) -> None:
+def test_nested_stack_follows_external_values(stack: Stack, nested: Any, local_aws: LocalAws) -> None:
     """Nothing in the parent changes but the value of a parameter in the store, of which only the nested template knows."""
     ssm = local_aws.client("ssm")
     ssm.put_parameter(Name="/of-nested", Value="1", Type="String")
@@ -336,7 +336,7 @@ def test_nested_stack_changes_by_what_its_template_refers_to(stack: Stack, neste
     assert ssm.get_parameter(Name="/changed")["Parameter"]["Value"] == "2"
 
 
-def test_change_set_fails_where_a_nested_template_is_refused(stack: Stack, nested: Any) -> None:
+def test_refused_nested_template_fails_the_change_set(stack: Stack, nested: Any) -> None:
     child = {**of(), "Parameters": {"Needed": {"Type": "String"}}}
     assert stack.prepare(of(Nested=nested("a.json", child)), IncludeNestedStacks=True) == {}
     described = stack.client.describe_change_set(StackName=stack.name, ChangeSetName="n1")

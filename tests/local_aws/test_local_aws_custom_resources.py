@@ -33,7 +33,7 @@ def test_first_answer_counts(stack: Stack, record: Path) -> None:
     assert stack.deploy(template(record, do)) == "CREATE_COMPLETE"
 
 
-def test_failed_create_is_deleted_with_the_id_of_its_answer(stack: Stack, record: Path) -> None:
+def test_failed_create_is_deleted_by_answered_id(stack: Stack, record: Path) -> None:
     do = 'put(event, answer(event, Status="FAILED", Reason="it rains", PhysicalResourceId="half-made"))'
     assert stack.deploy(template(record, do)) == "ROLLBACK_COMPLETE"
     assert stack.reason().startswith("Received response status [FAILED] from custom resource. Message returned: it rains (RequestId: ")

@@ -47,7 +47,7 @@ def test_exec_runs_a_command_in_it(local_aws: LocalAws, monkeypatch: pytest.Monk
     assert unknown.stderr == "The command 'no-such-command' could not be run: No such file or directory.\n"
 
 
-def test_exec_finds_the_cdk_cli_of_the_project_and_bootstraps_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exec_bootstraps_with_the_projects_cdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Below the folder that npm installed into, by the CLI's name, by its path and by npx; not for a command that bootstraps itself."""
     installed = tmp_path / "app" / "node_modules" / ".bin"
     installed.mkdir(parents=True)

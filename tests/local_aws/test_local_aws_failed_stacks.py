@@ -91,7 +91,7 @@ def test_failed_create_is_rolled_back(stack: Stack, record: Path) -> None:
 
 
 @both_ways
-def test_failed_update_is_sent_back_at_once_and_tried_again(stack: Stack, record: Path, deploy: Deploy) -> None:
+def test_failed_update_is_reverted_and_retried(stack: Stack, record: Path, deploy: Deploy) -> None:
     """The failed resource returns to its last stable state; the others keep what they have reached."""
     assert stack.deploy(with_neighbour(template(record, ANSWER), "1")) == "CREATE_COMPLETE"
     assert deploy(stack, with_neighbour(template(record, FAIL_UPDATE), "2")) == "UPDATE_FAILED"
@@ -103,7 +103,7 @@ def test_failed_update_is_sent_back_at_once_and_tried_again(stack: Stack, record
     assert requests(record)[3:] == [("Update", "thing")]
 
 
-def test_failed_update_is_rolled_back_to_the_last_stable_state(stack: Stack, record: Path, local_aws: Any) -> None:
+def test_failed_update_rolls_back_to_stable_state(stack: Stack, record: Path, local_aws: Any) -> None:
     assert stack.deploy(with_neighbour(template(record, ANSWER), "1")) == "CREATE_COMPLETE"
     for value in ("2", "3"):
         assert by_update_stack(stack, with_neighbour(template(record, FAIL_UPDATE), value)) == "UPDATE_FAILED"
@@ -114,21 +114,23 @@ def test_failed_update_is_rolled_back_to_the_last_stable_state(stack: Stack, rec
 
 
 @both_ways
-def test_create_that_fails_in_an_update_is_sent_again(stack: Stack, record: Path, deploy: Deploy) -> None:
+def test_failed_create_in_update_is_retried(stack: Stack, record: Path, deploy: Deploy) -> None:
     assert stack.deploy(without_thing(template(record, FAIL))) == "CREATE_COMPLETE"
     assert deploy(stack, template(record, FAIL)) == "UPDATE_FAILED"
     assert deploy(stack, template(record, ANSWER)) == "UPDATE_COMPLETE"
     assert requests(record) == [("Create", None), ("Delete", "half-made"), ("Create", None)]
 
 
-def test_create_that_fails_in_an_update_is_rolled_back(stack: Stack, record: Path) -> None:
+def test_failed_create_in_update_is_rolled_back(stack: Stack, record: Path) -> None:
     assert stack.deploy(without_thing(template(record, FAIL))) == "CREATE_COMPLETE"
     assert by_update_stack(stack, template(record, FAIL)) == "UPDATE_FAILED"
     assert stack.roll_back() == "UPDATE_ROLLBACK_COMPLETE"
     assert requests(record) == [("Create", None), ("Delete", "half-made")]
 
 
-def test_what_a_failed_update_replaced_is_deleted_once_one_succeeds(stack: Stack, record: Path) -> None:
+def test_next_success_deletes_replaced_resources(stack: Stack, record: Path) -> None:
+    """A resource that a failed update replaced is deleted once an update succeeds."""
+
     def body(do: str, *, fails: bool) -> dict[str, Any]:
         made = template(record, do)
         thing = made["Resources"]["Thing"]

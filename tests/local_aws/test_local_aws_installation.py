@@ -150,7 +150,7 @@ def start(pins: Path, tmp_path: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_the_pins_are_complete_and_the_tests_use_the_same_moto() -> None:
+def test_pins_are_complete_with_the_same_moto() -> None:
     text = installation.REQUIREMENTS.read_text().replace("\\\n", "")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert all(" --hash=sha256:" in line for line in lines)
@@ -220,7 +220,7 @@ def test_pip_is_used_where_there_is_no_uv(cache: Path, pins: Path, index: Index,
 
 
 @pytest.mark.usefixtures("by_uv")
-def test_it_is_installed_once_and_then_needs_no_index(cache: Path, pins: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_start_needs_no_index(cache: Path, pins: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     python = installation.ensure_installed()
     index.server.shutdown()
     monkeypatch.setattr(installation, "_run", lambda *_: pytest.fail("nothing is to be installed"))
@@ -237,14 +237,14 @@ def test_other_pins_have_another_environment(cache: Path, pins: Path) -> None:
 
 
 @pytest.mark.usefixtures("by_uv")
-def test_an_environment_whose_python_is_gone_is_made_anew(cache: Path, pins: Path) -> None:
+def test_environment_without_python_is_rebuilt(cache: Path, pins: Path) -> None:
     python = installation.ensure_installed()
     python.unlink()
     python.symlink_to("/no/such/python")
     assert installer(installation.ensure_installed()) == "uv"
 
 
-def test_an_index_that_cannot_be_reached_is_told_with_the_remedy(cache: Path, pins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_index_error_has_remedy(cache: Path, pins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     with pytest.raises(LocalAwsError) as raised:
         installation.ensure_installed()
@@ -317,7 +317,7 @@ def test_an_interrupted_installation_leaves_nothing(cache: Path, pins: Path, ind
 
 
 @pytest.mark.usefixtures("by_pip")
-def test_an_installation_that_was_cut_off_is_made_anew(cache: Path, pins: Path, index: Index, tmp_path: Path) -> None:
+def test_interrupted_installation_is_repeated(cache: Path, pins: Path, index: Index, tmp_path: Path) -> None:
     """What the killed start had begun goes on for a while, and keeps the next start waiting as long."""
     index.go_on.clear()
     with start(pins, tmp_path) as started:

@@ -71,25 +71,25 @@ def parent(stack: Stack, record: Path, local_aws: LocalAws) -> Iterator[Parent]:
     s3.delete_bucket(Bucket=name)
 
 
-def test_deleting_the_parent_keeps_what_is_to_be_kept(parent: Parent, stack: Stack) -> None:
+def test_deleting_the_parent_honours_deletion_policies(parent: Parent, stack: Stack) -> None:
     assert parent.deploy() == "CREATE_COMPLETE"
     assert stack.delete() == "DELETE_COMPLETE"
     assert parent.deleted() == {"Delete"}
 
 
-def test_removing_a_nested_stack_keeps_what_is_to_be_kept(parent: Parent) -> None:
+def test_removing_nested_stack_honours_deletion_policies(parent: Parent) -> None:
     assert parent.deploy() == "CREATE_COMPLETE"
     assert parent.deploy(nested=False) == "UPDATE_COMPLETE"
     assert parent.deleted() == {"Delete"}
 
 
-def test_failed_creation_inside_deletes_what_the_nested_stack_made(parent: Parent) -> None:
+def test_failed_nested_creation_deletes_its_resources(parent: Parent) -> None:
     assert parent.deploy(fails_inside=True) == "ROLLBACK_COMPLETE"
     assert parent.deleted() == {"half-made", "Delete", "RetainExceptOnCreate"}
 
 
 @pytest.mark.parametrize("update", [False, True], ids=["create", "update"])
-def test_failed_deployment_deletes_the_nested_stack_that_it_made(parent: Parent, update: bool) -> None:
+def test_failed_deployment_deletes_its_nested_stack(parent: Parent, update: bool) -> None:
     if update:
         assert parent.deploy(nested=False) == "CREATE_COMPLETE"
     assert parent.deploy(fails_outside=True) == ("UPDATE_ROLLBACK_COMPLETE" if update else "ROLLBACK_COMPLETE")

@@ -63,9 +63,8 @@ def test_role_with_grant_is_allowed(local_aws: LocalAws, stack: Stack, record: P
 @pytest.mark.parametrize(
     ("granted", "missed"), [("", "/privacybudgettemplate/*"), ("/privacybudgettemplate/*", "")], ids=["templates", "membership"]
 )
-def test_creating_and_listing_need_the_membership_and_its_templates(
-    local_aws: LocalAws, stack: Stack, record: Path, granted: str, missed: str
-) -> None:
+def test_create_and_list_need_membership_and_templates(local_aws: LocalAws, stack: Stack, record: Path, granted: str, missed: str) -> None:
+    """Both need permission on the membership and on its templates."""
     id_ = local_aws.demo.membership_id
     membership = f"{PREFIX}:membership/{id_}"
     actions = ("cleanrooms:CreatePrivacyBudgetTemplate", "cleanrooms:ListPrivacyBudgetTemplates")
@@ -105,7 +104,8 @@ def test_unknown_key_is_refused(local_aws: LocalAws) -> None:
         stranger.list_memberships()
 
 
-def test_function_sees_its_code_the_sdk_and_lambdas_variables_alone(local_aws: LocalAws, stack: Stack, record: Path) -> None:
+def test_function_environment_is_minimal(local_aws: LocalAws, stack: Stack, record: Path) -> None:
+    """A function sees its code, the SDK and Lambda's variables alone."""
     do = """
 found = {name: bool(importlib.util.find_spec(name)) for name in ("boto3", "moto", "ministack", "crhelper", "pytest")}
 seen = {"first": sys.path[0] == os.environ["LAMBDA_TASK_ROOT"], "found": found, "variables": dict(os.environ)}

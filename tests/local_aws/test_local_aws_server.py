@@ -143,7 +143,7 @@ def test_quota_is_kept_where_it_is_asked_for(tmp_path: Path, local_aws: LocalAws
     assert not refused(local_aws)
 
 
-def test_server_before_is_not_taken_for_the_one_that_starts(fresh: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starting_server_is_not_the_previous_one(fresh: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between a server's lock and its first word, its file told of the server before: clients were sent to a port that was closed."""
     fresh.start()
     fresh.stop()
@@ -194,7 +194,7 @@ def test_process_id_of_another_process_is_no_server(tmp_path: Path) -> None:
     local_aws.stop()
 
 
-def test_claim_is_taken_once_and_ends_with_its_holder(tmp_path: Path) -> None:
+def test_claim_is_exclusive_until_holder_ends(tmp_path: Path) -> None:
     file = tmp_path / "server.json"
     lock = ServerLock(file)
     assert lock.take()
@@ -217,7 +217,8 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_folder_of_another_version_is_refused_but_can_be_destroyed(tmp_path: Path) -> None:
+def test_folder_of_another_version_is_refused(tmp_path: Path) -> None:
+    """It can be destroyed."""
     folder = tmp_path / "old"
     folder.mkdir()
     (folder / "local-aws.json").write_text('{"format": "0, ministack 1.4.0"}')

@@ -45,7 +45,7 @@ def test_a_type_is_as_its_schema_says(type_: NativeType) -> None:
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.name)
-def test_each_property_has_its_place_in_the_create_request(type_: NativeType) -> None:
+def test_create_request_has_each_property(type_: NativeType) -> None:
     service: Any = botocore.session.get_session().get_service_model("cleanrooms")
     members = {name.lower() for name in service.operation_model(f"Create{type_.name}").input_shape.members}
     properties = {*type_.required, *type_.optional} - {type_.rules}
@@ -124,7 +124,7 @@ def test_what_can_be_updated_in_place_is(local_aws: LocalAws, backend: Any, stac
     assert backend.get_configured_table(configuredTableIdentifier=before["Table"])["configuredTable"]["analysisRuleTypes"] == []
 
 
-def test_tags_and_stack_tags_are_kept_up_to_date(local_aws: LocalAws, stack: Stack) -> None:
+def test_tags_and_stack_tags_are_updated(local_aws: LocalAws, stack: Stack) -> None:
     """A change of tags alone edits nothing: an edit would refill an access budget."""
     made = template(Budget=access_budget({"Type": "LIFETIME", "Budget": 50}, Tags=[{"Key": "own", "Value": "1"}]))
     assert stack.deploy(made, Tags=[{"Key": "team", "Value": "privacy"}]) == "CREATE_COMPLETE"
@@ -166,7 +166,7 @@ def test_another_table_of_an_access_budget_replaces_it(local_aws: LocalAws, stac
     assert Budget(local_aws, stack).get()["parameters"]["accessBudget"]["resourceArn"] == table
 
 
-def test_a_rollback_brings_a_replaced_template_back_with_a_fresh_budget(local_aws: LocalAws, stack: Stack, taken: None) -> None:
+def test_rollback_recreates_replaced_template_unconsumed(local_aws: LocalAws, stack: Stack, taken: None) -> None:
     made = template(Budget=budget())
     assert stack.deploy(made) == "CREATE_COMPLETE"
     old = Budget(local_aws, stack)
@@ -183,7 +183,7 @@ def test_a_rollback_brings_a_replaced_template_back_with_a_fresh_budget(local_aw
     assert not restored.exists()
 
 
-def test_a_rollback_brings_back_what_its_failed_successor_replaced(local_aws: LocalAws, stack: Stack) -> None:
+def test_rollback_restores_what_failed_successor_replaced(local_aws: LocalAws, stack: Stack) -> None:
     made = template(Budget=budget())
     assert stack.deploy(made) == "CREATE_COMPLETE"
     changed = deepcopy(made)
@@ -271,7 +271,7 @@ def test_a_second_template_of_a_membership_is_refused(stack: Stack) -> None:
     assert "HandlerErrorCode: AlreadyExists" in stack.reason("Second")
 
 
-def test_a_property_that_the_service_cannot_change_is_named(stack: Stack) -> None:
+def test_unchangeable_property_is_named(stack: Stack) -> None:
     made = template()
     assert stack.deploy(made) == "CREATE_COMPLETE"
     made["Resources"]["Membership"]["Properties"]["IsMetricsEnabled"] = True

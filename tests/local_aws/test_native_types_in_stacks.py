@@ -82,7 +82,7 @@ def test_change_of_a_template_is_told_and_done(local_aws: LocalAws, stack: Stack
     assert Budget(local_aws, stack).get()["arn"] in local_aws.client("ssm").get_parameter(Name="/of-budget")["Parameter"]["Value"]
 
 
-def test_property_inside_of_another_is_told_by_its_path(stack: Stack) -> None:
+def test_nested_property_is_shown_by_path(stack: Stack) -> None:
     """Of ``Parameters`` only the table replaces a template, so the change set tells it apart from the limits."""
     before, after, _ = CHANGES["table"]
     after = deepcopy(after)
@@ -101,7 +101,7 @@ def test_property_inside_of_another_is_told_by_its_path(stack: Stack) -> None:
 
 
 def test_replacement_passes_on_to_what_refers_to_it(local_aws: LocalAws, stack: Stack) -> None:
-    """Another creator's name replaces the collaboration, with it the membership, and with that all that stands under it."""
+    """Another creator's name replaces the collaboration, with it the membership, and with that everything under it."""
     made = template(Budget=access_budget(LIFETIME))
     assert stack.deploy(made) == "CREATE_COMPLETE"
     old = Budget(local_aws, stack)
@@ -116,7 +116,7 @@ def test_replacement_passes_on_to_what_refers_to_it(local_aws: LocalAws, stack: 
 
 
 def test_edited_collaboration_keeps_its_id(stack: Stack) -> None:
-    """What names it stays known, so nothing that stands under it seems to be replaced by something unknown."""
+    """What names it stays known, so nothing under it seems to be replaced by something unknown."""
     made = template(Budget=DP)
     assert stack.deploy(made) == "CREATE_COMPLETE"
     made["Resources"]["Collaboration"]["Properties"]["Name"] = "laboratory"
@@ -144,7 +144,8 @@ def test_replaced_template_that_is_retained_is_told(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("way", ["update", "change set"])
-def test_moving_to_the_custom_resource_under_the_same_id_is_refused(local_aws: LocalAws, stack: Stack, way: str) -> None:
+def test_changed_type_under_same_id_is_refused(local_aws: LocalAws, stack: Stack, way: str) -> None:
+    """Moving from the native type to the custom resource needs another logical id."""
     assert stack.deploy(template(Budget=DP)) == "CREATE_COMPLETE"
     old = Budget(local_aws, stack)
     token = {"ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider"}
@@ -185,7 +186,8 @@ def test_property_by_condition_replaces(local_aws: LocalAws, stack: Stack) -> No
     assert not old.exists()
 
 
-def test_failed_create_with_rollback_disabled_is_made_by_the_next_operation(local_aws: LocalAws, stack: Stack) -> None:
+def test_next_operation_repeats_failed_create(local_aws: LocalAws, stack: Stack) -> None:
+    """With rollback disabled."""
     wrong = budget(Parameters={"Epsilon": 21, "UsersNoisePerQuery": 30})
     assert stack.deploy(template(Budget=wrong), DisableRollback=True) == "CREATE_FAILED"
     membership = stack.physical_id("Membership")
@@ -194,7 +196,8 @@ def test_failed_create_with_rollback_disabled_is_made_by_the_next_operation(loca
     assert Budget(local_aws, stack).membership == membership
 
 
-def test_failed_update_with_rollback_disabled_is_made_by_the_next_operation(local_aws: LocalAws, stack: Stack) -> None:
+def test_next_operation_repeats_failed_update(local_aws: LocalAws, stack: Stack) -> None:
+    """With rollback disabled."""
     wrong = budget(Parameters={"Epsilon": 21, "UsersNoisePerQuery": 30})
     assert stack.deploy(template(Budget=DP)) == "CREATE_COMPLETE"
     old = Budget(local_aws, stack)
@@ -218,7 +221,8 @@ def test_replacement_is_refused_while_rollback_is_disabled(local_aws: LocalAws, 
     assert old.spent() == 3
 
 
-def test_failed_creation_of_an_update_is_rolled_back_to_the_last_stable_state(local_aws: LocalAws, stack: Stack, taken: None) -> None:
+def test_failed_create_rolls_back_to_stable_state(local_aws: LocalAws, stack: Stack, taken: None) -> None:
+    """A create that fails during an update rolls back to the last stable state."""
     assert stack.deploy(template()) == "CREATE_COMPLETE"
     assert stack.deploy(template(Budget=DP, Broken=broken("Budget")), DisableRollback=True) == "UPDATE_FAILED"
     made = Budget(local_aws, stack)
@@ -227,7 +231,7 @@ def test_failed_creation_of_an_update_is_rolled_back_to_the_last_stable_state(lo
     assert not made.exists()
 
 
-def test_rule_that_is_refused_leaves_the_table_as_it_was(local_aws: LocalAws, stack: Stack) -> None:
+def test_refused_rule_leaves_table_unchanged(local_aws: LocalAws, stack: Stack) -> None:
     """The table's columns are changed before its rule is refused; the rollback changes them back."""
     made = template()
     assert stack.deploy(made) == "CREATE_COMPLETE"

@@ -1,4 +1,4 @@
-"""Any budget of the local AWS can be spent from, by the command and by the fixture; the demo has memberships and tables enough."""
+"""Any budget of the local AWS can be consumed, by the command and by the fixture; the demo has memberships and tables enough."""
 
 import subprocess
 import sys
@@ -63,12 +63,13 @@ def test_the_demo_has_two_memberships_and_two_tables(local_aws: LocalAws, backen
     assert [entry["arn"] for entry in listed] == [demo.table_association_arn, demo.second_table_association_arn]
 
 
-def test_the_only_template_of_a_membership_is_spent_from(local_aws: LocalAws, first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_only_template_of_a_membership_is_consumed(local_aws: LocalAws, first: dict[str, Any], second: dict[str, Any]) -> None:
     assert left(local_aws.spend(local_aws.demo.second_membership_id, None, 7)) == 43
     assert left(local_aws.spend(local_aws.demo.membership_id, None, 7)) == 92
 
 
-def test_a_template_is_found_by_its_arn_in_any_membership(local_aws: LocalAws, first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_template_is_found_by_arn(local_aws: LocalAws, first: dict[str, Any], second: dict[str, Any]) -> None:
+    """In any membership."""
     assert left(local_aws.spend(None, second["arn"], 1)) == 49
     assert left(local_aws.spend(None, first["id"], 1)) == 98
 
@@ -78,9 +79,7 @@ def test_another_aggregation_is_spent(local_aws: LocalAws, first: dict[str, Any]
     assert left(summary) == 99
 
 
-def test_the_command_spends_from_the_demo_membership_unless_told_otherwise(
-    local_aws: LocalAws, first: dict[str, Any], second: dict[str, Any]
-) -> None:
+def test_command_defaults_to_the_demo_membership(local_aws: LocalAws, first: dict[str, Any], second: dict[str, Any]) -> None:
     assert run(local_aws, "7").stderr == f"Spent 7 COUNT of {first['arn']}.\n"
     assert run(local_aws, "7", "--aggregation", "SUM").stderr == f"Spent 7 SUM of {first['arn']}.\n"
     of_the_second = f"Spent 3 uses of the table of {second['arn']}.\n"

@@ -85,9 +85,8 @@ def warnings(log: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in log.records if record.levelname == "WARNING"]
 
 
-def test_of_differential_privacy_each_aggregation_and_the_least_of_them_are_published(
-    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_differential_privacy_metrics(backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    """Each aggregation and the lowest fraction are published."""
     template = differential_privacy(backend)
     allowed = backend.client.preview_privacy_impact(
         membershipIdentifier=template["membershipId"],
@@ -107,10 +106,11 @@ def test_of_differential_privacy_each_aggregation_and_the_least_of_them_are_publ
         **{("Remaining", *of(template, Aggregation=type_)): left[type_] for type_ in AggregationType},
         **{("Maximum", *of(template, Aggregation=type_)): maximum[type_] for type_ in AggregationType},
     }
-    assert caplog.messages == ["published what is left of 1 of 1 privacy budgets"]
+    assert caplog.messages == ["published 1 of 1 privacy budgets"]
 
 
-def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+def test_access_budget_metrics(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each limit and the lowest fraction are published."""
     template = access_budget(backend, backend.membership(), CALENDAR_DAY=10, LIFETIME=1000)
     backend.spend(template, uses=4)
     run(template)
@@ -124,15 +124,14 @@ def test_of_an_access_budget_each_limit_and_the_least_of_them_are_published(back
     }
 
 
-def test_of_a_limit_that_allows_nothing_nothing_is_left(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+def test_limit_of_zero_has_fraction_zero(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     template = access_budget(backend, backend.membership(), LIFETIME=0)
     run(template)
     assert printed(capsys)["RemainingFraction", *of(template)] == 0
 
 
-def test_many_templates_of_many_memberships_are_published_each_once(
-    backend: Backend, capsys: pytest.CaptureFixture[str], calls: list[tuple[str, str]]
-) -> None:
+def test_each_template_is_published_once(backend: Backend, capsys: pytest.CaptureFixture[str], calls: list[tuple[str, str]]) -> None:
+    """For many templates in many memberships."""
     memberships = [backend.membership() for _ in range(40)]
     templates = [differential_privacy(backend, membership) for membership in memberships]
     templates += [access_budget(backend, memberships[0], f"table{number}", LIFETIME=number + 1) for number in range(25)]
@@ -157,16 +156,17 @@ def test_every_page_is_read(
     assert calls.count((membership, "ACCESS_BUDGET")) == 3
 
 
-def test_templates_that_are_not_on_the_list_are_not_published(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unlisted_templates_are_not_published(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     watched = differential_privacy(backend)
     access_budget(backend, watched["membershipId"], LIFETIME=9)
     run(watched)
     assert {metric[2] for metric in printed(capsys) if metric[0] == "RemainingFraction"} == {f"PrivacyBudgetTemplateId={watched['id']}"}
 
 
-def test_an_unreadable_membership_is_warned_of_and_silences_no_other(
+def test_unreadable_membership_does_not_hide_others(
     backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is named in a warning."""
     readable, also_readable = differential_privacy(backend), differential_privacy(backend)
     gone = {"membershipId": str(uuid.uuid4()), "id": str(uuid.uuid4())}
     with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 3 privacy budgets could not be read, so nothing is published for them\."):
@@ -194,9 +194,10 @@ def test_a_run_that_can_read_nothing_fails(backend: Backend, capsys: pytest.Capt
     assert len(warnings(caplog)) == 2
 
 
-def test_a_template_that_clean_rooms_does_not_list_is_named_and_fails_the_run(
+def test_template_without_balance_fails_the_run(
     backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A warning names it."""
     standing = differential_privacy(backend)
     gone = {**standing, "id": str(uuid.uuid4())}
     with pytest.raises(function.UnreadBudgetsError, match=r"^1 of 2 privacy budgets"):
@@ -216,9 +217,8 @@ def in_collaboration(collaboration: str, template: Template, **detail: str) -> t
     return tuple(f"{name}={dimensions[name]}" for name in sorted(dimensions))
 
 
-def test_every_budget_of_a_collaboration_and_the_least_of_all_are_published(
-    backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_collaboration_metrics(backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    """Every budget and the lowest fraction of all are published."""
     privacy = differential_privacy(backend)
     uses = access_budget(backend, privacy["membershipId"], CALENDAR_DAY=10, LIFETIME=1000)
     backend.spend(uses, uses=4)
@@ -235,12 +235,11 @@ def test_every_budget_of_a_collaboration_and_the_least_of_all_are_published(
     assert (metrics["Remaining", *day], metrics["Maximum", *day]) == (6, 10)
     assert {metric[1] for metric in metrics if "Aggregation=" in str(metric)} == {f"Aggregation={type_}" for type_ in AggregationType}
     assert elsewhere["id"] not in str(metrics)
-    assert caplog.messages == ["published what is left of 2 of 2 privacy budgets"]
+    assert caplog.messages == ["published 2 of 2 privacy budgets"]
 
 
-def test_a_template_of_a_collaboration_that_is_watched_too_has_the_metrics_of_both(
-    backend: Backend, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_template_also_in_collaboration_has_both_metrics(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """A template that is watched by itself and in a collaboration has both sets of metrics."""
     template = access_budget(backend, backend.membership(), LIFETIME=9)
     lab = collaboration_of(backend, template["membershipId"])
     listed = [{"membershipId": template["membershipId"], "templateId": template["id"]}]
@@ -255,9 +254,10 @@ def test_a_collaboration_without_budgets_publishes_nothing(backend: Backend, cap
     assert printed(capsys) == {}
 
 
-def test_an_unreadable_collaboration_is_warned_of_and_silences_no_other(
+def test_unreadable_collaboration_does_not_hide_others(
     backend: Backend, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is named in a warning."""
     template = access_budget(backend, backend.membership(), LIFETIME=9)
     lab, gone = collaboration_of(backend, template["membershipId"]), str(uuid.uuid4())
     missing = {"membershipId": str(uuid.uuid4()), "templateId": str(uuid.uuid4())}
@@ -291,7 +291,7 @@ def test_throttling_is_waited_out(backend: Backend, capsys: pytest.CaptureFixtur
     assert ("RemainingFraction", *of(template)) in printed(capsys)
 
 
-def test_each_budget_type_has_a_dimension_of_its_own() -> None:
+def test_budget_types_have_own_dimensions() -> None:
     assert {budget_type.value: dimension.value for budget_type, dimension in readings.DETAIL.items()} == {
         "DIFFERENTIAL_PRIVACY": "Aggregation",
         "ACCESS_BUDGET": "Period",

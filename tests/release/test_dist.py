@@ -39,9 +39,8 @@ def strict_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("strict_umask")
-def test_another_folder_umask_and_time_give_the_same_bytes(
-    built: Built, unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_release_is_reproducible(built: Built, unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another folder, umask and time give the same bytes."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     monkeypatch.setenv("PYTHONHASHSEED", "1")
     again = dist.build(unpacked, tmp_path / "again")
@@ -102,7 +101,7 @@ def test_the_sums_are_those_of_every_file(tmp_path: Path) -> None:
     assert (tmp_path / "SHA256SUMS").read_text() == "".join(f"{sum_}  {name}\n" for name, sum_ in sums.items())
 
 
-def test_a_tag_is_the_versions_and_dated_in_the_changelog() -> None:
+def test_tag_matches_version_and_changelog_date() -> None:
     dist.check_tag(f"v{__version__}", f"# Changelog\n\n## {__version__} (2026-02-03)\n\n- all\n")
 
 
@@ -134,11 +133,11 @@ def test_another_tag_is_refused(tag: str) -> None:
 
 
 @pytest.mark.parametrize("heading", ["0.0.1 (2026-02-03)", f"{__version__} (unreleased)"], ids=["absent", "undated"])
-def test_a_version_that_the_changelog_does_not_date_is_refused(heading: str) -> None:
+def test_undated_version_is_refused(heading: str) -> None:
     with pytest.raises(dist.ReleaseError, match=f"CHANGELOG.md must have a heading '## {__version__} "):
         dist.check_tag(f"v{__version__}", f"## {heading}\n")
 
 
-def test_a_python_that_is_not_at_hand_is_told() -> None:
+def test_missing_python_is_reported() -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert dist.at_hand([running, "3.99"]) == ([running], ["3.99"])

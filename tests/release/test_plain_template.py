@@ -31,11 +31,13 @@ def properties(template: dict[str, Any], type_: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_cfn_lint_finds_nothing_in_any_region_of_clean_rooms(path: Path) -> None:
+def test_cfn_lint_passes_in_every_region(path: Path) -> None:
+    """In every region that has Clean Rooms."""
     assert lint(path, "--include-checks", "I") == ""
 
 
-def test_two_runs_write_the_same_bytes_and_leave_no_other_zip(path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_is_reproducible_with_one_zip(path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Two runs write the same bytes and leave no other zip."""
     (tmp_path / "privacy_budget_handler-0.zip").touch()
     write_plain_template(tmp_path)
     (archive,) = tmp_path.glob("*.zip")
@@ -91,7 +93,7 @@ def test_it_is_plain(path: Path, template: dict[str, Any]) -> None:
         assert word not in path.read_text()
 
 
-def test_the_code_is_the_zip_beside_it_whatever_an_earlier_deployment_chose(path: Path, template: dict[str, Any]) -> None:
+def test_code_is_always_the_zip_beside_it(path: Path, template: dict[str, Any]) -> None:
     """``aws cloudformation deploy`` keeps parameters' values, so none of them may name the code of a version."""
     (zip_,) = path.parent.glob("*.zip")
     code = properties(template, "AWS::Lambda::Function")["Code"]

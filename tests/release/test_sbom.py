@@ -39,7 +39,7 @@ def bill(archive: Path) -> dict[str, Any]:
     return made
 
 
-def test_the_specifications_library_reads_it_and_writes_the_same(bill: dict[str, Any]) -> None:
+def test_reference_library_round_trip(bill: dict[str, Any]) -> None:
     """Its JSON schema would need jsonschema, which nothing else here does; its model knows the same members and their types."""
     model = Bom.from_json(bill)  # type: ignore[attr-defined]  # added by a decorator
     assert model.validate()
@@ -54,7 +54,7 @@ def normal(bill: dict[str, Any]) -> dict[str, Any]:
     return {**bill, "components": sorted(bill["components"], key=lambda one: str(one["purl"])), "dependencies": dependencies}
 
 
-def test_it_names_every_distribution_in_the_zip_in_its_version(bill: dict[str, Any], archive: Path) -> None:
+def test_sbom_names_every_distribution_and_version(bill: dict[str, Any], archive: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
         folders = {name.split("/")[0].removesuffix(".dist-info") for name in opened.namelist() if ".dist-info/" in name}
     assert {f"{component['name'].replace('-', '_')}-{component['version']}" for component in bill["components"]} == folders
@@ -79,6 +79,6 @@ def test_the_licences_named_are_those_of_the_texts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_licences_named_are_those_of_the_metadata_where_it_has_an_expression(name: str) -> None:
+def test_licences_match_metadata_expressions(name: str) -> None:
     metadata = importlib.metadata.metadata(name)
     assert "License-Expression" not in metadata or metadata["License-Expression"] == LICENCES[name]

@@ -39,7 +39,8 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_every_action_is_pinned_by_its_commit_and_says_its_version(name: str) -> None:
+def test_actions_are_pinned_by_commit(name: str) -> None:
+    """A comment names the version."""
     used = STEPS.findall(WORKFLOWS[name].read_text())
     assert len(used) == sum(len(actions(job)) for job in load(name)["jobs"].values())
     for action, comment in used:
@@ -60,7 +61,7 @@ def test_nothing_is_permitted_but_by_a_job(name: str) -> None:
         assert job["timeout-minutes"] <= 90
 
 
-def test_no_secret_is_used_and_no_command_is_made_of_an_expression(name: str) -> None:
+def test_no_secrets_and_no_expressions_in_commands(name: str) -> None:
     assert "secrets." not in WORKFLOWS[name].read_text()
     for job in load(name)["jobs"].values():
         assert "${{" not in scripts(job)
@@ -73,12 +74,13 @@ def test_every_make_target_is_in_the_makefile(name: str) -> None:
     assert called <= targets
 
 
-def test_the_gate_runs_with_the_oldest_and_the_newest_python() -> None:
+def test_gate_runs_oldest_and_newest_python() -> None:
     supported = supported_pythons()
     assert load("ci")["jobs"]["test"]["strategy"]["matrix"]["python"] == [supported[0], supported[-1]]
 
 
-def test_only_a_version_tag_starts_a_release_which_checks_it() -> None:
+def test_only_version_tags_start_a_release() -> None:
+    """The release checks the tag."""
     release = load("release")
     assert release[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads the key "on" as true
     assert 'make dist TAG="$GITHUB_REF_NAME"' in scripts(release["jobs"]["build"])
@@ -90,14 +92,15 @@ def test_a_release_has_every_supported_python() -> None:
     assert sorted(setup["with"]["python-version"].split()) == supported_pythons()
 
 
-def test_what_may_write_or_sign_runs_nothing_of_the_repository() -> None:
+def test_privileged_jobs_run_no_repository_code() -> None:
+    """Jobs that may write or sign run nothing of the repository."""
     for job in load("release")["jobs"].values():
         if "write" in job["permissions"].values():
             assert "actions/checkout" not in actions(job)
             assert not re.search(r"\b(make|pip|python|uv)\b", scripts(job))
 
 
-def test_the_index_trusts_one_job_after_it_attested_what_was_built() -> None:
+def test_one_trusted_job_publishes_after_attestation() -> None:
     jobs = load("release")["jobs"]
     assert [name for name, job in jobs.items() if job["permissions"].get("id-token") == "write"] == ["publish"]
     publish = jobs["publish"]
@@ -108,5 +111,5 @@ def test_the_index_trusts_one_job_after_it_attested_what_was_built() -> None:
     assert index["with"] == {"packages-dir": "packages/"}
 
 
-def test_the_classifiers_begin_with_the_python_that_is_required() -> None:
+def test_classifiers_begin_with_required_python() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == f">={supported_pythons()[0]}"

@@ -21,7 +21,7 @@ Command = Callable[..., Ended]
 
 
 def spent_budget(backend: Backend, membership: str, count: int = 7, **tags: str) -> dict[str, Any]:
-    """A differential-privacy template, epsilon 3 and noise 30, of which so many COUNT of 99 are spent."""
+    """A differential-privacy template, epsilon 3 and noise 30, of which so many COUNT of 99 are consumed."""
     template = made_by_hand(backend.client, membership, **tags)
     if count:
         backend.spend(template, type="COUNT", count=count)

@@ -67,7 +67,7 @@ def planned_event(event: Mapping[str, Any]) -> Event:
 
 @dataclass(frozen=True)
 class One:
-    """A template that stands; two are equal whatever their ids, which only the service can give."""
+    """An existing template; two are equal whatever their ids, which only the service can give."""
 
     identity: Identity
     budget: Budget
@@ -82,7 +82,7 @@ class One:
 
 @dataclass
 class Held:
-    """What stands in the memberships that an event names."""
+    """The templates in the memberships that an event names."""
 
     templates: list[One]
 
@@ -152,7 +152,7 @@ def assert_same_answer(prediction: Prediction, written: list[Write], answered: M
 
 
 def seen(asked: Event, answered: Mapping[str, Any], before: Held, after: Held) -> Effect:
-    """The effect of a delivered event, by what stood before and what stands after it."""
+    """The effect of a delivered event, by the templates before and after it."""
     if answered["Status"] == "FAILED":
         return Effect.OCCUPIED if " exists already: " in answered["Reason"] else Effect.REFUSED
     if isinstance(asked, Update) and answered["PhysicalResourceId"] != asked.physical_id:

@@ -62,7 +62,7 @@ class Bench:
     made: set[str] = field(default_factory=set)
 
     def check_empty(self) -> None:
-        """Raise NotEmpty where templates stand in the membership."""
+        """Raise NotEmpty if the membership has templates."""
         if held := self.templates():
             raise NotEmptyError(
                 f"membership {self.membership} holds {', '.join(sorted(held.values()))}: the live suite works only in a membership"
@@ -128,19 +128,19 @@ class Bench:
         """ListTagsForResource."""
         return dict(self.client.list_tags_for_resource(resourceArn=arn)["tags"])
 
-    def budget(self, kind: str) -> dict[str, Any] | None:
-        """The summary of the one budget of a kind, which need not be listed yet; its parts are under ``parts``."""
-        answer = self.client.list_privacy_budgets(membershipIdentifier=self.membership, privacyBudgetType=kind)
+    def budget(self, budget_type: str) -> dict[str, Any] | None:
+        """The summary of the one budget of a type, which need not be listed yet; its parts are under ``parts``."""
+        answer = self.client.list_privacy_budgets(membershipIdentifier=self.membership, privacyBudgetType=budget_type)
         for summary in answer["privacyBudgetSummaries"]:
             budget = summary["budget"]
-            parts = budget["differentialPrivacy"]["aggregations"] if kind == DP else budget["accessBudget"]["details"]
+            parts = budget["differentialPrivacy"]["aggregations"] if budget_type == DP else budget["accessBudget"]["details"]
             return {**summary, "parts": parts}
         return None
 
-    def listed(self, kind: str) -> dict[str, Any]:
+    def listed(self, budget_type: str) -> dict[str, Any]:
         """That summary, waited for."""
-        assert self.until(lambda: self.budget(kind) is not None) is not None, f"ListPrivacyBudgets lists no {kind} budget"
-        found = self.budget(kind)
+        assert self.until(lambda: self.budget(budget_type) is not None) is not None, f"ListPrivacyBudgets lists no {budget_type} budget"
+        found = self.budget(budget_type)
         assert found is not None
         return found
 
@@ -239,12 +239,12 @@ def second_create(bench: Bench) -> None:
     """How a second template of one identity is refused."""
     standing = bench.create()
     refused = refusal(bench.create)
-    bench.finds("second template of one identity", described(refused).replace(standing["id"], "<id of the one that stands>"))
-    assert code(refused) == "ConflictException", "the handler takes no other error for a template that stands already"
+    bench.finds("second template of one identity", described(refused).replace(standing["id"], "<id of the existing one>"))
+    assert code(refused) == "ConflictException", "the handler takes no other error for an existing template"
 
 
 def lowered_epsilon(bench: Bench) -> None:
-    """Whether epsilon can be lowered before anything was spent; afterwards only queries can tell."""
+    """Whether epsilon can be lowered before anything was consumed; afterwards only queries can tell."""
     template = bench.create()
     bench.update(template, epsilon=5, usersNoisePerQuery=30)
     bench.finds("epsilon lowered before any query", described(refusal(lambda: bench.update(template, epsilon=4, usersNoisePerQuery=30))))
@@ -266,14 +266,16 @@ def balance_after_create(bench: Bench) -> None:
 
 
 def balance_after_edit(bench: Bench) -> None:
-    """Whether a balance of which nothing was spent is still full after an edit: the guard takes another for a spent one."""
+    """Whether an unconsumed balance is still full after an edit: the guard takes any other for a consumed one."""
     template = bench.create()
     before = bench.listed(DP)
     bench.update(template, epsilon=4, usersNoisePerQuery=40)
     waited = bench.until(lambda: bench.listed(DP)["parts"] != before["parts"])
     after = bench.listed(DP)
     bench.finds("balance shows an edit", seconds(waited))
-    bench.finds("balance after an edit, nothing spent", f"{_parts(after['parts'])}; id {'kept' if after['id'] == before['id'] else 'new'}")
+    bench.finds(
+        "balance after an edit, nothing consumed", f"{_parts(after['parts'])}; id {'kept' if after['id'] == before['id'] else 'new'}"
+    )
 
 
 def _parts(parts: Sequence[Mapping[str, Any]]) -> str:
@@ -294,7 +296,7 @@ def list_follows_create_and_delete(bench: Bench) -> None:
 
 
 def missing_template(bench: Bench) -> None:
-    """The error for a template that is gone, in a membership that stands."""
+    """The error for a template that is gone, in a membership that exists."""
     template = bench.create()
     bench.delete(template)
     calls: Mapping[str, Callable[[], object]] = {
@@ -312,7 +314,7 @@ def missing_template(bench: Bench) -> None:
 
 
 def missing_membership(bench: Bench) -> None:
-    """The error for a membership that does not stand, which a Delete may name."""
+    """The error for a membership that does not exist, which a Delete may name."""
     gone = str(uuid.uuid4())
     calls: Mapping[str, Callable[[], object]] = {
         "ListPrivacyBudgetTemplates": lambda: bench.client.list_privacy_budget_templates(membershipIdentifier=gone),
@@ -398,19 +400,19 @@ def aggregation_counts(bench: Bench) -> None:
 
 
 def both_kinds_at_once(bench: Bench) -> None:
-    """Whether a differential-privacy template and an access budget stand side by side."""
+    """Whether a differential-privacy template and an access budget can exist side by side."""
     bench.create()
     refused = refusal(lambda: bench.create_access(DAY))
     bench.finds("access budget beside a differential-privacy template", described(refused))
-    assert refused is None, "the handler replaces one kind by the other by a create before the delete"
+    assert refused is None, "the handler replaces one type by the other by a create before the delete"
 
 
 def second_access_budget(bench: Bench) -> None:
     """How a second access budget of one table is refused."""
     standing = bench.create_access(DAY)
     refused = refusal(lambda: bench.create_access(LIFETIME))
-    bench.finds("second access budget of a table", described(refused).replace(standing["id"], "<id of the one that stands>"))
-    assert code(refused) == "ConflictException", "the handler takes no other error for a template that stands already"
+    bench.finds("second access budget of a table", described(refused).replace(standing["id"], "<id of the existing one>"))
+    assert code(refused) == "ConflictException", "the handler takes no other error for an existing template"
 
 
 def limits_filled_in(bench: Bench) -> None:
@@ -459,7 +461,7 @@ def _difference(bench: Bench, template: Mapping[str, Any], *limits: Mapping[str,
 
 
 def access_edit_that_changes_nothing(bench: Bench) -> None:
-    """Whether an edit to the same limits begins the budget anew: told by when it started, as only queries spend of it."""
+    """Whether an edit to the same limits refills the budget: told by its start, as only queries consume it."""
     template = bench.create_access(DAY, LIFETIME)
     before = bench.listed(ACCESS)
     bench.update_access(template, DAY, LIFETIME)
@@ -530,7 +532,7 @@ TABLE_CHECKS: Final[Sequence[Check]] = (
 
 
 class _Spent(CleanRooms):
-    """The service, but for balances of which something was spent: without queries there are none."""
+    """The service, apart from consumed balances: without queries there are none."""
 
     def balances(self, identity: Identity, template_id: str) -> list[Balance]:
         return [Balance("COUNT", 9, 10)]
@@ -574,9 +576,9 @@ def _handle_a_life(bench: Bench, clean_rooms: CleanRooms, requests: Requests) ->
     except RefusalError as refused:
         assert "on_budget_reset" in str(refused)
     else:
-        raise AssertionError("a reset of a spent budget must be refused")
+        raise AssertionError("a reset of a consumed budget must be refused")
     assert clean_rooms.templates(bench.membership) == [held], "a refused reset must change nothing"
-    bench.finds("handler: reset of a spent budget", "refused, nothing changed")
+    bench.finds("handler: reset of a consumed budget", "refused, nothing changed")
 
     bench.listed(DP)
     swapped = handler.update(made.physical_id, monthly, _previous(edited))

@@ -51,7 +51,7 @@ def serve(client: Any) -> None:
 
 
 class Backend:
-    """Clean Rooms as an operator sees it: memberships made for the test, and what stands under them."""
+    """Clean Rooms as an operator sees it: memberships made for the test, and the templates under them."""
 
     def __init__(self) -> None:
         self.client: Any = boto3.client("cleanrooms", region_name=REGION)

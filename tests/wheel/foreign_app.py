@@ -18,7 +18,7 @@ def membership(number: int) -> str:
 
 
 def declare(scope: Construct, number: int) -> None:
-    """Both kinds of budget, in one membership."""
+    """Both budget types, in one membership."""
     PrivacyBudgetTemplate(
         scope,
         f"Privacy{number}",

@@ -153,13 +153,14 @@ def test_a_foreign_app_synthesizes(app: Synthesized, template: str, budgets: int
         assert types.count(type_) == 1
 
 
-def test_a_foreign_pipeline_publishes_the_zip_before_it_deploys(app: Synthesized) -> None:
+def test_foreign_pipeline_publishes_zip_first(app: Synthesized) -> None:
     (pipeline,) = (one for one in app.resources("Delivery.template.json") if one["Type"] == "AWS::CodePipeline::Pipeline")
     assert [stage["Name"] for stage in pipeline["Properties"]["Stages"]][-2:] == ["Assets", "Production"]
 
 
 @pytest.mark.parametrize("template", ["Plain.template.json", "assembly-Alone/*.template.json"], ids=["stack", "stage"])
-def test_the_asset_is_the_checkouts_in_every_folder_with_every_umask_and_hash_seed(app: Synthesized, template: str, tmp_path: Path) -> None:
+def test_wheel_asset_equals_the_checkouts(app: Synthesized, template: str, tmp_path: Path) -> None:
+    """In every folder, with every umask and hash seed."""
     (function,) = (one for one in app.resources(template) if one["Type"] == "AWS::Lambda::Function")
     digest = assemble_for_the_runtime(ROOT, tmp_path).stem.rpartition("-")[2]
     hashed = hashlib.sha256(digest.encode()).hexdigest()  # the CDK's way with a hash that it is given
@@ -172,7 +173,7 @@ def test_the_construct_needs_neither_boto3_nor_crhelper(app: Synthesized) -> Non
     assert not installed.keys() & {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "moto", "ministack"}
 
 
-def test_the_environment_has_the_cdk_that_was_asked_for(
+def test_environment_has_the_requested_cdk(
     app: Synthesized, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
     installed = app.installed()

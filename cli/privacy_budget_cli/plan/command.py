@@ -153,18 +153,24 @@ def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> l
     """The stacks to plan. Raises CommandError."""
     folder = app or _APP
     if folder.is_file():
-        if name is None:
-            raise CommandError(f"{folder} is one stack's template, which does not tell the stack's name; give it by --stack")
-        return [DeclaredStack(name, folder)]
+        return [_stack_of_template(folder, name)]
     found = list(stacks(folder)) if folder.exists() else []
-    chosen = [one for one in found if name in (None, one.name)]
-    if name is not None and not chosen and app is None and with_change_set:
+    if name is None and folder.exists():
+        return found
+    chosen = [one for one in found if one.name == name]
+    if chosen:
+        return chosen
+    if name is not None and app is None and with_change_set:
         return [DeclaredStack(name)]  # a stack and its change set need no app
     if not folder.exists():
         raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
-    if name is not None and not chosen:
-        raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
-    return chosen
+    raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
+
+
+def _stack_of_template(template: Path, name: str | None) -> DeclaredStack:
+    if name is None:
+        raise CommandError(f"{template} is one stack's template, which does not tell the stack's name; give it by --stack")
+    return DeclaredStack(name, template)
 
 
 def _parameter(text: str) -> tuple[str, str]:

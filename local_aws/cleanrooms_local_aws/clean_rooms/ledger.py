@@ -1,4 +1,4 @@
-"""The service's core: which privacy budget templates stand, under which rules they change, and what is left of each budget.
+"""The service's core: which privacy budget templates exist, under which rules they change, and what remains of each budget.
 
 Requests come here checked by ``request_validation``. Rules: the Clean Rooms user guide and API reference; where these are silent, the
 docstring says what was assumed.

@@ -77,12 +77,7 @@ def request(operation: str, labels: Mapping[str, str], query: Mapping[str, Seque
     """Read the request's members from path, query string and JSON body. Raises ValidationException naming each that is wrong."""
     shape = _operation(operation).input_shape
     located = {name for name, member in shape.members.items() if "location" in member.serialization}
-    try:
-        given = json.loads(body) if body else {}
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise _invalid([("body", f"must be a JSON object, got {body!r}")])
+    given = _json_object(body)
     misplaced = [(name, "must not be in the body") for name in given if name in located]
     members = {**given, **labels}
     for name, values in query.items():
@@ -95,6 +90,16 @@ def request(operation: str, labels: Mapping[str, str], query: Mapping[str, Seque
     if wrong:
         raise _invalid(wrong)
     return members
+
+
+def _json_object(body: str) -> dict[str, Any]:
+    try:
+        given = json.loads(body) if body else {}
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise _invalid([("body", f"must be a JSON object, got {body!r}")])
+    return given
 
 
 def status(operation: str) -> int:

@@ -6,7 +6,7 @@ with the prediction that it rests on.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, Final
 from uuid import uuid4
 
@@ -92,28 +92,44 @@ def _changes(
     prediction = new.prediction
     if prediction is None:
         return changes
-    changes += [
+    changes += _removals(prediction, resources)
+    changes += _nested_changes(prediction, resources, {change["ResourceChange"]["LogicalResourceId"] for change in changes})
+    for change in changes:
+        _add_prediction(change["ResourceChange"], prediction)
+    return sorted(changes, key=lambda change: str(change["ResourceChange"]["LogicalResourceId"]))
+
+
+def _removals(prediction: Prediction, resources: Mapping[str, Any]) -> list[_Change]:
+    """The removals of resources whose creation failed and that the new template no longer has."""
+    return [
         _removal(logical_id, resource)
         for logical_id, resource in resources.items()
         if resource.get("ResourceStatus") == "CREATE_FAILED" and logical_id not in prediction.after
     ]
-    listed = {change["ResourceChange"]["LogicalResourceId"] for change in changes}
-    for logical_id, nested in prediction.nested.items():
-        if logical_id not in listed and nested.changes:
-            changes.append(_automatic(logical_id, resources[logical_id]["PhysicalResourceId"]))
-    for change in (change["ResourceChange"] for change in changes):
-        logical_id = change["LogicalResourceId"]
-        shown = prediction.shown(logical_id)
-        change |= {name: _context(side) for name, side in zip(("BeforeContext", "AfterContext"), shown, strict=True) if side}
-        for detail in change.get("Details", []):
-            _add_values(detail["Target"], shown[0] or {}, shown[1] or {})
-        if change["Action"] == "Add":
-            change.pop("PhysicalResourceId", None)
-        if logical_id in prediction.undecided:
-            change["Action"] = "Dynamic"
-        if logical_id in prediction.nested:
-            change["_nested"] = prediction.nested[logical_id]
-    return sorted(changes, key=lambda change: str(change["ResourceChange"]["LogicalResourceId"]))
+
+
+def _nested_changes(prediction: Prediction, resources: Mapping[str, Any], listed: Container[str]) -> list[_Change]:
+    """The changes of nested stacks in which something changes although their own properties do not."""
+    return [
+        _automatic(logical_id, resources[logical_id]["PhysicalResourceId"])
+        for logical_id, nested in prediction.nested.items()
+        if logical_id not in listed and nested.changes
+    ]
+
+
+def _add_prediction(change: dict[str, Any], prediction: Prediction) -> None:
+    """Add to a change what the emulator does not know: contexts, values, conditions still open, and the nested prediction."""
+    logical_id = change["LogicalResourceId"]
+    shown = prediction.shown(logical_id)
+    change |= {name: _context(side) for name, side in zip(("BeforeContext", "AfterContext"), shown, strict=True) if side}
+    for detail in change.get("Details", []):
+        _add_values(detail["Target"], shown[0] or {}, shown[1] or {})
+    if change["Action"] == "Add":
+        change.pop("PhysicalResourceId", None)
+    if logical_id in prediction.undecided:
+        change["Action"] = "Dynamic"
+    if logical_id in prediction.nested:
+        change["_nested"] = prediction.nested[logical_id]
 
 
 def _by_path(template: Mapping[str, Any]) -> dict[str, Any]:

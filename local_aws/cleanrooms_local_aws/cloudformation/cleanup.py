@@ -1,4 +1,4 @@
-"""The end of an update: what is no longer needed is deleted, and whatever becomes of that, the update stands."""
+"""The end of an update: what is no longer needed is deleted; a failure of that does not fail the update."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

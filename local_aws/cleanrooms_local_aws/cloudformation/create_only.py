@@ -21,7 +21,7 @@ def _by_paths(replacing_change: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def by_path(type_: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties, in which those that replace the resource stand under their paths and not inside of others."""
+    """The properties, with those that replace the resource under their paths instead of inside others."""
     replacing = emulator.module("services.cloudformation.provisioners")._REPLACING_PROPERTIES.get(type_) or ()
     found = dict(properties)
     for path in replacing:

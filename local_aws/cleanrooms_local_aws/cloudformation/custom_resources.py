@@ -110,19 +110,8 @@ def _read(request: _Request) -> tuple[str, dict[str, Any]]:
         )
     if len(body) > MAX_ANSWER_BYTES:
         raise CustomResourceError(f"Response object is too long: it must have at most {MAX_ANSWER_BYTES} bytes, got {len(body)}.")
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise CustomResourceError("Invalid response object: it must be a JSON object.")
-    for name, expected in (
-        ("StackId", request.stack_id),
-        ("RequestId", request.id),
-        ("LogicalResourceId", request.logical_id),
-    ):
-        if answer.get(name) != expected:
-            raise CustomResourceError(f"Invalid {name} in the response object: it must be {expected!r}, got {answer.get(name)!r}.")
+    answer = _parse(body)
+    _check_addressee(answer, request)
     status, physical_id = answer.get("Status"), answer.get("PhysicalResourceId")
     if status not in ("SUCCESS", "FAILED"):
         raise CustomResourceError(f"Invalid Status in the response object: it must be SUCCESS or FAILED, got {status!r}.")
@@ -138,6 +127,27 @@ def _read(request: _Request) -> tuple[str, dict[str, Any]]:
     if not isinstance(data, dict):
         raise CustomResourceError(f"Invalid Data in the response object: it must be a JSON object, got {data!r}.")
     return physical_id, data
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise CustomResourceError("Invalid response object: it must be a JSON object.")
+    return answer
+
+
+def _check_addressee(answer: Mapping[str, Any], request: _Request) -> None:
+    """Raise CustomResourceError unless the answer is for this request."""
+    for name, expected in (
+        ("StackId", request.stack_id),
+        ("RequestId", request.id),
+        ("LogicalResourceId", request.logical_id),
+    ):
+        if answer.get(name) != expected:
+            raise CustomResourceError(f"Invalid {name} in the response object: it must be {expected!r}, got {answer.get(name)!r}.")
 
 
 def _function(service_token: object) -> Any:

@@ -23,7 +23,7 @@ _SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:[^}]*\}\}")
 
 
 _NAMES: Final = {type_.type: tuple(type_.attributes) for type_ in TYPES}
-"""The attributes that name a resource or what it stands under, of those types that have others than ``Arn``."""
+"""The attributes that name a resource or its parent, of the types that have others than ``Arn``."""
 
 
 @dataclass
@@ -212,11 +212,13 @@ class _Predictor:
         nested = self._prediction.nested.get(logical_id)
         if before == new and (nested is None or not nested.changes):
             return old
-        old_paths, new_paths = (create_only.by_path(type_, properties) for properties in (before, new))
-        changed = [name for name in old_paths.keys() | new_paths.keys() if old_paths.get(name) != new_paths.get(name)]
-        recreation = {self._provisioners._property_recreation(type_, name) for name in changed}
-        if recreation - {"Never"}:
+        if self._may_be_replaced(type_, before, new):
             return {"PhysicalResourceId": KNOWN_AFTER_APPLY, "Attributes": UnknownAttributes()}
         # What names the resource stays as long as the resource does; any other attribute may change with it.
         names = {name: value for name, value in old.get("Attributes", {}).items() if name in _NAMES.get(type_, ("Arn",))}
         return {**old, "Attributes": UnknownAttributes(names)}
+
+    def _may_be_replaced(self, type_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        old, new = create_only.by_path(type_, before), create_only.by_path(type_, after)
+        changed = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
+        return any(self._provisioners._property_recreation(type_, name) != "Never" for name in changed)

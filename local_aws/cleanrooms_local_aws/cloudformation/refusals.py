@@ -69,18 +69,11 @@ def _chosen_by(value: Any) -> Iterator[str]:
 
 def _check_references(template: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
     """Refuse references to what is not in the template, or is taken out of it by a condition."""
-    present = {
-        section: {
-            name: member
-            for name, member in (template.get(section) or {}).items()
-            if conditions.get(member.get("Condition"), True)  # an unknown condition counts as true
-        }
-        for section in ("Resources", "Outputs")
-    }
-    known = {*(template.get("Parameters") or {}), *present["Resources"]}
+    resources, outputs = (_present(template.get(section) or {}, conditions) for section in ("Resources", "Outputs"))
+    known = {*(template.get("Parameters") or {}), *resources}
     values = {
-        "Resources": [resource.get("Properties") for resource in present["Resources"].values()],
-        "Outputs": [output.get("Value") for output in present["Outputs"].values()],
+        "Resources": [resource.get("Properties") for resource in resources.values()],
+        "Outputs": [output.get("Value") for output in outputs.values()],
     }
     for section, used in values.items():
         references = emulator.module("services.cloudformation.engine")._intrinsic_references(_chosen(used, conditions))
@@ -88,6 +81,11 @@ def _check_references(template: Mapping[str, Any], conditions: Mapping[str, Any]
         if unresolved:
             names = ", ".join(sorted(unresolved))
             raise ValueError(f"Template format error: Unresolved resource dependencies [{names}] in the {section} block of the template")
+
+
+def _present(members: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a section that no condition takes out; an unknown condition counts as true."""
+    return {name: member for name, member in members.items() if conditions.get(member.get("Condition"), True)}
 
 
 def _chosen(value: Any, conditions: Mapping[str, Any]) -> Any:

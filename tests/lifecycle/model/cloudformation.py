@@ -105,7 +105,7 @@ class Function(Protocol):
     """Seconds since the epoch."""
 
     def deliver(self, delivery: Delivery) -> Answer | None:
-        """The answer that CloudFormation got; None where it waited in vain."""
+        """The answer that CloudFormation got; None if none came."""
 
     def left_behind(self, delivery: Delivery, why: str) -> None:
         """CloudFormation will not speak of this resource again."""

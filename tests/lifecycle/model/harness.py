@@ -134,7 +134,7 @@ class Harness:
         self.left.clear()
 
     def leave(self, membership: str) -> None:
-        """Delete a membership with all that stands under it."""
+        """Delete a membership with everything under it."""
         for template in self.ledger.standing:
             if template.membership.id == membership:
                 self.ledger.delete(membership, template.id)
@@ -190,7 +190,7 @@ class Harness:
             self.ledger.spend(template.membership.id, template.id, amount)
 
     def by_hand(self, properties: Mapping[str, Any]) -> Template | None:
-        """Make a template as somebody would in the console; None where one stands."""
+        """Make a template as somebody would in the console; None if one exists."""
         of = identity_of(properties)
         if self.ledger.find(of) or of[0] not in self.memberships:
             return None
@@ -204,7 +204,7 @@ class Harness:
         return self.ledger.create(of[0], budget_type, {budget_type.member: given}, properties.get("AutoRefresh"), {"by": "hand"})
 
     def remove_by_hand(self, of: Identity) -> None:
-        """Delete whatever stands there, as somebody would in the console."""
+        """Delete the template there, as somebody would in the console."""
         template = self.ledger.find(of)
         if template is not None:
             self.ledger.delete(template.membership.id, template.id)
@@ -350,7 +350,7 @@ class Harness:
         return made is None or made.operation != operation
 
     def _excuse_unacknowledged(self, delivery: Delivery, of: Identity) -> None:
-        """What a create made whose answer CloudFormation never had is kept where it is, or may be, spent, or was adopted since."""
+        """What a create made whose answer CloudFormation never had is kept where it is, or may be, consumed, or was adopted since."""
         unread = bool(self.client.failures)
         pasts = self.oracle.pasts
         kept = [one for one in self.ledger.standing if unread or spent(one) or delivery.owner in pasts[one.id].owners[:-1]]

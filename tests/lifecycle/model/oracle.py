@@ -59,12 +59,12 @@ class Delivery:
 
     @property
     def allows(self) -> bool:
-        """Whether ALLOW stands in the new or in the old properties."""
+        """Whether ALLOW is in the new or in the old properties."""
         return self._says("OnBudgetReset", "ALLOW")
 
     @property
     def adopts(self) -> bool:
-        """Whether ADOPT stands in the new or in the old properties."""
+        """Whether ADOPT is in the new or in the old properties."""
         return self._says("OnExisting", "ADOPT")
 
     @property
@@ -238,7 +238,7 @@ class Oracle:
         if owner not in (None, self.delivery.owner) and not self.delivery.adopts:
             self.report(f"{template.id} was edited by {self.delivery.owner}, though it is {owner}'s by now")
         if template.budget_type is BudgetType.ACCESS_BUDGET and spent(template) and not self.delivery.allows:
-            self.report(f"the spent access budget {template.id} was filled up")
+            self.report(f"the consumed access budget {template.id} was filled up")
 
     def marked(self, template: Template) -> None:
         """Look at a template's mark after its tags changed."""
@@ -399,7 +399,7 @@ class Oracle:
             self.report(f"a rollback that sticks: {reason}")
 
     def _check_success(self, template: Template | None, standing: list[Template]) -> None:
-        """A success speaks of a template that stands and, but for a rollback, is as declared."""
+        """A success names an existing template which, apart from a rollback, is as declared."""
         assert self.delivery is not None
         properties = self.delivery.event["ResourceProperties"]
         if template is None:
@@ -407,7 +407,7 @@ class Oracle:
                 one for one in standing if identity(one) == identity_of(properties) and self.pasts[one.id].owners[-1] == self.delivery.owner
             ]
             if not self.delivery.rolling_back or (own and not self.failures):
-                self.report("a success whose template does not stand")
+                self.report("a success whose template does not exist")
             return
         if not self.delivery.rolling_back:
             self.pasts[template.id].adopted_in.setdefault(self.delivery.owner, set()).add(self.delivery.operation)

@@ -47,7 +47,7 @@ def settle(harness: Harness, stack: Stack) -> None:
 
 
 def _clean_template(harness: Harness, stack: Stack, otherwise: Declared) -> dict[str, Declared]:
-    """What a stack holds, each identity once; what stands there and is somebody else's is adopted."""
+    """What a stack holds, each identity once; an existing template of another owner is adopted."""
     clean = next(CLEAN)
     held = {logical_id: held.declared for logical_id, held in stack.resources.items()}
     template: dict[str, Declared] = {}

@@ -203,7 +203,7 @@ def _budget_edited(present: dict[str, Declared], of: Identity, variant: int) -> 
 
 def run(machine: type[RuleBasedStateMachine], seed: int, histories: int, phases: Sequence[Phase]) -> None:
     """Try so many histories, drawn by the seed alone. Raises AssertionError with the journal of one that breaks a promise."""
-    # Hypothesis draws now and then what stands as a constant in any loaded module: other modules, other histories.
+    # Hypothesis now and then draws a constant of any loaded module: other modules, other histories.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(providers, "_get_local_constants", lambda: NO_CONSTANTS)
         run_state_machine_as_test(
@@ -277,7 +277,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         sequel: Sequel | None,
         ends: bool,
     ) -> None:
-        """A stack adopts what stands; its owner in the other stack goes on meanwhile, and the deploy ends as it may."""
+        """A stack adopts an existing template; its owner in the other stack goes on meanwhile, and the deploy ends as it may."""
         stack, other = self.harness.stacks[which], self.harness.stacks[(which + 1) % 3]
         standing = self.harness.ledger.standing
         if not standing:
@@ -325,7 +325,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 5))
     def query(self, number: int) -> None:
-        """A budget gets spent."""
+        """A budget is consumed."""
         standing = self.harness.ledger.standing
         if standing:
             self.harness.spend(standing[number % len(standing)])

@@ -132,14 +132,14 @@ class Backend:
     def delete(self, template: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self.client.delete_privacy_budget_template(**self.ids(template)))
 
-    def budgets(self, kind: str, **more: Any) -> list[dict[str, Any]]:
-        answer = self.client.list_privacy_budgets(membershipIdentifier=self.membership_id, privacyBudgetType=kind, **more)
+    def budgets(self, budget_type: str, **more: Any) -> list[dict[str, Any]]:
+        answer = self.client.list_privacy_budgets(membershipIdentifier=self.membership_id, privacyBudgetType=budget_type, **more)
         return list(answer["privacyBudgetSummaries"])
 
-    def remaining(self, kind: str) -> dict[str, int]:
-        """What is left of the one budget of this kind, by aggregation or by period."""
-        (summary,) = self.budgets(kind)
-        if kind == DIFFERENTIAL_PRIVACY:
+    def remaining(self, budget_type: str) -> dict[str, int]:
+        """What remains of the one budget of this type, by aggregation or by period."""
+        (summary,) = self.budgets(budget_type)
+        if budget_type == DIFFERENTIAL_PRIVACY:
             return {entry["type"]: entry["remainingCount"] for entry in summary["budget"]["differentialPrivacy"]["aggregations"]}
         return {entry["budgetType"]: entry["remainingBudget"] for entry in summary["budget"]["accessBudget"]["details"]}
 

@@ -1,4 +1,4 @@
-"""Stacks of Clean Rooms' own types, and what stands of them in Clean Rooms."""
+"""Stacks of Clean Rooms' own types, and what Clean Rooms has of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -125,7 +125,7 @@ class Budget:
 
 
 def remains(local_aws: LocalAws) -> set[str]:
-    """The ids of what stands in Clean Rooms."""
+    """The ids of what exists in Clean Rooms."""
     backend = local_aws.client("cleanrooms")
     memberships = [entry["id"] for entry in backend.list_memberships()["membershipSummaries"]]
     associations = [backend.list_configured_table_associations(membershipIdentifier=id_) for id_ in memberships]
