@@ -15,7 +15,7 @@ import pytest
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
 
-INSTALLED = (".venv/.installed", ".venv/.installed-tools", "node_modules/.installed")
+INSTALLED = (".venv/.installed", ".venv/.installed-tools", ".venv/.runtime-python", "node_modules/.installed")
 MAKE = ("make", *(argument for target in INSTALLED for argument in ("-o", target)))
 
 

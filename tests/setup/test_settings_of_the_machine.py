@@ -176,7 +176,7 @@ class Machine:
             "fetch-retries": "0",
         }
         (self.home / ".config" / "pip").mkdir(parents=True)
-        for name in ("Makefile", "local_aws/cleanrooms_local_aws/packages.py", "tools/function_bundle/bytecode.py"):
+        for name in ("Makefile", "local_aws/cleanrooms_local_aws/packages.py"):
             (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.checkout / name)
         for name, package in zip(("requirements.txt", "requirements-dev.txt"), PACKAGES, strict=True):

@@ -1,6 +1,7 @@
 """Bytecode for the functions' runtime. Compiling the sources is half of a cold start, and Lambda's file system is read-only.
 
-``make`` runs this file to have uv download the runtime's interpreter, where there is none yet and uv can: a synth asks no network.
+``make TARGET=aws`` runs this file to have uv download the runtime's interpreter, where there is none yet and uv can. A synth downloads
+nothing.
 """
 
 import importlib.util

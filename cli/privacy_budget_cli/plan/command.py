@@ -162,9 +162,13 @@ def _declared(app: Path | None, name: str | None, *, with_change_set: bool) -> l
         return chosen
     if name is not None and app is None and with_change_set:
         return [DeclaredStack(name)]  # a stack and its change set need no app
+    raise _nothing_declared(folder, name, found)
+
+
+def _nothing_declared(folder: Path, name: str | None, found: Iterable[DeclaredStack]) -> CommandError:
     if not folder.exists():
-        raise CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
-    raise CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
+        return CommandError(f"{folder} does not exist; write it by cdk synth, or name what it was written to")
+    return CommandError(f"{folder} has no stack {name}; it has {', '.join(one.name for one in found) or 'none'}")
 
 
 def _stack_of_template(template: Path, name: str | None) -> DeclaredStack:
