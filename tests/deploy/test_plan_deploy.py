@@ -43,7 +43,7 @@ def plan(engine: Engine, *arguments: str, app: Path | None = None) -> tuple[int,
     """Run the command on the assembly, or on something else, and give its exit status and what it printed."""
     parser = ArgumentParser()
     plan_command.add_arguments(parser)
-    options = parser.parse_args([str(app or engine.folder / "engine.out"), *arguments])
+    options = parser.parse_args([str(app or engine.folder / "cdk.out"), *arguments])
     options.session, options.endpoint_url = session(None, None), None
     printed = io.StringIO()
     return plan_command.run(options, Console(file=printed, width=200)), printed.getvalue()
@@ -57,7 +57,7 @@ def steps(engine: Engine) -> tuple[int, dict[str, dict[str, Any]]]:
 
 def update(engine: Engine) -> str:
     """Deploy what is declared to the stack that stands, as ``cdk deploy`` would but at once; the status that it settles in."""
-    body = (engine.folder / "engine.out" / "Shop.template.json").read_text()
+    body = (engine.folder / "cdk.out" / "Shop.template.json").read_text()
     engine.local_aws.client("cloudformation").update_stack(StackName="Shop", TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     return engine.settled("Shop")
 
@@ -232,7 +232,7 @@ def test_plan_as_text_and_markdown(engine: Engine, clean_rooms: Any, memberships
 def test_template_alone_is_planned_for_named_stack(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     made_by_hand(clean_rooms, memberships[0])
     engine.declare(declared({"membership": memberships[0]}))
-    template = engine.folder / "engine.out" / "Shop.template.json"
+    template = engine.folder / "cdk.out" / "Shop.template.json"
     with pytest.raises(CommandError, match="does not tell the stack's name; give it by --stack"):
         plan(engine, app=template)
     status, printed = plan(engine, "--stack", "Any", app=template)
@@ -313,7 +313,7 @@ def test_a_plan_publishes_and_leaves_nothing(engine: Engine, memberships: list[s
     """A large template goes through the bucket, and is deleted from it."""
     before = buckets(engine)
     engine.declare(declared({"membership": memberships[0]}, tags={"office": "Zürich \u2013 Datenschutz"}))
-    file = engine.folder / "engine.out" / "Shop.template.json"
+    file = engine.folder / "cdk.out" / "Shop.template.json"
     template = json.loads(file.read_text(encoding="utf-8"))
     template["Metadata"] = {"Filler": "\u2013" * 60_000}
     file.write_text(json.dumps(template, ensure_ascii=False), encoding="utf-8")
@@ -326,8 +326,8 @@ def test_a_plan_publishes_and_leaves_nothing(engine: Engine, memberships: list[s
 
 def test_unpublished_nested_stacks_are_planned(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     def declare(epsilon: int, *, first: bool = False) -> None:
-        shutil.rmtree(engine.folder / "engine.out", ignore_errors=True)
-        app = aws_cdk.App(outdir=str(engine.folder / "engine.out"))
+        shutil.rmtree(engine.folder / "cdk.out", ignore_errors=True)
+        app = aws_cdk.App(outdir=str(engine.folder / "cdk.out"))
         stack = aws_cdk.Stack(app, "Shop", env=aws_cdk.Environment(account="111122223333", region="us-east-1"))
         inner = aws_cdk.NestedStack(stack, "Inner")
         budget = PrivacyBudget.differential_privacy(epsilon=epsilon, users_noise_per_query=30)
@@ -359,7 +359,7 @@ def test_a_plan_that_is_interrupted_leaves_nothing(engine: Engine, memberships: 
         "sys.exit(main())"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", interrupting, "plan", str(engine.folder / "engine.out")],
+        [sys.executable, "-c", interrupting, "plan", str(engine.folder / "cdk.out")],
         env=engine.local_aws.environment,
         capture_output=True,
         text=True,
@@ -408,8 +408,8 @@ def test_value_changed_by_earlier_stack_is_unknown(engine: Engine, memberships: 
     """The change set of the second stack has the present value; the deployment of the first one changes it."""
 
     def declare(membership: str) -> None:
-        shutil.rmtree(engine.folder / "engine.out", ignore_errors=True)
-        app = aws_cdk.App(outdir=str(engine.folder / "engine.out"))
+        shutil.rmtree(engine.folder / "cdk.out", ignore_errors=True)
+        app = aws_cdk.App(outdir=str(engine.folder / "cdk.out"))
         env = aws_cdk.Environment(account="111122223333", region="us-east-1")
         first, shop = aws_cdk.Stack(app, "First", env=env), aws_cdk.Stack(app, "Shop", env=env)
         shop.add_dependency(first)
@@ -433,7 +433,7 @@ def test_any_text_in_any_locale(engine: Engine, clean_rooms: Any, memberships: l
     """What the terminal's encoding lacks becomes a question mark."""
     made_by_hand(clean_rooms, memberships[0], office="Zürich \u2013 Datenschutz")
     engine.declare(declared({"membership": memberships[0], "on_existing": "ADOPT"}, tags={"office": "Zürich \u2013 Datenschutz"}))
-    app = engine.folder / "engine.out"
+    app = engine.folder / "cdk.out"
     template = app / "Shop.template.json"
     template.write_text(template.read_text(encoding="utf-8").replace("\\u2013", "\u2013"), encoding="utf-8")
     outputs = engine.folder / "outputs.json"
