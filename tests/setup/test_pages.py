@@ -42,6 +42,7 @@ def clean(tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path / "home"),
         "PATH": os.pathsep.join([base, *found]),
         "PIP_CACHE_DIR": str(ROOT / "build" / "pip"),
+        "PIP_NO_COMPILE": "1",  # each of the CDK's modules, of which two dozen are used
         "npm_config_cache": str(ROOT / "build" / "npm"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
     }
