@@ -32,6 +32,8 @@ IF_LOCAL = $(call WITHOUT_LOCAL,0);
 
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
+# Hundreds of processes import the CDK, and each one would compile it.
+unexport PYTHONDONTWRITEBYTECODE
 
 ifeq ($(TARGET),local)
 ENVIRONMENT := local

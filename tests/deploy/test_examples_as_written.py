@@ -100,9 +100,9 @@ def test_it_deploys_and_goes_as_its_docstring_says(
     deployed = False
     for step in follows(bootstrapped, name, values, tmp_path):  # each command is run when it is asked for
         succeeds(step)
-        deployed = deployed or stacks(bootstrapped) > before
+        deployed = deployed or bool(stacks(bootstrapped) - before)
     assert deployed
-    assert stacks(bootstrapped) == before
+    assert stacks(bootstrapped) <= before  # an earlier test's may be gone by now
     assert len(templates()) == KEPT[name]
     record_property(f"{name} deployed and destroyed in seconds", round(time.monotonic() - started))
 

@@ -89,14 +89,14 @@ def test_resources_are_found_by_type(local_aws: LocalAws, made: dict[str, str], 
 def test_resources_are_tagged_and_untagged(local_aws: LocalAws, made: dict[str, str]) -> None:
     tagging = local_aws.client("resourcegroupstaggingapi")
     gone = f"arn:aws:cleanrooms:us-east-1:{local_aws.account_id}:privacybudgettemplate/11111111-2222-4333-8444-555555555555"
-    answer = tagging.tag_resources(ResourceARNList=[made["template"], made["untagged"], gone], Tags={"team": "data"})
+    answer = tagging.tag_resources(ResourceARNList=[made["template"], made["untagged"], gone], Tags={"tagged-here": "data"})
     assert answer["FailedResourcesMap"].keys() == {gone}
-    assert found(tagging, TagFilters=[{"Key": "team"}]).keys() == {made["template"], made["untagged"]}
+    assert found(tagging, TagFilters=[{"Key": "tagged-here"}]).keys() == {made["template"], made["untagged"]}
     backend = local_aws.client("cleanrooms")
-    assert backend.list_tags_for_resource(resourceArn=made["template"])["tags"] == {"env": "test", "team": "data"}
-    answer = tagging.untag_resources(ResourceARNList=[made["template"], made["untagged"]], TagKeys=["team"])
+    assert backend.list_tags_for_resource(resourceArn=made["template"])["tags"] == {"env": "test", "tagged-here": "data"}
+    answer = tagging.untag_resources(ResourceARNList=[made["template"], made["untagged"]], TagKeys=["tagged-here"])
     assert answer["FailedResourcesMap"] == {}
-    assert found(tagging, TagFilters=[{"Key": "team"}]) == {}
+    assert found(tagging, TagFilters=[{"Key": "tagged-here"}]) == {}
 
 
 def test_a_region_without_clean_rooms_has_none(local_aws: LocalAws, made: dict[str, str]) -> None:
