@@ -21,7 +21,9 @@ _SET = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "CDK_VALIDATION": "false",
-    "NODE_OPTIONS": f"--require {Path(__file__).parent / 'support' / 'impatient.cjs'}",
+    # Less work of the CDK CLI and of jsii: fewer collections of garbage, and what is compiled is kept.
+    "NODE_OPTIONS": f"--max-semi-space-size=64 --require {Path(__file__).parent / 'support' / 'impatient.cjs'}",
+    "NODE_COMPILE_CACHE": str(Path(__file__).parents[1] / "build" / "node"),
 }
 _REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE")
 

@@ -71,7 +71,10 @@ def test_an_update_must_comply() -> None:
 def test_guardrails_that_cannot_be_read(variables: dict[str, str] | None) -> None:
     step = only(PlannedAccount((MEMBERSHIP,), variables).plan(A=declared(6)))
     assert step.effect is Effect.UNKNOWN
-    assert step.detail == f"the guardrails of its provider cannot be read: allow lambda:GetFunctionConfiguration on {TOKEN}"
+    assert step.detail == (
+        f"the guardrails of its provider cannot be read: allow lambda:GetFunctionConfiguration on {TOKEN}"
+        " and, where a key encrypts its environment, kms:Decrypt on that key"
+    )
 
 
 def test_a_delete_needs_no_guardrails() -> None:

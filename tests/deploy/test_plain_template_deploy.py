@@ -19,11 +19,15 @@ OWNER = "cleanrooms-privacy-budget:owner"
 IMPATIENT_AWS = f"""#!{sys.executable}
 import sys, time
 sleep = time.sleep
+sleep(1 - time.time() % 1)
 time.sleep = lambda seconds: sleep(min(seconds, 0.2))
 from awscli.clidriver import main
 sys.exit(main())
 """
-"""The real AWS CLI, which would look every 30 seconds only whether a stack is finished."""
+"""The real AWS CLI, which would look every 30 seconds only whether a stack is finished.
+
+It begins with a second: it names a change set by the second, and two of a stack must not have one name.
+"""
 
 
 @dataclass
@@ -37,6 +41,13 @@ class Shell:
         environment = {**self.local_aws.environment, "CODE_BUCKET": BUCKET, **variables}
         environment["PATH"] = f"{self.tools}{os.pathsep}{environment['PATH']}"
         subprocess.run(["sh", str(ROOT / "examples" / "without_python" / "deploy.sh")], env=environment, check=True)
+
+    def plan(self, stack: str, template: Path, *parameters: str) -> str:
+        """What the command prints of a deployment that it would not advise."""
+        command = [sys.executable, "-m", "privacy_budget_cli", "plan", str(template), "--stack", stack, "--parameters", *parameters]
+        ran = subprocess.run(command, env=self.local_aws.environment, stdout=subprocess.PIPE, text=True, check=False)
+        assert ran.returncode == 3, ran.stdout
+        return " ".join(ran.stdout.split())
 
     def update(self, stack: str, template: Path, **parameters: str) -> None:
         overrides = [f"{name}={value}" for name, value in parameters.items()]
@@ -84,7 +95,9 @@ def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_p
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", "what exists beyond the guardrail is kept"
     events = cloudformation.describe_stack_events(StackName="privacy-budgets")["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "UPDATE_FAILED"]
-    assert any("epsilon must be at most 4, got 6: the provider's guardrail MaxEpsilon." in reason for reason in reasons), reasons
+    beyond = "epsilon must be at most 4, got 6: the provider's guardrail MaxEpsilon."
+    assert any(beyond in reason for reason in reasons), reasons
+    assert beyond in shell.plan("privacy-budgets", ROOT / "examples" / "without_python" / "budget.yaml", "Epsilon=6")
     kept = {template["arn"]: template["parameters"] for template in held(clean_rooms, membership)}
     assert kept[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
     shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="4")

@@ -112,13 +112,19 @@ class Step:
 
 
 def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: Path, *context: str) -> Iterator[Step]:
-    """Run the commands of an example's docstring one after another, as its user would; ``context`` is ``key=value`` to add."""
+    """Run the commands of an example's docstring one after another, as its user would; ``context`` is ``key=value`` to add.
+
+    What is destroyed is the assembly that was deployed: the app would only write it once more.
+    """
     for command in commands(name, values, "cdk|aws|python -m cleanrooms_local_aws"):
         options: list[str] = []
         if command[0] == "cdk":
-            options = ["--output", str(folder / "cdk.out"), "--no-notices", "--no-version-reporting"]
-            options += [word for given in context for word in ("-c", given)]
-            options += ["--require-approval", "never"] if command[1] == "deploy" else ["--force"]
+            options = ["--no-notices", "--no-version-reporting", *(word for given in context for word in ("-c", given))]
+            if command[1] == "deploy":
+                options += ["--output", str(folder / "cdk.out"), "--require-approval", "never"]
+            else:
+                command[command.index("--app") + 1] = str(folder / "cdk.out")
+                options += ["--force"]
         elif command[0] == "python":
             options = ["--folder", str(local_aws.folder)]
         yield Step(command, _run([*command, *options], ROOT, environment(local_aws)))

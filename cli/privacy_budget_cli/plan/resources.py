@@ -186,7 +186,10 @@ class _Reader:
         guardrails = guardrails_of(token, self.functions, self.account)
         if guardrails is not None:
             return replace(resource, guardrails=guardrails)
-        unread = f"the guardrails of its provider cannot be read: allow lambda:GetFunctionConfiguration on {token}"
+        unread = (
+            f"the guardrails of its provider cannot be read: allow lambda:GetFunctionConfiguration on {token}"
+            " and, where a key encrypts its environment, kms:Decrypt on that key"
+        )
         return replace(resource, obstacle=resource.obstacle or unread)
 
     def _token(self, before: Any, after: Any) -> Any:
