@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -130,9 +131,11 @@ class TestUntilTheEnd:
         assert context.get_remaining_time_in_millis() > 0
         assert answered["Status"] == "FAILED"
         assert trouble.requests > 2
-        assert answered["Reason"].startswith(
-            f"The function's time ran out after {trouble.requests} requests to Clean Rooms,"
-            " the last: CreatePrivacyBudgetTemplate → ThrottlingException."
+        # The time may run out in the midst of a request.
+        assert re.match(
+            r"The function's time ran out after \d+ requests to Clean Rooms, the last: CreatePrivacyBudgetTemplate →"
+            r" (ThrottlingException|no response yet)\.",
+            answered["Reason"],
         )
 
     def test_hanging_service_is_answered_in_time(
