@@ -69,9 +69,6 @@ CONTEXT := $(call CONTEXT_OF,ENVIRONMENT,environment) $(call CONTEXT_OF,PIPELINE
 STACK := $(if $(PIPELINE),PrivacyBudgetPipeline-$(PIPELINE),PrivacyBudget-$(ENVIRONMENT))
 CHANGE_SET := privacy-budget-plan
 CDK_RUN := $(RUN) $(CDK) --no-notices $(CONTEXT)
-# The layers that deploy nothing, build nothing and try no histories.
-FAST := app cli construct core handler monitor
-
 # After a refusal, which names the options of the construct and of a template.
 NAME_REMEDY = $(RUN) $(BIN)/python -m tools.make_remedy --stack $(STACK)
 
@@ -143,6 +140,9 @@ local-stop: $(DEPLOYMENT) ## Stop the embedded local AWS; its state stays for th
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# The layers that deploy nothing, build nothing and try no histories.
+FAST := app cli construct core handler monitor
 
 .PHONY: check
 check: lint ## Run the linters, the type checker and the tests of the fast layers, in under a minute

@@ -20,8 +20,8 @@ WHY_ALL_MEMBERSHIPS: Final = (
     " reads their remaining budgets."
 )
 WHY_ANY_CREATOR: Final = (
-    "The ARN of a collaboration has the account that created it, which may be another member's; the one action allowed on it reads what is"
-    " left of budgets that every member may see."
+    "The ARN of a collaboration has the account that created it, which may be another member's; the one action allowed on it reads"
+    " remaining budgets that every member may see."
 )
 WHY_VPC_POLICY: Final = "AWS maintains the actions that a function in a VPC needs on its network interfaces, which have no name before."
 WHY_LOG_STREAMS: Final = "The function creates log streams in this log group alone; Lambda chooses their names."

@@ -10,7 +10,7 @@ from typing import Any
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import Engine
 from tests.support.deployed_app import declared
-from tests.support.deployed_clean_rooms import as_user, held, table
+from tests.support.deployed_clean_rooms import as_user, edit_by_hand, held, table
 
 COMMAND = [sys.executable, "-m", "privacy_budget_cli"]
 
@@ -43,12 +43,7 @@ def test_a_scripted_life(engine: Engine, clean_rooms: Any, memberships: list[str
     engine.deploys(declared({**stack, "epsilon": 2}))  # which Clean Rooms refuses once querying began, so the handler recreates it
     (second,) = held(clean_rooms, membership)
     alice = as_user(engine.local_aws, "alice")
-    alice.update_privacy_budget_template(
-        membershipIdentifier=membership,
-        privacyBudgetTemplateIdentifier=second["id"],
-        privacyBudgetType="DIFFERENTIAL_PRIVACY",
-        parameters={"differentialPrivacy": {"epsilon": 4}},
-    )
+    edit_by_hand(alice, second, epsilon=4)
     limits = {"budgetParameters": [{"type": "LIFETIME", "budget": 10}]}
     access = alice.create_privacy_budget_template(
         membershipIdentifier=membership,

@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetMonitor, PrivacyBudgetTemplate
 from tests.support.cdk import Cdk
-from tests.support.deployed_clean_rooms import as_user, held
+from tests.support.deployed_clean_rooms import as_user, edit_by_hand, held
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 WHERE = r"in account 111122223333, us-east-1, outside the privacy budget provider"
@@ -49,12 +49,7 @@ def test_changes_by_hand_alone_are_reported(cdk: Cdk, clean_rooms: Any, membersh
     url = deploys(cdk, membership, epsilon=3)
     (template,) = held(clean_rooms, membership)
     ann = as_user(cdk.local_aws, "ann")
-    ann.update_privacy_budget_template(
-        membershipIdentifier=membership,
-        privacyBudgetTemplateIdentifier=template["id"],
-        privacyBudgetType="DIFFERENTIAL_PRIVACY",
-        parameters={"differentialPrivacy": {"epsilon": 5}},
-    )
+    edit_by_hand(ann, template, epsilon=5)
     told = next_message(messages, url)
     subject = f"privacy budget template {template['id']} of membership {membership}"
     assert re.fullmatch(

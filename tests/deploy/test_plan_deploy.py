@@ -25,7 +25,7 @@ from privacy_budget_cli.session import session
 from privacy_budget_core.errors import AccessDeniedError
 from tests.support.cdk import Engine
 from tests.support.deployed_app import declared
-from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent, table
+from tests.support.deployed_clean_rooms import edit_by_hand, held, made_by_hand, new_membership, spent, table
 
 OWNER = "cleanrooms-privacy-budget:owner"
 KEEP = {"removal": "RETAIN_ON_UPDATE_OR_DELETE"}
@@ -117,12 +117,7 @@ def test_the_deployment_does_what_the_plan_said(engine: Engine, clean_rooms: Any
     for name, count in spent_of.items():
         use(engine, clean_rooms, here[name], count)
     (drifting,) = held(clean_rooms, here["Drifted"])
-    clean_rooms.update_privacy_budget_template(
-        membershipIdentifier=here["Drifted"],
-        privacyBudgetTemplateIdentifier=drifting["id"],
-        privacyBudgetType="DIFFERENTIAL_PRIVACY",
-        parameters={"differentialPrivacy": {"epsilon": 9, "usersNoisePerQuery": 30}},
-    )
+    edit_by_hand(clean_rooms, drifting, epsilon=9)
     after = {name: template for name, template in before.items() if name not in ("Kept", "Gone")}
     after |= {
         "New": {"membership": here["New"]},

@@ -1,6 +1,7 @@
 """What Clean Rooms on the local AWS holds, as an operator sees it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -55,6 +56,16 @@ def made_by_hand(clean_rooms: Any, membership: str, **tags: str) -> dict[str, An
         tags=tags,
     )["privacyBudgetTemplate"]
     return made
+
+
+def edit_by_hand(clean_rooms: Any, template: Mapping[str, Any], epsilon: int) -> None:
+    """Change the epsilon of a differential-privacy template past its stack."""
+    clean_rooms.update_privacy_budget_template(
+        membershipIdentifier=template["membershipId"],
+        privacyBudgetTemplateIdentifier=template["id"],
+        privacyBudgetType="DIFFERENTIAL_PRIVACY",
+        parameters={"differentialPrivacy": {"epsilon": epsilon}},
+    )
 
 
 def held(clean_rooms: Any, membership: str) -> list[dict[str, Any]]:
