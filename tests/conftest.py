@@ -24,6 +24,8 @@ _SET = {
     # Less work of the CDK CLI and of jsii: fewer collections of garbage, and what is compiled is kept.
     "NODE_OPTIONS": f"--max-semi-space-size=64 --require {Path(__file__).parent / 'support' / 'impatient.cjs'}",
     "NODE_COMPILE_CACHE": str(Path(__file__).parents[1] / "build" / "node"),
+    # What jsii unpacks is unpacked once, also for tests whose home is empty.
+    "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path(__file__).parents[1] / "build" / "jsii"),
 }
 _REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE")
 

@@ -108,12 +108,13 @@ def test_no_benchmark_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", QUICK_ROWS)
 def test_each_benchmark_runs_once(name: str) -> None:
+    """A sample may be below zero: the difference of two times, which a busy machine stretches as it likes."""
     result: Result = BENCHMARKS[name](True)
     assert len(result.table.rows) == QUICK_ROWS[name]
     assert all(len(row) == len(result.table.headings) for row in result.table.rows)
     samples = [value for quantities in result.samples.values() for values in quantities.values() for value in values]
     assert samples
-    assert all(value >= 0 and math.isfinite(value) for value in samples)
+    assert all(map(math.isfinite, samples))
 
 
 def test_the_calls_are_those_that_the_lifecycle_promises(clean_rooms: None) -> None:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.support.cdk import Cdk
+from tests.support.cdk import Cdk, Engine
 from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import held
 
@@ -57,12 +57,12 @@ def test_failed_create_is_mended_without_a_rollback(cdk: Cdk, clean_rooms: Any, 
     assert template["arn"] == cdk.resource("Shop", "Budget")["PhysicalResourceId"]
 
 
-def test_failed_update_is_mended_without_a_rollback(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_failed_update_is_mended_without_a_rollback(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     membership, _ = memberships
-    cdk.deploys(declared({"membership": membership}))
-    cdk.declare(declared({"membership": UNKNOWN}))
-    assert cdk.run("deploy", "--all", "--require-approval", "never", "--no-rollback").status != 0
-    assert cdk.settled("Shop") == "UPDATE_FAILED"
-    cdk.declare(declared({"membership": membership, "epsilon": 5}))
-    deploy(cdk, "--no-rollback")
+    engine.deploys(declared({"membership": membership}))
+    engine.declare(declared({"membership": UNKNOWN}))
+    assert engine.run("deploy", "--all", "--require-approval", "never", "--no-rollback").status != 0
+    assert engine.settled("Shop") == "UPDATE_FAILED"
+    engine.declare(declared({"membership": membership, "epsilon": 5}))
+    deploy(engine, "--no-rollback")
     assert held(clean_rooms, membership)[0]["parameters"]["differentialPrivacy"]["epsilon"] == 5

@@ -1,37 +1,37 @@
-"""What only a deployment shows: the real CLI, the production template, CloudFormation's protocol, the enforced policy."""
+"""What only a deployment shows: the production template, the CLI's diff of it, CloudFormation's protocol, the enforced policy."""
 
 from typing import Any
 
-from tests.support.cdk import Cdk, Engine
+from tests.support.cdk import Engine
 from tests.support.deployed_app import declared
 from tests.support.deployed_clean_rooms import held, table
 
 
-def test_create_edit_tag_replace_and_destroy_differential_privacy(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_create_edit_tag_replace_and_destroy_differential_privacy(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     first, second = memberships
-    arn = cdk.deploys(declared({"membership": first}, tags={"team": "privacy"}))["Shop"]["BudgetArn"]
+    arn = engine.deploys(declared({"membership": first}, tags={"team": "privacy"}))["Shop"]["BudgetArn"]
     (template,) = held(clean_rooms, first)
-    assert template["arn"] == arn == cdk.resource("Shop", "Budget")["PhysicalResourceId"]
+    assert template["arn"] == arn == engine.resource("Shop", "Budget")["PhysicalResourceId"]
     assert template["parameters"]["differentialPrivacy"] == {"epsilon": 3, "usersNoisePerQuery": 30}
     assert template["tags"]["team"] == "privacy"
 
-    edited = cdk.deploys(declared({"membership": first, "epsilon": 5}, tags={"team": "data"}))["Shop"]["BudgetArn"]
+    edited = engine.deploys(declared({"membership": first, "epsilon": 5}, tags={"team": "data"}))["Shop"]["BudgetArn"]
     (template,) = held(clean_rooms, first)
     assert edited == arn == template["arn"]
     assert template["parameters"]["differentialPrivacy"]["epsilon"] == 5
     assert template["tags"]["team"] == "data"
 
-    diff = cdk.run("diff")
+    diff = engine.run("diff")
     assert "There were no differences" in diff.text
-    cdk.declare(declared({"membership": first, "epsilon": 7}, tags={"team": "data"}))
-    assert "Epsilon" in cdk.run("diff").text
+    engine.declare(declared({"membership": first, "epsilon": 7}, tags={"team": "data"}))
+    assert "Epsilon" in engine.run("diff").text
 
-    replaced = cdk.deploys(declared({"membership": second, "epsilon": 5}))["Shop"]["BudgetArn"]
+    replaced = engine.deploys(declared({"membership": second, "epsilon": 5}))["Shop"]["BudgetArn"]
     (template,) = held(clean_rooms, second)
-    assert replaced == template["arn"] == cdk.resource("Shop", "Budget")["PhysicalResourceId"] != arn
+    assert replaced == template["arn"] == engine.resource("Shop", "Budget")["PhysicalResourceId"] != arn
     assert held(clean_rooms, first) == []
 
-    cdk.destroys()
+    engine.destroys()
     assert held(clean_rooms, second) == []
 
 
@@ -53,24 +53,24 @@ def test_template_outlives_its_stack_by_default(engine: Engine, clean_rooms: Any
     assert len(held(clean_rooms, membership)) == 1
 
 
-def test_failed_create_gives_reason_and_rolls_back(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_failed_create_gives_reason_and_rolls_back(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     unknown = "99999999-1111-4222-8333-444444444444"
-    ran = cdk.deploy(declared({"membership": unknown}))
+    ran = engine.deploy(declared({"membership": unknown}))
     assert ran.status != 0
     assert "ResourceNotFoundException from CreatePrivacyBudgetTemplate" in ran.text
     assert unknown in ran.text
     assert "ROLLBACK_COMPLETE" in ran.text
     assert "DELETE_FAILED" not in ran.text
     membership, _ = memberships
-    cdk.deploys(declared({"membership": membership}))
+    engine.deploys(declared({"membership": membership}))
     assert len(held(clean_rooms, membership)) == 1
 
 
-def test_a_template_goes_again_when_another_resource_fails(cdk: Cdk, clean_rooms: Any, memberships: list[str], taken: str) -> None:
+def test_a_template_goes_again_when_another_resource_fails(engine: Engine, clean_rooms: Any, memberships: list[str], taken: str) -> None:
     membership, _ = memberships
-    ran = cdk.deploy(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}, fails_after=taken))
+    ran = engine.deploy(declared({"membership": membership, "removal": "RETAIN_ON_UPDATE_OR_DELETE"}, fails_after=taken))
     assert ran.status != 0
-    assert "CREATE_COMPLETE         | Custom::CleanRoomsPrivacyBudgetTemplate" in ran.text
+    assert "Budget CREATE_COMPLETE" in ran.text
     assert held(clean_rooms, membership) == []
 
 

@@ -79,6 +79,7 @@ def stacks(local_aws: LocalAws) -> set[str]:
 
 def succeeds(step: Step) -> None:
     assert step.ran.status == 0, f"{step.command}\n{step.ran.text}"
+    assert "[WARNING]" not in step.ran.text
 
 
 def test_each_example_is_here() -> None:

@@ -1,9 +1,6 @@
 """examples/organization.py: the provider for every account, as the CDK CLI would run it."""
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cdk import ROOT
+from tests.support.example_apps import synthesize
 from tests.support.plain_template import lint, write_plain_template
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -41,22 +38,11 @@ class Organization:
         return dict(found)
 
 
-def run(assembly: Path, context: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "organization.py")],
-        env={**os.environ, "CDK_OUTDIR": str(assembly), "CDK_CONTEXT_JSON": json.dumps(context)},
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def organization(tmp_path_factory: pytest.TempPathFactory) -> Organization:
     provider = write_plain_template(tmp_path_factory.mktemp("template"))
     assembly = tmp_path_factory.mktemp("organization")
-    ran = run(assembly, {**CONTEXT, "folder": str(provider.parent)})
-    assert ran.returncode == 0, ran.stderr
+    synthesize("organization", {**CONTEXT, "folder": str(provider.parent)}, assembly)
     return Organization(assembly, provider)
 
 
@@ -102,12 +88,11 @@ def test_copied_zip_is_the_named_one(organization: Organization) -> None:
 
 def test_a_delegated_administrator_calls_as_such(organization: Organization, tmp_path: Path) -> None:
     context = {**CONTEXT, "folder": str(organization.provider.parent), "regions": "eu-west-1", "delegated": "true"}
-    assert run(tmp_path, context).returncode == 0
+    synthesize("organization", context, tmp_path)
     called = Organization(tmp_path, organization.provider).resource("eu-west-1", "AWS::CloudFormation::StackSet")
     assert called["Properties"]["CallAs"] == "DELEGATED_ADMIN"
 
 
 def test_what_the_context_leaves_out_is_named(tmp_path: Path) -> None:
-    ran = run(tmp_path, {name: value for name, value in CONTEXT.items() if name != "units"})
-    assert ran.returncode != 0
-    assert "the context must name units: -c units=…" in ran.stderr
+    with pytest.raises(SystemExit, match="the context must name units: -c units=…"):
+        synthesize("organization", {name: value for name, value in CONTEXT.items() if name != "units"}, tmp_path)

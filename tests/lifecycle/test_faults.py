@@ -188,30 +188,43 @@ def undisturbed(name: str) -> Undisturbed:
         harness.close()
 
 
-def matrix() -> Iterator[Any]:
+def requests() -> Iterator[Any]:
+    """Each request of each row."""
     for name in BY_NAME:
         for number, operation in enumerate(undisturbed(name).requests):
-            for failure in Failure:
-                for moment in Moment:
-                    if moment is Moment.AFTER_EFFECT and failure.has_no_effect:
-                        continue
-                    if failure is Failure.MISSING and operation not in READS_AND_CHANGES:
-                        continue
-                    yield pytest.param(name, number, failure, moment, id=f"{name}-{number}-{operation}-{failure.name}-{moment.name}")
+            yield pytest.param(name, number, operation, id=f"{name}-{number}-{operation}")
 
 
-@pytest.mark.parametrize(("name", "number", "failure", "moment"), list(matrix()))
-def test_a_request_fails(name: str, number: int, failure: Failure, moment: Moment) -> None:
-    """Once, and on and on."""
-    row, expected = BY_NAME[name], undisturbed(name)
-    for times in (1,) if failure in (Failure.DEATH, Failure.MISSING) else (1, UNTIL_THE_END):
-        harness, stack = prepared(row)
+def troubles(operation: str) -> Iterator[tuple[Failure, Moment, int]]:
+    """What can go wrong with a request, when, and how many times."""
+    for failure in Failure:
+        if failure is Failure.MISSING and operation not in READS_AND_CHANGES:
+            continue
+        for moment in (Moment.BEFORE_EFFECT,) if failure.has_no_effect else Moment:
+            for times in (1,) if failure in (Failure.DEATH, Failure.MISSING) else (1, UNTIL_THE_END):
+                yield failure, moment, times
+
+
+@pytest.mark.parametrize(("name", "number", "operation"), list(requests()))
+def test_a_request_fails(name: str, number: int, operation: str) -> None:
+    """By each failure, before and after its effect: once, and on and on."""
+    for failure, moment, times in troubles(operation):
         try:
-            harness.fault_plan.faults = [Fault(failure, moment, number, times)]
-            row.operation(harness, stack)
-            harness.check()
-            if times == 1 and (failure.passes or failure is Failure.DEATH):
-                assert (stack.status, budgets(harness)) == (expected.status, expected.budgets), "\n".join(harness.journal)
-            quiesce.end(harness, MEMBERSHIPS, Declared(DP))
-        finally:
-            harness.close()
+            fails(name, number, failure, moment, times)
+        except Exception as error:
+            error.add_note(f"{failure.name} {moment.name}, {times} times")
+            raise
+
+
+def fails(name: str, number: int, failure: Failure, moment: Moment, times: int) -> None:
+    row, expected = BY_NAME[name], undisturbed(name)
+    harness, stack = prepared(row)
+    try:
+        harness.fault_plan.faults = [Fault(failure, moment, number, times)]
+        row.operation(harness, stack)
+        harness.check()
+        if times == 1 and (failure.passes or failure is Failure.DEATH):
+            assert (stack.status, budgets(harness)) == (expected.status, expected.budgets), "\n".join(harness.journal)
+        quiesce.end(harness, MEMBERSHIPS, Declared(DP))
+    finally:
+        harness.close()

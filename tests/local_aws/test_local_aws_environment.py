@@ -35,6 +35,13 @@ def test_nothing_of_the_users_accounts_is_inherited(tmp_path: Path) -> None:
     assert given["CDK_HOME"] == str(tmp_path / "cdk")
 
 
+def test_the_apps_validation_stays_off(tmp_path: Path) -> None:
+    """It is no option of the CDK CLI."""
+    given = environment({"CDK_VALIDATION": "false", "CDK_ROLE_ARN": "arn:…"}, Folder(tmp_path), "https://127.0.0.1:1")
+    assert given["CDK_VALIDATION"] == "false"
+    assert "CDK_ROLE_ARN" not in given
+
+
 def test_exec_runs_a_command_in_it(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in HOSTILE.items():
         monkeypatch.setenv(name, value)

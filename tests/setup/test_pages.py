@@ -12,7 +12,7 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
-from tests.support.deployed_clean_rooms import held
+from tests.support.deployed_clean_rooms import held, new_membership
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
@@ -42,7 +42,7 @@ def clean(tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path / "home"),
         "PATH": os.pathsep.join([base, *found]),
         "PIP_CACHE_DIR": str(ROOT / "build" / "pip"),
-        "PIP_NO_COMPILE": "1",  # each of the CDK's modules, of which two dozen are used
+        "PIP_COMPILE": "0",  # each of the CDK's modules, of which two dozen are used
         "npm_config_cache": str(ROOT / "build" / "npm"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
     }
@@ -75,7 +75,8 @@ def test_the_first_way_of_use(clone: Path, clean: dict[str, str], local_aws: Loc
     (environments,) = re.findall(r'^```json\n("environments": .*?)^```', (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     settings = json.loads((clone / "cdk.json").read_text())
     settings["context"] |= json.loads(f"{{{environments}}}")
-    membership = local_aws.demo.membership_id
+    clean_rooms = local_aws.client("cleanrooms")
+    membership = new_membership(clean_rooms)
     settings["context"]["environments"]["prod"]["membership"] = membership
     (clone / "cdk.json").write_text(json.dumps({**settings, "requireApproval": "never"}))
     commands = block("README.md", "python3 -m venv .venv")
@@ -84,7 +85,6 @@ def test_the_first_way_of_use(clone: Path, clean: dict[str, str], local_aws: Loc
     aws = {**local_aws.environment, "HOME": clean["HOME"], "PATH": clean["PATH"]}
     told = types([". .venv/bin/activate", *commands[first_of_cdk:]], clone, aws)
     assert "PrivacyBudget-prod.TemplateArn = arn:aws:cleanrooms:us-east-1:111122223333:" in told
-    clean_rooms = local_aws.client("cleanrooms")
     (template,) = held(clean_rooms, membership)
     assert template["parameters"]["differentialPrivacy"] == {"epsilon": 3, "usersNoisePerQuery": 30}
     assert not (clone / ".venv/bin/mypy").exists()

@@ -1,10 +1,12 @@
 """The examples as their user meets them: the commands that their docstrings give, and what these synthesize and deploy."""
 
 import ast
+import functools
 import itertools
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -12,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import aws_cdk as cdk
+import pytest
 
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import CLI, ROOT, Ran
@@ -47,9 +52,8 @@ def contexts(name: str, values: Mapping[str, str]) -> list[dict[str, str]]:
 
 @dataclass
 class Assembly:
-    """What an example's synthesis printed, and the folder that it wrote."""
+    """The folder that an example's synthesis wrote."""
 
-    ran: Ran
     folder: Path
 
     @property
@@ -69,20 +73,12 @@ class Assembly:
         return artifacts
 
 
-def synthesize(name: str, context: Mapping[str, str], folder: Path, home: Path) -> Assembly:
-    """Run an example as the CLI does: from a foreign folder, with an empty one to write to, and without credentials."""
-    ran = _run(
-        [sys.executable, str(FOLDER / f"{name}.py")],
-        folder,
-        {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "CDK_CONTEXT_JSON": json.dumps(context),
-            "CDK_OUTDIR": str(folder / "cdk.out"),
-            "CDK_VALIDATION": "false",
-        },
-    )
-    return Assembly(ran, folder / "cdk.out")
+def synthesize(name: str, context: Mapping[str, str], folder: Path) -> Assembly:
+    """Run an example in this process, whose CDK runs already; the CLI would give it context and folder by its environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cdk, "App", functools.partial(cdk.App, context=dict(context), outdir=str(folder)))
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    return Assembly(folder)
 
 
 def deploys(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: Path, *context: str) -> dict[str, dict[str, str]]:
@@ -133,7 +129,7 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
 def environment(local_aws: LocalAws) -> dict[str, str]:
     """This machine with the local AWS, and with this checkout's tools."""
     tools = os.pathsep.join((str(Path(sys.executable).parent), str(CLI.parent), os.environ["PATH"]))
-    return {**local_aws.environment, "PATH": tools, "CI": "true", "CDK_VALIDATION": "false"}
+    return {**local_aws.environment, "PATH": tools, "CI": "true"}
 
 
 def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> Ran:

@@ -110,9 +110,8 @@ def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
         cwd=folder,
         env={
             "HOME": str(folder),
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "CDK_VALIDATION", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")},
             "CDK_OUTDIR": str(folder / "cdk.out"),
-            "CDK_VALIDATION": "false",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": cdk.seed,
         },

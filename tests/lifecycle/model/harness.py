@@ -104,6 +104,8 @@ class Harness:
         for module in (retries, clean_rooms, protocol, stack_status):
             self._patches.setattr(module, "time", clock)
         self._patches.setattr(retries, "random", random.Random(1))
+        # crhelper sets the same levels at each event, and each time logging goes through all loggers of the process.
+        self._patches.setattr(logging.Manager, "_clear_cache", lambda _: None)
         self._patches.setattr(events.logger.registered_handler, "stream", self._log)
         self._root = logging.StreamHandler(self._log)
         logging.root.addHandler(self._root)
