@@ -1,6 +1,5 @@
 """Every example, deployed and destroyed by the commands of its docstring, on the demo's memberships and tables."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import ROOT
+from tests.support.cdk import ROOT, Engine
 from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent
-from tests.support.example_apps import APPS, Step, deploys, follows
+from tests.support.example_apps import APPS, Step, deploys, follows, performs
 from tests.support.plain_template import write_plain_template
 
 NOT_HERE = {"organization": "Unrecognized resource types: [AWS::CloudFormation::StackSet]"}
@@ -86,26 +85,32 @@ def test_each_example_is_here() -> None:
     assert sorted([*KEPT, *NOT_HERE, *SHOWN_BY_MAKE]) == APPS
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in KEPT if name not in ("reset_on_purpose", "adoption", "migration", "nested_stack", "shared_provider")]
-)
-def test_it_deploys_and_goes_as_its_docstring_says(
-    bootstrapped: LocalAws,
-    values: dict[str, str],
-    templates: Callable[[], list[dict[str, Any]]],
-    tmp_path: Path,
-    name: str,
-    record_property: Callable[[str, object], None],
-) -> None:
-    before, started = stacks(bootstrapped), time.monotonic()
-    deployed = False
-    for step in follows(bootstrapped, name, values, tmp_path):  # each command is run when it is asked for
+def goes_as_written(steps: Iterator[Step], local_aws: LocalAws) -> None:
+    """Each command succeeds; they deploy something, and leave no stack."""
+    before, deployed = stacks(local_aws), False
+    for step in steps:  # each command is run when it is asked for
         succeeds(step)
-        deployed = deployed or bool(stacks(bootstrapped) - before)
+        deployed = deployed or bool(stacks(local_aws) - before)
     assert deployed
-    assert stacks(bootstrapped) <= before  # an earlier test's may be gone by now
+    assert stacks(local_aws) <= before  # an earlier test's may be gone by now
+
+
+@pytest.mark.parametrize("name", ["differential_privacy", "guardrails", "stage"])
+def test_it_deploys_and_goes_as_its_docstring_says(
+    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path, name: str
+) -> None:
+    """By the CLI: one stack, two of which one needs the other, and stages."""
+    goes_as_written(follows(bootstrapped, name, values, tmp_path), bootstrapped)
     assert len(templates()) == KEPT[name]
-    record_property(f"{name} deployed and destroyed in seconds", round(time.monotonic() - started))
+
+
+@pytest.mark.parametrize("name", ["access_budgets", "memberships", "monitoring"])
+def test_it_deploys_and_goes_without_the_cli(
+    engine: Engine, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], name: str
+) -> None:
+    """The commands are those of the first example above, for another app of one stack."""
+    goes_as_written(performs(engine, name, values), engine.local_aws)
+    assert len(templates()) == KEPT[name]
 
 
 def types(local_aws: LocalAws, stack: str) -> list[str]:
@@ -153,16 +158,13 @@ def test_nested_stack(bootstrapped: LocalAws, tmp_path: Path) -> None:
 
 
 def test_template_made_by_hand_is_adopted(
-    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+    engine: Engine, clean_rooms: Any, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]]
 ) -> None:
     """Its ARN, its foreign tags and what was consumed of it stay as they are."""
-    clean_rooms = bootstrapped.client("cleanrooms")
     arn = made_by_hand(clean_rooms, values["membership"], team="legal")["arn"]
-    bootstrapped.spend(values["membership"], None, 5)
-    steps = follows(bootstrapped, "adoption", values, tmp_path)
-    deploy = next(steps)
-    succeeds(deploy)
-    assert f"Adoption.TemplateArn = {arn}" in deploy.ran.text
+    engine.local_aws.spend(values["membership"], None, 5)
+    steps = performs(engine, "adoption", values)
+    succeeds(next(steps))
     (adopted,) = templates()
     assert (adopted["arn"], adopted["tags"]["team"], spent(clean_rooms, adopted)) == (arn, "legal", 5)
     assert "stack/Adoption/" in adopted["tags"]["cleanrooms-privacy-budget:owner"]
@@ -172,15 +174,14 @@ def test_template_made_by_hand_is_adopted(
 
 
 def test_native_templates_migrate_with_their_ledgers(
-    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+    engine: Engine, clean_rooms: Any, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]]
 ) -> None:
     """Both budget types keep their ARNs and what is consumed of them, from the native type to the destroyed stack."""
-    clean_rooms = bootstrapped.client("cleanrooms")
-    steps = follows(bootstrapped, "migration", values, tmp_path)
+    steps = performs(engine, "migration", values)
     succeeds(next(steps))
     native = {template["arn"] for template in templates()}
     for template in templates():
-        bootstrapped.spend(values["membership"], template["id"], 20)
+        engine.local_aws.spend(values["membership"], template["id"], 20)
     for step in steps:
         succeeds(step)
         assert {template["arn"] for template in templates()} == native
@@ -190,9 +191,9 @@ def test_native_templates_migrate_with_their_ledgers(
 
 
 def test_a_reset_is_refused_accepted_and_refused_again(
-    bootstrapped: LocalAws, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]], tmp_path: Path
+    engine: Engine, clean_rooms: Any, values: dict[str, str], templates: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    deploy, spend, refused, accepted, again, destroy = follows(bootstrapped, "reset_on_purpose", values, tmp_path)
+    deploy, spend, refused, accepted, again, destroy = performs(engine, "reset_on_purpose", values)
     for step in (deploy, spend, accepted, again, destroy):
         succeeds(step)
     assert refused.ran.status != 0

@@ -1,19 +1,19 @@
-"""The budget monitor on the local AWS: deployed by the command that its example gives, it publishes what was consumed there."""
+"""The budget monitor on the local AWS: deployed as in its example, it publishes what was consumed there."""
 
 import json
 from typing import Any
 
 from tests.fakes.cloudwatch import published, rows
-from tests.support.cdk import Cdk
+from tests.support.cdk import Engine
 from tests.support.deployed_clean_rooms import held, made_by_hand, table
-from tests.support.example_apps import deploys
+from tests.support.example_apps import synthesize
 
 NAMESPACE = "CleanRooms/PrivacyBudget"
 
 
-def named(cdk: Cdk, type_: str, part_of_id: str = "") -> str:
+def named(engine: Engine, type_: str, part_of_id: str = "") -> str:
     """The physical id of the stack's one resource of a type."""
-    found = cdk.local_aws.client("cloudformation").describe_stack_resources(StackName="Monitoring")["StackResources"]
+    found = engine.local_aws.client("cloudformation").describe_stack_resources(StackName="Monitoring")["StackResources"]
     (name,) = (one["PhysicalResourceId"] for one in found if one["ResourceType"] == type_ and part_of_id in one["LogicalResourceId"])
     return str(name)
 
@@ -25,27 +25,27 @@ def aggregations(clean_rooms: Any, membership: str) -> dict[str, tuple[int, int]
     return {one["type"]: (one["remainingCount"], one["maxCount"]) for one in summary["budget"]["differentialPrivacy"]["aggregations"]}
 
 
-def test_run_publishes_what_is_consumed(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_run_publishes_what_is_consumed(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     """Of the stack's own templates, and of every template of the collaboration, another member's included."""
     membership, _ = memberships
     lab = clean_rooms.get_membership(membershipIdentifier=membership)["membership"]["collaborationId"]
     joined = clean_rooms.create_membership(collaborationIdentifier=lab, queryLogStatus="DISABLED")["membership"]["id"]
     theirs = made_by_hand(clean_rooms, joined)["id"]
     values = {"membership": membership, "sales": table(membership), "mail": "privacy@example.com"}
-    outputs = deploys(cdk.local_aws, "monitoring", values, cdk.folder, f"collaboration={lab}")["Monitoring"]
+    synthesize("monitoring", {**values, "collaboration": lab}, engine.folder / "cdk.out")
+    outputs = engine.deploys_assembly()["Monitoring"]
     by_kind = {template["privacyBudgetType"]: template["id"] for template in held(clean_rooms, membership)}
     privacy, sales = by_kind["DIFFERENTIAL_PRIVACY"], by_kind["ACCESS_BUDGET"]
-    cdk.local_aws.spend(membership, privacy, 5, "COUNT")
-    cdk.local_aws.spend(membership, sales, 85)
-    cdk.local_aws.spend(joined, theirs, 60, "SUM")
+    engine.local_aws.spend(membership, privacy, 5, "COUNT")
+    engine.local_aws.spend(membership, sales, 85)
+    engine.local_aws.spend(joined, theirs, 60, "SUM")
 
-    schedule = cdk.local_aws.client("scheduler").get_schedule(Name=named(cdk, "AWS::Scheduler::Schedule"))
+    schedule = engine.local_aws.client("scheduler").get_schedule(Name=named(engine, "AWS::Scheduler::Schedule"))
     assert schedule["ScheduleExpression"] == "rate(30 minutes)"
-    run = cdk.local_aws.client("lambda").invoke(FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"])
+    run = engine.local_aws.client("lambda").invoke(FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"])
     assert "FunctionError" not in run, run["Payload"].read()
-    pages = (
-        cdk.local_aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=named(cdk, "AWS::Logs::LogGroup", "Monitor"))
-    )
+    group = named(engine, "AWS::Logs::LogGroup", "Monitor")
+    pages = engine.local_aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
     log = "\n".join(event["message"] for page in pages for event in page["events"])
     counts, their_counts = (aggregations(clean_rooms, one) for one in (membership, joined))
     assert counts["COUNT"][1] - counts["COUNT"][0] == 5
@@ -66,7 +66,7 @@ def test_run_publishes_what_is_consumed(cdk: Cdk, clean_rooms: Any, memberships:
             expected["Remaining", *detailed], expected["Maximum", *detailed] = remaining, maximum
     assert published(log, NAMESPACE) == expected
 
-    cloudwatch = cdk.local_aws.client("cloudwatch")
+    cloudwatch = engine.local_aws.client("cloudwatch")
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     of_templates = [one for one in alarms if one["Namespace"] == NAMESPACE]
     assert [{one["Name"]: one["Value"] for one in alarm["Dimensions"]} for alarm in of_templates] == [
@@ -79,6 +79,6 @@ def test_run_publishes_what_is_consumed(cdk: Cdk, clean_rooms: Any, memberships:
     assert [row[0]["properties"]["metrics"][0][-2] for row in rows(body)] == [privacy, sales, lab]
 
     clean_rooms.delete_privacy_budget_template(membershipIdentifier=membership, privacyBudgetTemplateIdentifier=sales)
-    failed = cdk.local_aws.client("lambda").invoke(FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"])
+    failed = engine.local_aws.client("lambda").invoke(FunctionName=schedule["Target"]["Arn"], Payload=schedule["Target"]["Input"])
     assert failed["FunctionError"]
     assert json.loads(failed["Payload"].read())["errorMessage"].startswith("1 of 2 privacy budgets could not be read")

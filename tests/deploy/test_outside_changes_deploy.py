@@ -1,6 +1,5 @@
 """Changes outside the stack on the local AWS: a person's reach the queue behind the monitor's topic, the provider's do not."""
 
-import json
 import re
 import shutil
 from typing import Any
@@ -11,7 +10,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetMonitor, PrivacyBudgetTemplate
-from tests.support.cdk import Cdk
+from tests.support.cdk import Engine
 from tests.support.deployed_clean_rooms import as_user, edit_by_hand, held
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -19,7 +18,7 @@ WHERE = r"in account 111122223333, us-east-1, outside the privacy budget provide
 ANN = "arn:aws:iam::111122223333:user/ann"
 
 
-def deploys(used: Cdk, membership: str, epsilon: int) -> str:
+def deploys(used: Engine, membership: str, epsilon: int) -> str:
     """Deploy a budget that is watched, and give the URL of the queue that gets the messages."""
     shutil.rmtree(used.folder / "cdk.out", ignore_errors=True)
     app = cdk.App(outdir=str(used.folder / "cdk.out"), analytics_reporting=False)
@@ -31,9 +30,7 @@ def deploys(used: Cdk, membership: str, epsilon: int) -> str:
     PrivacyBudgetMonitor(stack, "Monitor", templates=[template], outside_changes=[topic])
     cdk.CfnOutput(stack, "Messages", value=queue.queue_url)
     app.synth()
-    ran = used.run("deploy", "--all", "--require-approval", "never", "--outputs-file", "outputs.json")
-    assert ran.status == 0, ran.text
-    return str(json.loads((used.folder / "outputs.json").read_text())["Watched"]["Messages"])
+    return used.deploys_assembly()["Watched"]["Messages"]
 
 
 def next_message(client: Any, url: str) -> str:
@@ -42,20 +39,20 @@ def next_message(client: Any, url: str) -> str:
     return str(message["Body"])
 
 
-def test_changes_by_hand_alone_are_reported(cdk: Cdk, clean_rooms: Any, memberships: list[str]) -> None:
+def test_changes_by_hand_alone_are_reported(engine: Engine, clean_rooms: Any, memberships: list[str]) -> None:
     """After the provider's own change, the next message is of the next change by hand: events are delivered in their order."""
     membership, _ = memberships
-    messages = cdk.local_aws.client("sqs")
-    url = deploys(cdk, membership, epsilon=3)
+    messages = engine.local_aws.client("sqs")
+    url = deploys(engine, membership, epsilon=3)
     (template,) = held(clean_rooms, membership)
-    ann = as_user(cdk.local_aws, "ann")
+    ann = as_user(engine.local_aws, "ann")
     edit_by_hand(ann, template, epsilon=5)
     told = next_message(messages, url)
     subject = f"privacy budget template {template['id']} of membership {membership}"
     assert re.fullmatch(
         rf'"{ANN} called UpdatePrivacyBudgetTemplate on {subject} at {TIME} {WHERE}\. CloudTrail event: [-0-9a-f]{{36}}"', told
     )
-    deploys(cdk, membership, epsilon=6)
+    deploys(engine, membership, epsilon=6)
     (updated,) = held(clean_rooms, membership)
     assert updated["parameters"]["differentialPrivacy"]["epsilon"] == 6
     assert updated["id"] == template["id"]

@@ -104,12 +104,20 @@ class Cdk:
 class Engine(Cdk):
     """CloudFormation itself for one app: for what the CLI has no part in. It deploys an assembly as the CLI would, all stacks at once."""
 
+    @property
+    def names(self) -> list[str]:
+        """The assembly's stacks."""
+        return [path.name.split(".")[0] for path in (self.folder / "cdk.out").glob("*.template.json")]
+
     def deploy(self, *stacks: Mapping[str, Any]) -> Ran:
-        """Deploy; the status is 0 where every stack is complete, and the text has the stacks' events."""
         self.declare(*stacks)
+        return self.deploy_assembly()
+
+    def deploy_assembly(self) -> Ran:
+        """Deploy what was synthesized; the status is 0 where every stack is complete, and the text has the stacks' events."""
         self._publish()
         client = self.local_aws.client("cloudformation")
-        ids = [self._begin(client, stack["name"]) for stack in stacks]
+        ids = [self._begin(client, name) for name in self.names]
         statuses = [self.settled(id_) for id_ in ids]
         events = [event for id_ in ids for event in client.describe_stack_events(StackName=id_)["StackEvents"]]
         text = "\n".join(
@@ -118,24 +126,33 @@ class Engine(Cdk):
         return Ran(int(not {"CREATE_COMPLETE", "UPDATE_COMPLETE"}.issuperset(statuses)), text)
 
     def deploys(self, *stacks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        ran = self.deploy(*stacks)
+        self.declare(*stacks)
+        return self.deploys_assembly()
+
+    def deploys_assembly(self) -> dict[str, dict[str, str]]:
+        """Deploy what was synthesized, which must succeed, and give each stack's outputs."""
+        ran = self.deploy_assembly()
         assert ran.status == 0, ran.text
         client = self.local_aws.client("cloudformation")
-        found = [client.describe_stacks(StackName=stack["name"])["Stacks"][0] for stack in stacks]
-        return {stack["StackName"]: {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]} for stack in found}
+        found = [client.describe_stacks(StackName=name)["Stacks"][0] for name in self.names]
+        return {stack["StackName"]: {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])} for stack in found}
 
     def destroys(self) -> None:
-        self.deletes(*(path.name.split(".")[0] for path in (self.folder / "cdk.out").glob("*.template.json")))
+        self.deletes(*self.names)
 
     def _publish(self) -> None:
         s3 = self.local_aws.client("s3")
         for manifest in (self.folder / "cdk.out").glob("*.assets.json"):
             for asset in json.loads(manifest.read_text())["files"].values():
                 for destination in asset["destinations"].values():
-                    bucket, key = destination["bucketName"], destination["objectKey"]
+                    bucket, key = self._here(destination["bucketName"]), destination["objectKey"]
                     # As the CLI does; the CDK also writes no file anew that it has written for an earlier assembly.
                     if s3.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"] == 0:
                         s3.put_object(Bucket=bucket, Key=key, Body=(manifest.parent / asset["source"]["path"]).read_bytes())
+
+    def _here(self, name: str) -> str:
+        """A name in an assembly that is for any account and region, in this one."""
+        return name.replace("${AWS::AccountId}", self.local_aws.account_id).replace("${AWS::Region}", self.local_aws.region)
 
     def _begin(self, client: Any, name: str) -> str:
         """Create the stack, or update it where it exists; its id."""

@@ -8,8 +8,10 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,19 @@ import aws_cdk as cdk
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import CLI, ROOT, Ran
+from tests.support.cdk import CLI, ROOT, Engine, Ran
 
 FOLDER = ROOT / "examples"
 APPS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("test_"))
+
+ANY = "cdk|aws|python -m cleanrooms_local_aws"
+"""The first words of an example's commands."""
+
+CDK_COMMAND = ArgumentParser(allow_abbrev=False, exit_on_error=False)
+"""The options of the CDK CLI in the examples' commands."""
+CDK_COMMAND.add_argument("what", choices=["deploy", "destroy"])
+CDK_COMMAND.add_argument("--app", required=True)
+CDK_COMMAND.add_argument("-c", dest="context", action="append", default=[])
 
 
 def commands(name: str, values: Mapping[str, str], of: str = "cdk") -> list[list[str]]:
@@ -112,8 +123,7 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
 
     What is destroyed is the assembly that was deployed: the app would only write it once more.
     """
-    for command in commands(name, values, "cdk|aws|python -m cleanrooms_local_aws"):
-        options: list[str] = []
+    for command in commands(name, values, ANY):
         if command[0] == "cdk":
             options = ["--no-notices", "--no-version-reporting", *(word for given in context for word in ("-c", given))]
             if command[1] == "deploy":
@@ -121,9 +131,32 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
             else:
                 command[command.index("--app") + 1] = str(folder / "cdk.out")
                 options += ["--force"]
-        elif command[0] == "python":
-            options = ["--folder", str(local_aws.folder)]
-        yield Step(command, _run([*command, *options], ROOT, environment(local_aws)))
+            yield Step(command, _run([*command, *options], ROOT, environment(local_aws)))
+        else:
+            yield _other(local_aws, command)
+
+
+def performs(engine: Engine, name: str, values: Mapping[str, str]) -> Iterator[Step]:
+    """Do what the commands of an example's docstring say, where each is for all of its stacks, without the CLI."""
+    for command in commands(name, values, ANY):
+        if command[0] != "cdk":
+            yield _other(engine.local_aws, command)
+            continue
+        asked = CDK_COMMAND.parse_args(command[1:])
+        assert asked.app == f"python examples/{name}.py"
+        if asked.what == "deploy":
+            shutil.rmtree(engine.folder / "cdk.out", ignore_errors=True)
+            synthesize(name, dict(given.split("=", 1) for given in asked.context), engine.folder / "cdk.out")
+            yield Step(command, engine.deploy_assembly())
+        else:
+            engine.destroys()
+            yield Step(command, Ran(0, ""))
+
+
+def _other(local_aws: LocalAws, command: list[str]) -> Step:
+    """A command that is not of the CDK CLI."""
+    options = ["--folder", str(local_aws.folder)] if command[0] == "python" else []
+    return Step(command, _run([*command, *options], ROOT, environment(local_aws)))
 
 
 def environment(local_aws: LocalAws) -> dict[str, str]:
