@@ -6,6 +6,7 @@ Everything is pinned: the Python packages to this checkout's own versions, the h
 import functools
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 import aws_cdk
 
+from cleanrooms_local_aws import packages
 from privacy_budget_core import contract
 from tools.function_bundle import DISTRIBUTIONS, HANDLER, assemble, bytecode
 from tools.function_bundle.bytecode import RUNTIME
@@ -189,7 +191,8 @@ def _plain() -> Path:
     def install(folder: Path) -> None:
         # They are all that these packages need, so nothing has to be resolved.
         pins = [f"{name}=={importlib.metadata.version(name)}" for name in DISTRIBUTIONS]
-        _run(sys.executable, "-m", "uv", "--quiet", "pip", "install", "--no-deps", "--target", str(folder), *pins)
+        environment = packages.with_settings(os.environ)
+        _run(*packages.install(Path(sys.executable), ["--quiet", "--no-deps", "--target", str(folder), *pins], environment))
         (folder / ".lock").unlink(missing_ok=True)
         shutil.copy(RUNTIMES / "plain" / "index.py", folder)
 

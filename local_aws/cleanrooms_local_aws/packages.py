@@ -21,24 +21,27 @@ _OUTSIDE_PROJECTS: Final = ("--project", "/")
 """Without the settings of the project around the working directory, such as its constraints."""
 
 
-def create(folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """The command that creates a virtual environment."""
-    uv = _uv()
-    if uv and not _pip_is_configured(Path(sys.executable), environment):
-        return [*uv, "venv", *_OUTSIDE_PROJECTS, "--python", sys.executable, str(folder)]
-    return [sys.executable, "-P", "-m", "venv", str(folder)]
+def create(folder: Path, environment: Mapping[str, str], python: str = sys.executable) -> list[str]:
+    """The command that creates a virtual environment of a Python."""
+    if uses_uv(Path(sys.executable), environment):
+        return [*_uv(), "venv", *_OUTSIDE_PROJECTS, "--python", python, str(folder)]
+    return [python, "-P", "-m", "venv", str(folder)]
 
 
 def install(python: Path, options: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """The command, to be run with ``environment``, that installs what pip's options name for a Python.
 
-    uv takes a tenth of pip's time. It is used where it is at hand and pip has no settings of its own.
+    uv takes a tenth of pip's time.
     """
-    uv = _uv()
-    if uv and not _pip_is_configured(python, environment):
-        return [*uv, "pip", "install", *_OUTSIDE_PROJECTS, "--color", "never", "--no-progress", "--python", str(python), *options]
+    if uses_uv(python, environment):
+        return [*_uv(), "pip", "install", *_OUTSIDE_PROJECTS, "--color", "never", "--no-progress", "--python", str(python), *options]
     pip = [str(python), "-P", "-u", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     return [*pip, "--no-user", "--no-compile", "--progress-bar", "off", *options]
+
+
+def uses_uv(python: Path, environment: Mapping[str, str]) -> bool:
+    """Whether uv fetches packages for a Python: where uv is at hand and pip has no settings of its own."""
+    return bool(_uv()) and not _pip_is_configured(python, environment)
 
 
 def with_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT, Engine
 from tests.support.deployed_clean_rooms import held, made_by_hand, new_membership, spent
-from tests.support.example_apps import APPS, Step, deploys, follows, performs
+from tests.support.example_apps import APPS, Step, follows, performs
 from tests.support.plain_template import write_plain_template
 
 NOT_HERE = {"organization": "Unrecognized resource types: [AWS::CloudFormation::StackSet]"}
@@ -119,26 +119,24 @@ def types(local_aws: LocalAws, stack: str) -> list[str]:
     return [resource["ResourceType"] for resource in found]
 
 
-def test_shared_provider(bootstrapped: LocalAws, templates: Callable[[], list[dict[str, Any]]], tmp_path: Path) -> None:
+def test_shared_provider(engine: Engine, clean_rooms: Any) -> None:
     """A second deployment moves one budget to another membership, by a function that its stack does not hold."""
-    clean_rooms = bootstrapped.client("cleanrooms")
+    local_aws = engine.local_aws
     sales, research, moved_to = (new_membership(clean_rooms) for _ in range(3))
-    outputs = deploys(bootstrapped, "shared_provider", {"sales": sales, "research": research}, tmp_path)
-    assert types(bootstrapped, "SharedProvider").count("AWS::Lambda::Function") == 1
+    succeeds(next(performs(engine, "shared_provider", {"sales": sales, "research": research})))
+    assert types(local_aws, "SharedProvider").count("AWS::Lambda::Function") == 1
+    arns = []
     for stack, membership, epsilon in (("SalesBudget", sales, 3), ("ResearchBudget", research, 5)):
-        assert types(bootstrapped, stack) == ["Custom::CleanRoomsPrivacyBudgetTemplate"]
+        assert types(local_aws, stack) == ["Custom::CleanRoomsPrivacyBudgetTemplate"]
         (template,) = held(clean_rooms, membership)
-        assert outputs[stack]["TemplateArn"] == template["arn"]
         assert template["parameters"]["differentialPrivacy"]["epsilon"] == epsilon
+        arns.append(template["arn"])
 
-    deploy, destroy = follows(bootstrapped, "shared_provider", {"sales": moved_to, "research": research}, tmp_path)
-    succeeds(deploy)
-    succeeds(destroy)
-    assert not {"SharedProvider", "SalesBudget", "ResearchBudget"} & stacks(bootstrapped)
-    arns = [template["arn"] for membership in (sales, research) for template in held(clean_rooms, membership)]
-    assert arns == [outputs["SalesBudget"]["TemplateArn"], outputs["ResearchBudget"]["TemplateArn"]]
-    (moved,) = held(clean_rooms, moved_to)
-    assert f"SalesBudget.TemplateArn = {moved['arn']}" in deploy.ran.text
+    for step in performs(engine, "shared_provider", {"sales": moved_to, "research": research}):
+        succeeds(step)
+    assert not {"SharedProvider", "SalesBudget", "ResearchBudget"} & stacks(local_aws)
+    assert [template["arn"] for membership in (sales, research) for template in held(clean_rooms, membership)] == arns
+    assert len(held(clean_rooms, moved_to)) == 1
 
 
 def test_nested_stack(bootstrapped: LocalAws, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +13,7 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
-
-INSTALLED = (".venv/.installed", ".venv/.installed-tools", ".venv/.runtime-python", "node_modules/.installed")
-MAKE = ("make", *(argument for target in INSTALLED for argument in ("-o", target)))
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment, without what another make put into it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+from tests.support.pages import MAKE, block, clone, outside_make
 
 
 def make(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -29,7 +21,7 @@ def make(folder: Path, *arguments: str, status: int = 0) -> str:
     ran = subprocess.run(
         [*MAKE, *arguments],
         cwd=folder,
-        env=_environment(),
+        env=outside_make(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,18 +34,8 @@ def make(folder: Path, *arguments: str, status: int = 0) -> str:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what git would clone, with this checkout's installed tools."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    folder = tmp_path / "clone"
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    for tools in (".venv", "node_modules"):
-        (folder / tools).symlink_to(ROOT / tools)
-    return folder
+    """A clone whose set-up is done."""
+    return clone(tmp_path / "clone", with_tools=True)
 
 
 def test_the_demo_membership_is_the_local_environments(local_aws: LocalAws) -> None:
@@ -63,18 +45,16 @@ def test_the_demo_membership_is_the_local_environments(local_aws: LocalAws) -> N
     assert local["membership"] == local_aws.demo.membership_id
 
 
-def typed(page: str, first: str) -> list[tuple[list[str], str]]:
-    """The commands of a page's block that begins with this one, each with its comment."""
-    (block,) = (
-        block for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE) if block.startswith(first)
-    )
-    return [(shlex.split(command), comment.strip()) for command, _, comment in (line.partition("#") for line in block.splitlines())]
+def typed(first: str) -> list[tuple[list[str], str]]:
+    """The commands of the README's block that begins with this one, each with its comment."""
+    lines = (line.partition("#") for line in block("README.md", first))
+    return [(shlex.split(command), comment.strip()) for command, _, comment in lines]
 
 
 def test_the_readmes_tour(copy: Path) -> None:
     """Typed as it stands there: it ends well, and each refusal names make's argument."""
     told: list[str] = []
-    for (make_itself, *arguments), comment in [*typed("README.md", "make deploy     #")[:1], *typed("README.md", "make deploy EPSILON")]:
+    for (make_itself, *arguments), comment in [*typed("make deploy     #")[:1], *typed("make deploy EPSILON")]:
         assert make_itself == "make"
         told.append(make(copy, *arguments, status=2 if comment.startswith("refused") else 0))
     deployed, edited, _, diff, plan, refused, lowered, smaller, status, destroyed, _ = told
@@ -172,7 +152,7 @@ def test_ctrl_c_ends_a_deployment_in_one_line(copy: Path, moment: str) -> None:
     process = subprocess.Popen(
         [*MAKE, "deploy"],
         cwd=copy,
-        env=_environment(),
+        env=outside_make(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -197,7 +177,7 @@ def test_ctrl_c_ends_a_synth_without_a_traceback() -> None:
     with subprocess.Popen(
         [sys.executable, "-v", "app.py"],
         cwd=ROOT,
-        env={**_environment(), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        env={**outside_make(), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

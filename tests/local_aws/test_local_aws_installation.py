@@ -116,6 +116,20 @@ def pins(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def with_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment that pip was installed into, which takes three seconds."""
+    folder = tmp_path_factory.mktemp("with-pip")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def copied(with_pip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments for pip are copies of one."""
+    monkeypatch.setattr(packages, "create", lambda folder, _: ["cp", "-a", f"{with_pip}/.", str(folder)])
+
+
 @pytest.fixture
 def by_pip(cache: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only pip knows the way to the index."""
@@ -169,13 +183,14 @@ def test_the_extra_holds_back_no_boto3() -> None:
     assert required["boto3"].specifier.contains("1.99.0")
 
 
-@pytest.mark.usefixtures("by_pip")
+@pytest.mark.usefixtures("by_pip", "copied")
 def test_an_index_that_only_pip_knows_is_used(cache: Path, pins: Path, index: Index) -> None:
     assert installer(installation.ensure_installed()) == "pip"
     assert index.downloads == 1
     assert len(environments(cache)) == 1
 
 
+@pytest.mark.usefixtures("copied")
 def test_a_configuration_file_of_pip_is_used(
     cache: Path, pins: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +227,7 @@ def test_uv_is_used_where_pip_has_no_configuration(
     assert installer(installation.ensure_installed()) == "uv"
 
 
+@pytest.mark.usefixtures("copied")
 def test_pip_is_used_where_there_is_no_uv(cache: Path, pins: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "_uv", list)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / WHEEL))
@@ -244,6 +260,7 @@ def test_environment_without_python_is_rebuilt(cache: Path, pins: Path) -> None:
     assert installer(installation.ensure_installed()) == "uv"
 
 
+@pytest.mark.usefixtures("copied")
 def test_unreachable_index_error_has_remedy(cache: Path, pins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     with pytest.raises(LocalAwsError) as raised:
@@ -260,6 +277,7 @@ def test_unreachable_index_error_has_remedy(cache: Path, pins: Path, monkeypatch
     assert environments(cache) == []
 
 
+@pytest.mark.usefixtures("copied")
 def test_the_remedy_without_an_index_works(cache: Path, pins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder is named as the guide names it: from the working directory."""
     monkeypatch.chdir(tmp_path.parent)
@@ -302,7 +320,7 @@ def test_two_starts_at_once_install_it_once(cache: Path, pins: Path, index: Inde
     assert len(environments(cache)) == 1
 
 
-@pytest.mark.usefixtures("by_pip")
+@pytest.mark.usefixtures("by_uv")
 def test_an_interrupted_installation_leaves_nothing(cache: Path, pins: Path, index: Index, tmp_path: Path) -> None:
     index.go_on.clear()
     with start(pins, tmp_path) as started:
@@ -316,7 +334,7 @@ def test_an_interrupted_installation_leaves_nothing(cache: Path, pins: Path, ind
     assert not (tmp_path / "local-aws").exists()
 
 
-@pytest.mark.usefixtures("by_pip")
+@pytest.mark.usefixtures("by_uv")
 def test_interrupted_installation_is_repeated(cache: Path, pins: Path, index: Index, tmp_path: Path) -> None:
     """What the killed start had begun goes on for a while, and keeps the next start waiting as long."""
     index.go_on.clear()
@@ -331,5 +349,5 @@ def test_interrupted_installation_is_repeated(cache: Path, pins: Path, index: In
     with lock.open() as opened, pytest.raises(BlockingIOError):
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     index.go_on.set()
-    assert installer(installation.ensure_installed()) == "pip"
+    assert installer(installation.ensure_installed()) == "uv"
     assert index.downloads == 2

@@ -104,11 +104,6 @@ class Cdk:
 class Engine(Cdk):
     """CloudFormation itself for one app: for what the CLI has no part in. It deploys an assembly as the CLI would, all stacks at once."""
 
-    @property
-    def names(self) -> list[str]:
-        """The assembly's stacks."""
-        return [path.name.split(".")[0] for path in (self.folder / "cdk.out").glob("*.template.json")]
-
     def deploy(self, *stacks: Mapping[str, Any]) -> Ran:
         self.declare(*stacks)
         return self.deploy_assembly()
@@ -117,13 +112,17 @@ class Engine(Cdk):
         """Deploy what was synthesized; the status is 0 where every stack is complete, and the text has the stacks' events."""
         self._publish()
         client = self.local_aws.client("cloudformation")
-        ids = [self._begin(client, name) for name in self.names]
-        statuses = [self.settled(id_) for id_ in ids]
-        events = [event for id_ in ids for event in client.describe_stack_events(StackName=id_)["StackEvents"]]
+        ids: dict[str, str] = {}
+        statuses: set[str] = set()
+        while waiting := {name: needed for name, needed in self._needed().items() if name not in ids}:
+            begun = {name: self._begin(client, name) for name, needed in waiting.items() if needed <= ids.keys()}
+            statuses |= {self.settled(id_) for id_ in begun.values()}
+            ids |= begun
+        events = [event for id_ in ids.values() for event in client.describe_stack_events(StackName=id_)["StackEvents"]]
         text = "\n".join(
             f"{event['LogicalResourceId']} {event['ResourceStatus']} {event.get('ResourceStatusReason', '')}" for event in events
         )
-        return Ran(int(not {"CREATE_COMPLETE", "UPDATE_COMPLETE"}.issuperset(statuses)), text)
+        return Ran(int(not statuses <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}), text)
 
     def deploys(self, *stacks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         self.declare(*stacks)
@@ -134,11 +133,11 @@ class Engine(Cdk):
         ran = self.deploy_assembly()
         assert ran.status == 0, ran.text
         client = self.local_aws.client("cloudformation")
-        found = [client.describe_stacks(StackName=name)["Stacks"][0] for name in self.names]
+        found = [client.describe_stacks(StackName=name)["Stacks"][0] for name in self._needed()]
         return {stack["StackName"]: {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])} for stack in found}
 
     def destroys(self) -> None:
-        self.deletes(*self.names)
+        self.deletes(*self._needed())
 
     def _publish(self) -> None:
         s3 = self.local_aws.client("s3")
@@ -154,13 +153,23 @@ class Engine(Cdk):
         """A name in an assembly that is for any account and region, in this one."""
         return name.replace("${AWS::AccountId}", self.local_aws.account_id).replace("${AWS::Region}", self.local_aws.region)
 
+    @property
+    def _artifacts(self) -> dict[str, Any]:
+        """What the assembly's manifest has of its stacks."""
+        artifacts = json.loads((self.folder / "cdk.out" / "manifest.json").read_text())["artifacts"]
+        return {name: artifact for name, artifact in artifacts.items() if artifact["type"] == "aws:cloudformation:stack"}
+
+    def _needed(self) -> dict[str, set[str]]:
+        """By stack, the stacks that must be there before it."""
+        return {name: self._artifacts.keys() & artifact.get("dependencies", []) for name, artifact in self._artifacts.items()}
+
     def _begin(self, client: Any, name: str) -> str:
-        """Create the stack, or update it where it exists; its id."""
-        assembly = self.folder / "cdk.out"
-        tags = json.loads((assembly / "manifest.json").read_text())["artifacts"][name]["properties"].get("tags", {})
+        """Create the stack, or update it where it exists and would change; its id."""
+        tags = self._artifacts[name]["properties"].get("tags", {})
+        template = (self.folder / "cdk.out" / f"{name}.template.json").read_text()
         request = {
             "StackName": name,
-            "TemplateBody": (assembly / f"{name}.template.json").read_text(),
+            "TemplateBody": template,
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         }
@@ -168,5 +177,11 @@ class Engine(Cdk):
         status = existing.get(name, "DELETE_COMPLETE")
         if status == "ROLLBACK_COMPLETE":
             self.deletes(name)
-        begin = client.create_stack if status in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE") else client.update_stack
-        return str(begin(**request)["StackId"])
+        if status in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE"):
+            return str(client.create_stack(**request)["StackId"])
+        try:
+            return str(client.update_stack(**request)["StackId"])
+        except client.exceptions.ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise
+            return name

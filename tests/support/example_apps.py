@@ -32,6 +32,7 @@ ANY = "cdk|aws|python -m cleanrooms_local_aws"
 CDK_COMMAND = ArgumentParser(allow_abbrev=False, exit_on_error=False)
 """The options of the CDK CLI in the examples' commands."""
 CDK_COMMAND.add_argument("what", choices=["deploy", "destroy"])
+CDK_COMMAND.add_argument("--all", action="store_true")
 CDK_COMMAND.add_argument("--app", required=True)
 CDK_COMMAND.add_argument("-c", dest="context", action="append", default=[])
 
@@ -90,24 +91,6 @@ def synthesize(name: str, context: Mapping[str, str], folder: Path) -> Assembly:
         patch.setattr(cdk, "App", functools.partial(cdk.App, context=dict(context), outdir=str(folder)))
         runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
     return Assembly(folder)
-
-
-def deploys(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: Path, *context: str) -> dict[str, dict[str, str]]:
-    """Deploy an example by the first command of its docstring, which must succeed, and give each stack's outputs.
-
-    ``context`` is ``key=value`` to add.
-    """
-    outputs = folder / "outputs.json"
-    options = ["--output", str(folder / "cdk.out"), "--outputs-file", str(outputs), "--concurrency", "2", "--require-approval", "never"]
-    options += [word for given in context for word in ("-c", given)]
-    ran = _run(
-        [str(CLI), *commands(name, values)[0][1:], *options, "--no-notices", "--no-version-reporting"],
-        ROOT,
-        environment(local_aws),
-    )
-    assert ran.status == 0, ran.text
-    found: dict[str, dict[str, str]] = json.loads(outputs.read_text())
-    return found
 
 
 @dataclass

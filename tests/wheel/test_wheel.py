@@ -1,7 +1,8 @@
-"""The built wheel in a foreign app: installed into an empty environment, synthesized in a foreign folder without a network.
+"""The README's second way of use: the wheel in a foreign app, installed into an empty environment, and synthesized in a foreign folder
+without a network.
 
-With the oldest and the newest CDK, and with this Python or, where WHEEL_PYTHONS names some (3.11,3.13), with each of those.
-WHEEL names a wheel that is built already.
+With the oldest CDK and, as the README types it, with the newest; with this Python or, where WHEEL_PYTHONS names some (3.11,3.13), with each
+of those. WHEEL names a wheel that is built already.
 """
 
 import hashlib
@@ -11,15 +12,19 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from cleanrooms_local_aws import packages
+from tests.support.pages import DOWNLOADS, clone, commands, outside_make, types
 from tools.function_bundle import assemble_for_the_runtime
+from tools.release import dist
 
 ROOT = Path(__file__).parents[2]
 APP = Path(__file__).with_name("foreign_app.py")
@@ -58,28 +63,30 @@ class Synthesized:
     python: Path
     cdk_out: Path
     conditions: str
+    installed: Mapping[str, str]
 
     def resources(self, template: str) -> list[dict[str, Any]]:
         (path,) = self.cdk_out.glob(template)
         return list(json.loads(path.read_text())["Resources"].values())
 
-    def installed(self) -> dict[str, str]:
-        listed = subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "list", "--quiet", "--python", self.python, "--format", "json"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return {package["name"]: package["version"] for package in json.loads(listed.stdout)}
+
+def installed(python: Path) -> dict[str, str]:
+    """The versions of what is installed in an environment."""
+    script = "import importlib.metadata as m, json; print(json.dumps({one.name: one.version for one in m.distributions()}))"
+    listed = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=True)
+    return {canonicalize_name(name): version for name, version in json.loads(listed.stdout).items()}
+
+
+MAKE_DIST, PIP_INSTALL = commands("README.md", "make dist")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "WHEEL" in os.environ:
         return Path(os.environ["WHEEL"])
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
-    (built,) = folder.glob("*.whl")
+    checkout = clone(tmp_path_factory.mktemp("dist") / "clone", with_tools=True)
+    types([MAKE_DIST], checkout, {**outside_make(), "HOME": str(checkout.parent)})
+    (built,) = (checkout / "dist").glob("*.whl")
     return built
 
 
@@ -97,12 +104,18 @@ def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
     python = folder / "venv" / "bin" / "python"
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(cdk.constraints))
-    uv = [sys.executable, "-m", "uv", "--quiet", "--no-python-downloads"]
-    subprocess.run([*uv, "venv", "--python", sys.executable if version == RUNNING else version, folder / "venv"], check=True)
-    subprocess.run(
-        [*uv, "pip", "install", "--python", python, "--constraint", constraints, wheel, *cdk.requirements],
-        check=True,
-    )
+    interpreter = sys.executable if version == RUNNING else dist.interpreter(version)
+    assert interpreter
+    environment = packages.with_settings(os.environ)
+    if choose is newest:
+        subprocess.run([interpreter, "-m", "venv", folder / "venv"], check=True)
+        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        own = {"HOME": str(folder), "PATH": path, "PIP_CONSTRAINT": str(constraints), "PIP_COMPILE": "0"}
+        types([PIP_INSTALL], wheel.parents[1], {**environment, **DOWNLOADS, **own})
+    else:
+        subprocess.run(packages.create(folder / "venv", environment, interpreter), env=environment, check=True)
+        options = ["--quiet", "--constraint", str(constraints), str(wheel), *cdk.requirements]
+        subprocess.run(packages.install(python, options, environment), env=environment, check=True)
     shutil.copy(APP, folder)
     isolation = without_network()
     finished = subprocess.run(
@@ -120,7 +133,7 @@ def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    return Synthesized(python, folder / "cdk.out", "without a network" if isolation else "with a network")
+    return Synthesized(python, folder / "cdk.out", "without a network" if isolation else "with a network", installed(python))
 
 
 def without_network() -> list[str]:
@@ -167,20 +180,18 @@ def test_wheel_asset_equals_the_checkouts(app: Synthesized, template: str, tmp_p
 
 
 def test_the_construct_needs_neither_boto3_nor_crhelper(app: Synthesized) -> None:
-    installed = app.installed()
-    assert "cleanrooms-privacy-budget" in installed
-    assert not installed.keys() & {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "moto", "ministack"}
+    assert "cleanrooms-privacy-budget" in app.installed
+    assert not app.installed.keys() & {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "moto", "ministack"}
 
 
 def test_environment_has_the_requested_cdk(
     app: Synthesized, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
-    installed = app.installed()
     version = subprocess.run([app.python, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    told = ", ".join(f"{name} {installed[name]}" for name in ("aws-cdk-lib", "constructs"))
+    told = ", ".join(f"{name} {app.installed[name]}" for name in ("aws-cdk-lib", "constructs"))
     record_property("The wheel in a foreign app", f"{version}, {told}, {app.conditions}")
     python, cdk = request.node.callspec.params["app"]
     assert version.startswith(f"Python {python}.")
     for pin in cdk().requirements or cdk().constraints:
         name, _, pinned = pin.partition("==")
-        assert installed.get(name, pinned) == pinned
+        assert app.installed.get(name, pinned) == pinned

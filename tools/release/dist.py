@@ -1,8 +1,7 @@
 """Make and check a release in dist/: wheel, sdist, bill of materials, plain template with its zip, and the sums of all.
 
-``python -m tools.release.dist`` tests the wheel with every supported Python that this machine has. With ``--tag v1.2.3`` it is a release
-proper: the tag must be the version's, the changelog must date it, the author and the project's URLs must be filled in, and this machine
-must have every Python that pyproject.toml names.
+With ``--tag v1.2.3`` it is a release proper: the tag must be the version's, the changelog must date it, the author and the project's URLs
+must be filled in, and the wheel must pass its tests with every Python that pyproject.toml names.
 """
 
 import argparse
@@ -32,7 +31,6 @@ PACKAGE_OF_THE_ZIP: Final = "cleanrooms_privacy_budget"
 EMULATOR: Final = f"{REQUIREMENTS.parent.name}/{REQUIREMENTS.name}"
 SUMS: Final = "SHA256SUMS"
 URLS: Final = ("Source", "Documentation", "Changelog", "Issues")
-UV: Final = (sys.executable, "-m", "uv", "--quiet")
 SUPPORTED: Final = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
 
@@ -45,12 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make a release in dist/ and check it.")
     parser.add_argument("--tag", help="the tag to release, v and the version")
     tag: str | None = parser.parse_args().tag
-    present, missing = at_hand(SUPPORTED.findall("\n".join(_project()["project"]["classifiers"])))
     if tag is not None:
         check_tag(tag, (ROOT / "CHANGELOG.md").read_text())
         check_metadata(_project()["project"])
-        if missing:
-            raise ReleaseError(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
+        check_interpreters(_supported())
     shutil.rmtree(DIST, ignore_errors=True)
     sdist, wheel = build(ROOT, DIST)
     _run("twine's check", sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
@@ -61,15 +57,15 @@ def main() -> None:
         archive = function_bundle()
         if (DIST / archive.name).read_bytes() != opened.read(f"{PACKAGE_OF_THE_ZIP}/{archive.name}"):
             raise ReleaseError(f"the plain template's zip is not the wheel's, byte by byte: remove {archive}, which is older")
-    _run(
-        f"the wheel's test with Python {', '.join(present)}, which takes minutes,",
-        *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
-        environment={"WHEEL": str(wheel), "WHEEL_PYTHONS": ",".join(present)},
-    )
+    if tag is not None:
+        _run(
+            f"the wheel's test with Python {', '.join(_supported())}, which takes minutes,",
+            *(sys.executable, "-m", "pytest", "-q", "-n", "0", ROOT / "tests" / "wheel"),
+            environment={"WHEEL": str(wheel), "WHEEL_PYTHONS": ",".join(_supported())},
+        )
     write_sums(DIST)
     for path in sorted(DIST.glob("*")):
         print(f"{path.stat().st_size:>10,}  {path.relative_to(ROOT)}")
-    print(f"The wheel was tested with Python {', '.join(present)}.", f"Not at hand: {', '.join(missing)}." if missing else "")
 
 
 def check_tag(tag: str, changelog: str) -> None:
@@ -92,26 +88,34 @@ def check_metadata(project: dict[str, Any]) -> None:
         )
 
 
-def at_hand(versions: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The versions of Python that this machine has, and those that it lacks."""
-    found: dict[bool, list[str]] = {True: [], False: []}
-    for version in versions:
-        ran = subprocess.run([*UV, "--no-python-downloads", "python", "find", version], capture_output=True, check=False)
-        found[ran.returncode == 0].append(version)
-    return found[True], found[False]
+def check_interpreters(versions: Iterable[str]) -> None:
+    """Raise ReleaseError unless this machine has these versions of Python."""
+    missing = [version for version in versions if interpreter(version) is None]
+    if missing:
+        raise ReleaseError(f"a release is tested with every Python that pyproject.toml names, and here is no {', '.join(missing)}")
+
+
+def interpreter(version: str) -> str | None:
+    """The path of a version of Python that this machine has; None where it has none."""
+    find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", version]
+    ran = subprocess.run(find, capture_output=True, text=True, check=False)
+    return ran.stdout.strip() if ran.returncode == 0 else None
 
 
 def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
     """Build sdist and wheel. Raises ReleaseError unless the sdist and the checkout give the same wheel, byte by byte."""
-    _run("the build of sdist and wheel", *UV, "build", "--no-create-gitignore", "--python", sys.executable, "--out-dir", folder, checkout)
+    run_build("the build of sdist and wheel", folder, checkout)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     with tempfile.TemporaryDirectory() as scratch:
-        _run(
-            "the build of the wheel from the checkout", *UV, "build", "--python", sys.executable, "--wheel", "--out-dir", scratch, checkout
-        )
+        run_build("the build of the wheel from the checkout", Path(scratch), checkout, "--wheel")
         if (Path(scratch) / wheel.name).read_bytes() != wheel.read_bytes():
             raise ReleaseError("the sdist makes another wheel than the checkout: name in pyproject.toml's sdist target what it lacks")
     return sdist, wheel
+
+
+def run_build(what: str, folder: Path, checkout: Path, *options: str) -> None:
+    """Run the build in this environment, which has what it requires and is checked for it. Raises ReleaseError where it fails."""
+    _run(what, sys.executable, "-m", "build", "--quiet", "--no-isolation", *options, "--outdir", folder, checkout)
 
 
 def check_contents(wheel: Path) -> None:
@@ -147,6 +151,11 @@ def _run(what: str, *command: str | Path, environment: dict[str, str] | None = N
     inherited = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     if subprocess.run(command, cwd=ROOT, env={**inherited, **(environment or {})}, check=False).returncode != 0:
         raise ReleaseError(f"{what} failed, see above")
+
+
+def _supported() -> list[str]:
+    """The versions of Python that pyproject.toml names."""
+    return SUPPORTED.findall("\n".join(_project()["project"]["classifiers"]))
 
 
 def _project() -> dict[str, Any]:

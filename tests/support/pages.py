@@ -1,0 +1,63 @@
+"""What the pages say, typed literally into a shell, in a copy of the repository."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.cdk import ROOT
+
+TOOLS = (".venv", "node_modules")
+INSTALLED = (".venv/.installed", ".venv/.installed-tools", ".venv/.runtime-python", "node_modules/.installed")
+MAKE = ["make", *(f"--old-file={target}" for target in INSTALLED)]
+"""make, where the set-up is done."""
+DOWNLOADS = {"PIP_CACHE_DIR": str(ROOT / "build" / "pip"), "npm_config_cache": str(ROOT / "build" / "npm")}
+"""Where what is downloaded is kept, be a home as empty as it may."""
+
+
+def clone(folder: Path, with_tools: bool = False) -> Path:
+    """A copy of what git would clone; its set-up is done with this checkout's installed tools."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(lambda name: (ROOT / name).is_file(), listed.stdout.splitlines()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    for tools in TOOLS if with_tools else ():
+        (folder / tools).symlink_to(ROOT / tools)
+    return folder
+
+
+def block(page: str, first: str) -> list[str]:
+    """The lines of a page's block that begins with these words."""
+    (found,) = (text for text in re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.M) if text.startswith(first))
+    return str(found).splitlines()
+
+
+def commands(page: str, first: str) -> list[str]:
+    """The commands of a block, without what the page remarks on them."""
+    return [line.partition(" #")[0].strip() for line in block(page, first)]
+
+
+def outside_make() -> dict[str, str]:
+    """This process's environment, without what another make put into it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
+def types(typed: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    """Type commands one after another into one shell, each of which must succeed, and give what they printed."""
+    ran = subprocess.run(
+        ["sh", "-ec", "\n".join(re.sub("^make ", f"{shlex.join(MAKE)} ", command) for command in typed)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
