@@ -109,7 +109,7 @@ def test_the_deployment_does_what_the_plan_said(engine: Engine, clean_rooms: Any
     assert status == 0
     assert {step["effect"] for step in planned.values()} == {"CREATED"}
     assert "Shop" not in stack_names(engine)
-    engine.deploys(shop(before))
+    engine.deploys_assembly()
     assert {len(held(clean_rooms, membership)) for name, membership in here.items() if name != "New"} == {1}
 
     spent_of = {name: 5 for name in before if name != "Fresh"}

@@ -13,7 +13,7 @@ import pytest
 
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
-from tests.support.pages import MAKE, block, clone, outside_make
+from tests.support.pages import MAKE, block, clean_home, clone
 
 
 def make(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -21,7 +21,7 @@ def make(folder: Path, *arguments: str, status: int = 0) -> str:
     ran = subprocess.run(
         [*MAKE, *arguments],
         cwd=folder,
-        env=outside_make(),
+        env=clean_home(folder.parent),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -152,7 +152,7 @@ def test_ctrl_c_ends_a_deployment_in_one_line(copy: Path, moment: str) -> None:
     process = subprocess.Popen(
         [*MAKE, "deploy"],
         cwd=copy,
-        env=outside_make(),
+        env=clean_home(copy.parent),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -172,12 +172,12 @@ def test_ctrl_c_ends_a_deployment_in_one_line(copy: Path, moment: str) -> None:
     assert not [line for line in rest[:-1] if not line.startswith(("PrivacyBudget-local", "Interrupted."))]
 
 
-def test_ctrl_c_ends_a_synth_without_a_traceback() -> None:
+def test_ctrl_c_ends_a_synth_without_a_traceback(tmp_path: Path) -> None:
     """Whatever is being imported, also where the CDK CLI is not told to end."""
     with subprocess.Popen(
         [sys.executable, "-v", "app.py"],
         cwd=ROOT,
-        env={**outside_make(), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        env={**clean_home(tmp_path), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

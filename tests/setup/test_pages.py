@@ -11,26 +11,17 @@ import pytest
 from cleanrooms_local_aws import LocalAws
 from tests.support.cdk import ROOT
 from tests.support.deployed_clean_rooms import held, new_membership
-from tests.support.pages import DOWNLOADS, clone, commands, outside_make, types
+from tests.support.pages import clean_home, clone, commands, types
 
 pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
 
 @pytest.fixture
 def clean(tmp_path: Path) -> dict[str, str]:
-    """An environment with a home that is empty, without this checkout's tools."""
-    (tmp_path / "home").mkdir()
+    """A clean home, without this checkout's tools."""
     base = str(Path(getattr(sys, "_base_executable", sys.executable)).parent)
     found = [folder for folder in os.environ["PATH"].split(os.pathsep) if not Path(folder).is_relative_to(ROOT)]
-    kept = {name: value for name, value in outside_make().items() if not name.startswith(("VIRTUAL_ENV", "npm_"))}
-    return {
-        **kept,
-        **DOWNLOADS,
-        "HOME": str(tmp_path / "home"),
-        "PATH": os.pathsep.join([base, *found]),
-        "PIP_COMPILE": "0",  # each of the CDK's modules, of which two dozen are used
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-    }
+    return {**clean_home(tmp_path), "PATH": os.pathsep.join([base, *found]), "CDK_DISABLE_CLI_TELEMETRY": "true"}
 
 
 def test_the_first_way_of_use(tmp_path: Path, clean: dict[str, str], local_aws: LocalAws) -> None:
@@ -57,8 +48,7 @@ def test_the_first_way_of_use(tmp_path: Path, clean: dict[str, str], local_aws: 
 def test_the_local_aws_by_hand(tmp_path: Path, clean: dict[str, str]) -> None:
     """In a checkout whose set-up is done."""
     checkout = clone(tmp_path / "clone", with_tools=True)
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # the emulator's environment, which was installed there
-    told = types(commands("docs/guide/testing.md", ". .venv/bin/activate"), checkout, {**clean, "XDG_CACHE_HOME": cache})
+    told = types(commands("docs/guide/testing.md", ". .venv/bin/activate"), checkout, clean)
     assert "PrivacyBudget-local.TemplateArn = arn:aws:cleanrooms:us-east-1:111122223333:" in told
     assert "Spent 7 COUNT of arn:aws:cleanrooms:us-east-1:111122223333:" in told
     assert not (checkout / ".local-aws").exists()

@@ -14,8 +14,6 @@ TOOLS = (".venv", "node_modules")
 INSTALLED = (".venv/.installed", ".venv/.installed-tools", ".venv/.runtime-python", "node_modules/.installed")
 MAKE = ["make", *(f"--old-file={target}" for target in INSTALLED)]
 """make, where the set-up is done."""
-DOWNLOADS = {"PIP_CACHE_DIR": str(ROOT / "build" / "pip"), "npm_config_cache": str(ROOT / "build" / "npm")}
-"""Where what is downloaded is kept, be a home as empty as it may."""
 
 
 def clone(folder: Path, with_tools: bool = False) -> Path:
@@ -42,9 +40,16 @@ def commands(page: str, first: str) -> list[str]:
     return [line.partition(" #")[0].strip() for line in block(page, first)]
 
 
-def outside_make() -> dict[str, str]:
-    """This process's environment, without what another make put into it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+def clean_home(folder: Path) -> dict[str, str]:
+    """An environment with a home below a folder, and without what another make put into it.
+
+    What was downloaded stays at hand, as does the emulator. pip compiles nothing: of the CDK's modules, two dozen are used.
+    """
+    (folder / "home").mkdir(exist_ok=True)
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "VIRTUAL_ENV", "npm_"))}
+    downloads = {"PIP_CACHE_DIR": str(ROOT / "build" / "pip"), "npm_config_cache": str(ROOT / "build" / "npm")}
+    return {**kept, **downloads, "HOME": str(folder / "home"), "XDG_CACHE_HOME": cache, "PIP_COMPILE": "0"}
 
 
 def types(typed: list[str], folder: Path, environment: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cleanrooms_local_aws import packages
-from tests.support.pages import DOWNLOADS, clone, commands, outside_make, types
+from tests.support.pages import clean_home, clone, commands, types
 from tools.function_bundle import assemble_for_the_runtime
 from tools.release import dist
 
@@ -84,9 +84,12 @@ MAKE_DIST, PIP_INSTALL = commands("README.md", "make dist")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "WHEEL" in os.environ:
         return Path(os.environ["WHEEL"])
-    checkout = clone(tmp_path_factory.mktemp("dist") / "clone", with_tools=True)
-    types([MAKE_DIST], checkout, {**outside_make(), "HOME": str(checkout.parent)})
+    folder = tmp_path_factory.mktemp("dist")
+    checkout = clone(folder / "clone", with_tools=True)
+    told = types([MAKE_DIST], checkout, clean_home(folder)).splitlines()
     (built,) = (checkout / "dist").glob("*.whl")
+    assert told[0] == "The build of sdist and wheel ..."
+    assert f"dist/{built.name}" in " ".join(told)
     return built
 
 
@@ -106,12 +109,11 @@ def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
     constraints.write_text("\n".join(cdk.constraints))
     interpreter = sys.executable if version == RUNNING else dist.interpreter(version)
     assert interpreter
-    environment = packages.with_settings(os.environ)
+    environment = packages.with_settings(clean_home(folder))
     if choose is newest:
         subprocess.run([interpreter, "-m", "venv", folder / "venv"], check=True)
-        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-        own = {"HOME": str(folder), "PATH": path, "PIP_CONSTRAINT": str(constraints), "PIP_COMPILE": "0"}
-        types([PIP_INSTALL], wheel.parents[1], {**environment, **DOWNLOADS, **own})
+        path = f"{python.parent}{os.pathsep}{environment['PATH']}"
+        types([PIP_INSTALL], wheel.parents[1], {**environment, "PATH": path, "PIP_CONSTRAINT": str(constraints)})
     else:
         subprocess.run(packages.create(folder / "venv", environment, interpreter), env=environment, check=True)
         options = ["--quiet", "--constraint", str(constraints), str(wheel), *cdk.requirements]
