@@ -8,10 +8,9 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -40,8 +39,7 @@ _ERRORS: Mapping[str, type[ServiceError]] = {
 }
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(NamedTuple):
     """A privacy budget template in Clean Rooms."""
 
     id: str
@@ -73,8 +71,7 @@ class Template:
         }
 
 
-@dataclass(frozen=True)
-class CollaborationTemplate:
+class CollaborationTemplate(NamedTuple):
     """A template of any member of a collaboration, as every member sees it: without its membership and its tags."""
 
     id: str

@@ -5,9 +5,8 @@ The ranges are those of the Clean Rooms service model (CreatePrivacyBudgetTempla
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 RESOURCE_TYPE: Final = "Custom::CleanRoomsPrivacyBudgetTemplate"
 
@@ -144,8 +143,7 @@ class OnBudgetReset(StrEnum):
     """Go ahead: everyone who queries the collaboration starts with a fresh budget."""
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """A closed range of whole numbers."""
 
     minimum: int

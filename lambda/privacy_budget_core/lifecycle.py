@@ -4,9 +4,8 @@ The rules come from the Clean Rooms user guide on privacy budget templates; docs
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from . import physical_id as physical_ids
 from .contract import TAG_PREFIX_OF_AWS, TAGS_OF_THE_SERVICE, OnBudgetReset, OnExisting
@@ -51,8 +50,7 @@ def lowers_epsilon(actual: Budget, desired: Budget) -> bool:
     return isinstance(actual, DifferentialPrivacy) and isinstance(desired, DifferentialPrivacy) and desired.epsilon < actual.epsilon
 
 
-@dataclass(frozen=True)
-class TagChange:
+class TagChange(NamedTuple):
     """The tags to set and the keys to remove; foreign tags are in neither."""
 
     set: Mapping[str, str]

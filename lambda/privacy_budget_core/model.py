@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .contract import AccessBudgetPeriod, AutoRefresh, AutoRefreshMode, OnBudgetReset, OnExisting, PrivacyBudgetType
 
 
-@dataclass(frozen=True)
-class DifferentialPrivacy:
+class DifferentialPrivacy(NamedTuple):
     """A differential-privacy budget: ``epsilon`` from 1 to 20, and the noise in users per query from 10 to 100."""
 
     epsilon: int
@@ -18,8 +18,7 @@ class DifferentialPrivacy:
         return f"epsilon {self.epsilon}, noise {self.users_noise_per_query}, auto refresh {self.auto_refresh}"
 
 
-@dataclass(frozen=True)
-class AccessLimit:
+class AccessLimit(NamedTuple):
     """How many uses of a table a period allows; ``auto_refresh`` is None where the template does not set it."""
 
     period: AccessBudgetPeriod | str
@@ -44,8 +43,7 @@ class AccessBudget:
         return ", ".join(str(limit) for limit in self.limits)
 
 
-@dataclass(frozen=True)
-class UnknownBudget:
+class UnknownBudget(NamedTuple):
     """A budget of a type that this version does not know: read, never changed."""
 
     budget_type: str
@@ -57,8 +55,7 @@ class UnknownBudget:
 Budget = DifferentialPrivacy | AccessBudget | UnknownBudget
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """A template's identity: membership, budget type and, for an access budget, table. Clean Rooms allows one template of each."""
 
     membership_id: str
@@ -70,8 +67,7 @@ class Identity:
         return f"the {self.budget_type} template{table} in membership {self.membership_id}"
 
 
-@dataclass(frozen=True)
-class DesiredTemplate:
+class DesiredTemplate(NamedTuple):
     """A privacy budget template as the resource's properties declare it."""
 
     membership_id: str
@@ -99,8 +95,7 @@ def type_of(budget: Budget) -> PrivacyBudgetType | str:
     return PrivacyBudgetType.ACCESS_BUDGET if isinstance(budget, AccessBudget) else PrivacyBudgetType.DIFFERENTIAL_PRIVACY
 
 
-@dataclass(frozen=True)
-class Balance:
+class Balance(NamedTuple):
     """How much of a budget remains, for one aggregation type or one period."""
 
     name: str

@@ -6,8 +6,7 @@ resource each recognize their own template.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .contract import TAG_VALUE_LENGTH
 
@@ -43,8 +42,7 @@ def is_same(one: str | None, other: str) -> bool:
     return one is not None and _short(one) == _short(other)
 
 
-@dataclass(frozen=True)
-class OwnershipTags:
+class OwnershipTags(NamedTuple):
     """The ownership tags of one template."""
 
     owner: str | None

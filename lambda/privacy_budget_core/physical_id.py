@@ -5,8 +5,7 @@ By the standard library alone, since the response of a function that cannot star
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 NOT_CREATED: Final = "not-created"
 """In the id of a failed create: no request can have taken effect."""
@@ -24,8 +23,7 @@ def of_failed_create(logical_id: str, request_id: str, outcome: str) -> str:
     return f"{logical_id}-{outcome}-{digest(request_id)}"
 
 
-@dataclass(frozen=True)
-class TemplateArn:
+class TemplateArn(NamedTuple):
     """The ARN of a privacy budget template, in either form.
 
     Source: IAM's service reference has the one with a membership, Clean Rooms' service model the other one.

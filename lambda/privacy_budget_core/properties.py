@@ -1,9 +1,8 @@
 """The resource's properties, parsed from CloudFormation's strings and checked."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from . import __version__, contract
 from .contract import (
@@ -41,8 +40,7 @@ def parse(properties: Mapping[str, object]) -> DesiredTemplate:
     return desired
 
 
-@dataclass(frozen=True)
-class PreviousTemplate:
+class PreviousTemplate(NamedTuple):
     """What an update's old properties declared, as far as they are valid: the rollback of a wrong update has wrong ones."""
 
     identity: Identity | None

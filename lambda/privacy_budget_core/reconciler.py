@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from . import lifecycle, ownership
 from . import physical_id as physical_ids
@@ -43,16 +43,14 @@ class EventRecord:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The physical id and attributes of a resource that was created or updated."""
 
     physical_id: str
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class FoundTemplate:
+class FoundTemplate(NamedTuple):
     """An existing template and its tags."""
 
     id: str

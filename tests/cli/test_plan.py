@@ -163,7 +163,7 @@ class TestWhatAResetAdds:
         """Every template was created on 15 September, and it is 26 November."""
         get = CleanRooms.get
         there = datetime(2026, 9, 15, 12, tzinfo=UTC).timestamp()
-        monkeypatch.setattr(CleanRooms, "get", lambda *arguments: replace(get(*arguments), created_at=there))
+        monkeypatch.setattr(CleanRooms, "get", lambda *arguments: get(*arguments)._replace(created_at=there))
         monkeypatch.setattr("time.time", datetime(2026, 11, 26, tzinfo=UTC).timestamp)
 
     @pytest.mark.parametrize(

@@ -556,7 +556,7 @@ def _handle_a_life(bench: Bench, clean_rooms: CleanRooms, requests: Requests) ->
 
     assert handler.create(declared) == made, "a repeated delivery must find the template of the first"
 
-    edited = replace(declared, budget=replace(BUDGET, epsilon=4, users_noise_per_query=40))
+    edited = declared._replace(budget=BUDGET._replace(epsilon=4, users_noise_per_query=40))
     requests.count = 0
     assert handler.update(made.physical_id, edited, _previous(declared)) == made
     bench.finds("handler: edit", f"{requests.count} requests")
@@ -564,13 +564,13 @@ def _handle_a_life(bench: Bench, clean_rooms: CleanRooms, requests: Requests) ->
     assert held.budget == edited.budget
 
     bench.client.tag_resource(resourceArn=held.arn, tags={"by-hand": "yes"})
-    tagged = replace(edited, tags={**edited.tags, "team": "privacy"})
+    tagged = edited._replace(tags={**edited.tags, "team": "privacy"})
     assert handler.update(made.physical_id, tagged, _previous(edited)) == made
     assert handler.update(made.physical_id, edited, _previous(tagged)) == made
     own = {RUN: bench.run, ownership.OWNER: owner, ownership.REQUEST: "first-request"}
     assert bench.until(lambda: bench.tags(held.arn) == {**own, "by-hand": "yes"}) is not None, bench.tags(held.arn)
 
-    monthly = replace(edited, budget=replace(BUDGET, auto_refresh=AutoRefresh.CALENDAR_MONTH))
+    monthly = edited._replace(budget=BUDGET._replace(auto_refresh=AutoRefresh.CALENDAR_MONTH))
     try:
         replace(handler, clean_rooms=_Spent(bench.client)).update(made.physical_id, monthly, _previous(edited))
     except RefusalError as refused:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from privacy_budget_core import lifecycle
@@ -115,7 +115,7 @@ class DryRunCleanRooms(CleanRooms):
         if lifecycle.lowers_epsilon(before, budget) and lifecycle.consumed(self.balances(template.identity, template.id)):
             lowered = f"epsilon cannot be lowered once querying began: {before} would become {budget}"
             raise ValidationError(Operation.UPDATE, "ValidationException", lowered)
-        edited = replace(template, budget=budget)
+        edited = template._replace(budget=budget)
         self._templates[template.id] = edited
         if isinstance(budget, AccessBudget):
             self._fresh[template.id] = _nothing_consumed(budget)

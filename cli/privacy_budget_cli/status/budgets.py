@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from privacy_budget_core import ownership
@@ -96,7 +96,7 @@ def _with_ends(budget: Budget, balances: list[Balance]) -> list[Balance]:
     """The balances with the end of their period, which Clean Rooms tells of access limits only."""
     if not isinstance(budget, DifferentialPrivacy):
         return balances
-    return [replace(balance, ends_at=end_of(budget.auto_refresh, time.time())) for balance in balances]
+    return [balance._replace(ends_at=end_of(budget.auto_refresh, time.time())) for balance in balances]
 
 
 def _balance(balance: Balance) -> dict[str, Any]:
