@@ -23,7 +23,7 @@ _OUTSIDE_PROJECTS: Final = ("--project", "/")
 
 def create(folder: Path, environment: Mapping[str, str], python: str = sys.executable) -> list[str]:
     """The command that creates a virtual environment of a Python."""
-    if uses_uv(Path(sys.executable), environment):
+    if _uses_uv(Path(sys.executable), environment):
         return [*_uv(), "venv", *_OUTSIDE_PROJECTS, "--python", python, str(folder)]
     return [python, "-P", "-m", "venv", str(folder)]
 
@@ -33,15 +33,10 @@ def install(python: Path, options: Sequence[str], environment: Mapping[str, str]
 
     uv takes a tenth of pip's time.
     """
-    if uses_uv(python, environment):
+    if _uses_uv(python, environment):
         return [*_uv(), "pip", "install", *_OUTSIDE_PROJECTS, "--color", "never", "--no-progress", "--python", str(python), *options]
     pip = [str(python), "-P", "-u", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     return [*pip, "--no-user", "--no-compile", "--progress-bar", "off", *options]
-
-
-def uses_uv(python: Path, environment: Mapping[str, str]) -> bool:
-    """Whether uv fetches packages for a Python: where uv is at hand and pip has no settings of its own."""
-    return bool(_uv()) and not _pip_is_configured(python, environment)
 
 
 def with_settings(environment: Mapping[str, str]) -> dict[str, str]:
@@ -56,6 +51,11 @@ def with_settings(environment: Mapping[str, str]) -> dict[str, str]:
         found.setdefault("PIP_CONFIG_FILE", str(settings))
     found.setdefault("UV_SYSTEM_CERTS", "true")
     return found
+
+
+def _uses_uv(python: Path, environment: Mapping[str, str]) -> bool:
+    """Whether uv fetches packages for a Python: where uv is at hand and pip has no settings of its own."""
+    return bool(_uv()) and not _pip_is_configured(python, environment)
 
 
 def _uv() -> list[str]:
