@@ -12,24 +12,15 @@ from pathlib import Path
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import ROOT
+from tests.support.cdk import ROOT, run
 from tests.support.pages import MAKE, block, clean_home, clone
 
 
 def make(folder: Path, *arguments: str, status: int = 0) -> str:
     """Run make in a copy of the repository, which must end with this status, and give what it printed."""
-    ran = subprocess.run(
-        [*MAKE, *arguments],
-        cwd=folder,
-        env=clean_home(folder.parent),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == status, ran.stdout
-    return ran.stdout
+    ran = run([*MAKE, *arguments], folder, clean_home(folder.parent))
+    assert ran.status == status, ran.text
+    return ran.text
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from cleanrooms_privacy_budget import PrivacyBudget, PrivacyBudgetProvider, PrivacyBudgetTemplate
 from privacy_budget_core import contract, properties
 from tests.support.cdk import ROOT
+from tests.support.pages import clean_home, types
 from tests.support.plain_template import lint, load, write_plain_template
 
 EXAMPLES = ROOT / "examples" / "without_python"
@@ -92,24 +92,9 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(EXAMPLES / "app.ts", folder)
     commands = re.findall(r"^//     (.+)$", (folder / "app.ts").read_text(), re.MULTILINE)
     assert commands.pop() == 'npx cdk deploy --app "npx tsx app.ts"'
-    inherited = {name: value for name, value in os.environ.items() if not name.lower().startswith("npm_")}
-    ran = subprocess.run(
-        ["sh", "-ec", "\n".join(commands)],
-        cwd=folder,
-        env={
-            **inherited,
-            "HOME": str(tmp_path_factory.mktemp("home")),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "npm_config_cache": str(ROOT / "build" / "npm"),
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**clean_home(tmp_path_factory.mktemp("typing")), "PATH": path, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    types(commands, folder, environment)
     return folder
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,12 @@ class Ran:
     text: str
 
 
-def run_cli(local_aws: LocalAws, folder: Path, *arguments: str) -> Ran:
-    """Run the CLI in a folder, against the local AWS."""
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Ran:
+    """Run a command in a folder, with nothing to read."""
     ran = subprocess.run(
-        [str(CLI), "--no-notices", "--no-version-reporting", *arguments],
+        command,
         cwd=folder,
-        env={
-            **local_aws.environment,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "CI": "true",
-        },
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -43,6 +39,13 @@ def run_cli(local_aws: LocalAws, folder: Path, *arguments: str) -> Ran:
         check=False,
     )
     return Ran(ran.returncode, ran.stdout)
+
+
+def run_cli(local_aws: LocalAws, folder: Path, *arguments: str) -> Ran:
+    """Run the CLI in a folder, against the local AWS."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [str(CLI), "--no-notices", "--no-version-reporting", *arguments]
+    return run(command, folder, {**local_aws.environment, "PATH": path, "CI": "true"})
 
 
 @dataclass

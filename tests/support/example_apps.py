@@ -9,7 +9,6 @@ import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ import aws_cdk as cdk
 import pytest
 
 from cleanrooms_local_aws import LocalAws
-from tests.support.cdk import CLI, ROOT, Engine, Ran
+from tests.support.cdk import CLI, ROOT, Engine, Ran, run
 
 FOLDER = ROOT / "examples"
 APPS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("test_"))
@@ -114,7 +113,7 @@ def follows(local_aws: LocalAws, name: str, values: Mapping[str, str], folder: P
             else:
                 command[command.index("--app") + 1] = str(folder / "cdk.out")
                 options += ["--force"]
-            yield Step(command, _run([*command, *options], ROOT, environment(local_aws)))
+            yield Step(command, run([*command, *options], ROOT, environment(local_aws)))
         else:
             yield _other(local_aws, command)
 
@@ -139,24 +138,10 @@ def performs(engine: Engine, name: str, values: Mapping[str, str]) -> Iterator[S
 def _other(local_aws: LocalAws, command: list[str]) -> Step:
     """A command that is not of the CDK CLI."""
     options = ["--folder", str(local_aws.folder)] if command[0] == "python" else []
-    return Step(command, _run([*command, *options], ROOT, environment(local_aws)))
+    return Step(command, run([*command, *options], ROOT, environment(local_aws)))
 
 
 def environment(local_aws: LocalAws) -> dict[str, str]:
     """This machine with the local AWS, and with this checkout's tools."""
     tools = os.pathsep.join((str(Path(sys.executable).parent), str(CLI.parent), os.environ["PATH"]))
     return {**local_aws.environment, "PATH": tools, "CI": "true"}
-
-
-def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> Ran:
-    ran = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return Ran(ran.returncode, ran.stdout)

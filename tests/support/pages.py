@@ -8,9 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.cdk import ROOT
+from tests.support.cdk import ROOT, run
 
-TOOLS = (".venv", "node_modules")
 INSTALLED = (".venv/.installed", ".venv/.installed-tools", ".venv/.runtime-python", "node_modules/.installed")
 MAKE = ["make", *(f"--old-file={target}" for target in INSTALLED)]
 """make, where the set-up is done."""
@@ -24,7 +23,7 @@ def clone(folder: Path, with_tools: bool = False) -> Path:
     for name in filter(lambda name: (ROOT / name).is_file(), listed.stdout.splitlines()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
-    for tools in TOOLS if with_tools else ():
+    for tools in (".venv", "node_modules") if with_tools else ():
         (folder / tools).symlink_to(ROOT / tools)
     return folder
 
@@ -54,15 +53,7 @@ def clean_home(folder: Path) -> dict[str, str]:
 
 def types(typed: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     """Type commands one after another into one shell, each of which must succeed, and give what they printed."""
-    ran = subprocess.run(
-        ["sh", "-ec", "\n".join(re.sub("^make ", f"{shlex.join(MAKE)} ", command) for command in typed)],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout
-    return ran.stdout
+    script = "\n".join(re.sub("^make ", f"{shlex.join(MAKE)} ", command) for command in typed)
+    ran = run(["sh", "-ec", script], folder, environment)
+    assert ran.status == 0, ran.text
+    return ran.text
