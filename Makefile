@@ -139,7 +139,7 @@ local-stop: $(DEPLOYMENT) ## Stop the embedded local AWS; its state stays for th
 
 .PHONY: test
 test: lint ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # The layers that deploy nothing, build nothing and try no histories.
 FAST := app cli construct core handler monitor

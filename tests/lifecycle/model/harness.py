@@ -107,12 +107,11 @@ class Harness:
         # crhelper sets the same levels at each event, and each time logging goes through all loggers of the process.
         self._patches.setattr(logging.Manager, "_clear_cache", lambda _: None)
         self._patches.setattr(events.logger.registered_handler, "stream", self._log)
-        self._root = logging.StreamHandler(self._log)
-        logging.root.addHandler(self._root)
+        # In place of pytest's own handlers, which format each record four times more.
+        self._patches.setattr(logging.root, "handlers", [logging.StreamHandler(self._log)])
 
     def close(self) -> None:
         """Put back what was replaced."""
-        logging.root.removeHandler(self._root)
         self._patches.undo()
 
     def check(self) -> None:
