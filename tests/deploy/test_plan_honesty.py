@@ -21,7 +21,7 @@ from privacy_budget_cli.arguments import add_account_arguments
 from privacy_budget_cli.plan import command
 from privacy_budget_cli.plan.prediction import Effect
 from privacy_budget_cli.session import session
-from tests.support.deployed_clean_rooms import held, new_membership, spent, table
+from tests.support.deployed_clean_rooms import new_membership, spent, table
 from tests.support.plain_template import write_plain_template
 
 BUCKET = "code-of-pairs"
@@ -128,14 +128,17 @@ class Place:
 
     def existing(self) -> dict[str, int]:
         """What is consumed of each template in the two memberships, by its id."""
-        found = [template for membership in (self.here, self.there) for template in held(self.clean_rooms, membership)]
-        return {template["id"]: spent(self.clean_rooms, template) for template in found}
+        return {template["id"]: spent(self.clean_rooms, template) for template in self._templates()}
 
     def consume(self) -> None:
-        for membership in (self.here, self.there):
-            for one in held(self.clean_rooms, membership):
-                counted = "COUNT" if one["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None
-                self.local_aws.spend(membership, one["id"], CONSUMED, counted)
+        for one in self._templates():
+            counted = "COUNT" if one["privacyBudgetType"] == "DIFFERENTIAL_PRIVACY" else None
+            self.local_aws.spend(one["membershipId"], one["id"], CONSUMED, counted)
+
+    def _templates(self) -> list[dict[str, Any]]:
+        """The summaries of the templates in the two memberships."""
+        listed = [self.clean_rooms.list_privacy_budget_templates(membershipIdentifier=one) for one in (self.here, self.there)]
+        return [summary for page in listed for summary in page["privacyBudgetTemplateSummaries"]]
 
 
 def budget(membership: Any, *, native: bool = False, policies: Mapping[str, Any] | None = None, **properties: Any) -> dict[str, Any]:

@@ -221,7 +221,7 @@ class FakeClient:
 
 def _with_moments(answer: Any) -> Any:
     """An answer whose times are such as boto3 makes of them."""
-    if isinstance(answer, Mapping):
+    if isinstance(answer, dict):
         return {
             key: datetime.fromtimestamp(value, UTC) if key.endswith("Time") and isinstance(value, float) else _with_moments(value)
             for key, value in answer.items()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ from cleanrooms_privacy_budget import PrivacyBudgetGuardrails, PrivacyBudgetProv
 from tests.support.cdk import ROOT
 from tests.support.plain_template import lint, load, write_plain_template
 from tools.function_bundle import assemble_for_the_runtime
+from tools.release.plain_template import TEMPLATE
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_plain_template(tmp_path_factory.mktemp("template"))
+    """Written by the command that users run."""
+    folder = tmp_path_factory.mktemp("template")
+    subprocess.run([sys.executable, "-m", "tools.release.plain_template", str(folder)], cwd=ROOT, check=True)
+    return folder / TEMPLATE
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The provider as a plain template, written by the command that users run, and plain templates in general."""
+"""The provider as a plain template, and plain templates in general."""
 
 import subprocess
 import sys
@@ -9,16 +9,16 @@ from typing import Any
 import boto3
 import yaml
 
-from tests.support.cdk import ROOT
+from tools.release import plain_template
 
 REGIONS: tuple[str, ...] = tuple(boto3.Session().get_available_regions("cleanrooms"))
 """The regions of Clean Rooms."""
 
 
 def write_plain_template(folder: Path) -> Path:
-    """Run ``tools.release.plain_template`` for a folder and give the template's path."""
-    subprocess.run([sys.executable, "-m", "tools.release.plain_template", str(folder)], cwd=ROOT, check=True)
-    return folder / "provider.yaml"
+    """Write it with its zip to a folder, and give its path."""
+    plain_template.write(folder)
+    return folder / plain_template.TEMPLATE
 
 
 def lint(template: Path, *options: str, regions: Sequence[str] = REGIONS) -> str:

@@ -183,7 +183,7 @@ class Stack:
 
 def as_strings(value: Any) -> Any:
     """Properties as CloudFormation hands them over."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: as_strings(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [as_strings(entry) for entry in value]

@@ -1,5 +1,6 @@
 """The periods over which a budget is counted, in UTC and in seconds since the epoch."""
 
+import functools
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -25,6 +26,7 @@ def start_of(period: Period, moment: float) -> float:
     return day.timestamp()
 
 
+@functools.lru_cache(maxsize=1024)
 def end_of(period: Period, start: float) -> float | None:
     """When the period that began at ``start`` ends, which is when the next one begins; None for a lifetime."""
     if period is Period.LIFETIME:
