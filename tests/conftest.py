@@ -15,7 +15,7 @@ pytest_plugins = ["cleanrooms_local_aws.pytest_plugin"]
 
 LIVE = Path(__file__).parent / "live"
 
-LONGEST = ("setup", "deploy", "lifecycle")
+LONGEST = ("wheel", "setup", "deploy", "lifecycle")
 
 _SET = {
     "AWS_ACCESS_KEY_ID": "test",

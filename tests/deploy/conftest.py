@@ -19,6 +19,8 @@ _Used = TypeVar("_Used", bound=Cdk)
 def bootstrapped(local_aws: LocalAws) -> LocalAws:
     """By the CLI's own template, but without the CLI, which would take two seconds in each worker."""
     cloudformation = local_aws.client("cloudformation")
+    if any(stack["StackName"] == "CDKToolkit" for stack in cloudformation.describe_stacks()["Stacks"]):
+        return local_aws
     cloudformation.create_stack(
         StackName="CDKToolkit",
         TemplateBody=BOOTSTRAP_TEMPLATE.read_text(),
