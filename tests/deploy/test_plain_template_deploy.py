@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,14 +55,23 @@ class Shell:
         command = [str(self.tools / "aws"), "cloudformation", "deploy", "--stack-name", stack, "--template-file", str(template)]
         subprocess.run([*command, "--parameter-overrides", *overrides], env=self.local_aws.environment, check=True)
 
+    def deletes(self) -> None:
+        """Delete the stacks, the provider last: the others need its function, and other tests' providers its parameter's name."""
+        cloudformation = self.local_aws.client("cloudformation")
+        for name in ("migration", "privacy-budgets", "privacy-budget-provider"):
+            cloudformation.delete_stack(StackName=name)
+            cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
 
 @pytest.fixture
-def shell(local_aws: LocalAws, tmp_path: Path) -> Shell:
+def shell(local_aws: LocalAws, tmp_path: Path) -> Iterator[Shell]:
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "aws").write_text(IMPATIENT_AWS)
     (tools / "aws").chmod(0o755)
-    return Shell(local_aws, tools)
+    made = Shell(local_aws, tools)
+    yield made
+    made.deletes()
 
 
 def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_path: Path) -> None:
@@ -102,9 +112,7 @@ def test_life_of_a_stack_without_python(local_aws: LocalAws, shell: Shell, tmp_p
     assert kept[privacy["arn"]]["differentialPrivacy"]["epsilon"] == 5
     shell.deploy(**inputs, MAX_EPSILON="4", EPSILON="4")
 
-    for name in ("privacy-budgets", "privacy-budget-provider"):
-        cloudformation.delete_stack(StackName=name)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    shell.deletes()
     assert {template["arn"] for template in held(clean_rooms, membership)} == edited.keys()
 
 

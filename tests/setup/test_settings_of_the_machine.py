@@ -6,6 +6,7 @@ Small packages stand in for those of the project. No name here can be resolved: 
 
 import base64
 import datetime
+import functools
 import hashlib
 import io
 import json
@@ -75,6 +76,7 @@ def wheel(name: str) -> bytes:
     return written.getvalue()
 
 
+@functools.cache  # with the second in which it was written
 def npm_package() -> bytes:
     written = io.BytesIO()
     files = {"package.json": json.dumps({"name": "aws-cdk", "version": "1.0.0", "bin": {"cdk": "cdk"}}), "cdk": "#!/bin/sh\n"}
@@ -135,7 +137,6 @@ def proxy(packages_port: int) -> Iterator[int]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-
             wanted = self.rfile.readline()
             while self.rfile.readline().strip():
                 pass
@@ -150,7 +151,6 @@ def proxy(packages_port: int) -> Iterator[int]:
                 back.join()
 
     def copy(source: Any, target: Any) -> None:
-
         try:
             while data := source.recv(65536):
                 target.sendall(data)
