@@ -11,7 +11,15 @@ from .measure import Result, Table, in_rounds, ratio, spread
 from .peers import Peer
 from .service import Service, serving
 
-VARIANTS: Final = (peers.bare, peers.ours_compiled, peers.ours, peers.aws_custom_resource, peers.plain_pruned, peers.plain)
+VARIANTS: Final = (
+    peers.bare,
+    peers.botocore_alone,
+    peers.ours_compiled,
+    peers.ours,
+    peers.aws_custom_resource,
+    peers.plain_pruned,
+    peers.plain,
+)
 
 
 def run(quick: bool = False) -> Result:

@@ -112,9 +112,18 @@ def ours() -> Peer:
 @functools.cache
 def ours_compiled() -> Peer:
     """The construct's function with bytecode of the interpreter that runs it, as the wheel has it of Lambda's."""
-    compiler = bytecode.Interpreter(Path(python().path), python().version)
-    asset = assemble(ROOT, BUILD / "assets", compiler)
-    return _python_peer("this construct", _unzipped("ours-compiled", asset), f"{HANDLER}.function.handler")
+    return _python_peer("this construct", _unzipped("ours-compiled", _compiled_asset()), f"{HANDLER}.function.handler")
+
+
+def botocore_alone() -> Peer:
+    """The part of the construct's function that is botocore, which nobody who sends a request by botocore can be faster than."""
+    asset, handler = _compiled_asset(), RUNTIMES / "botocore_alone" / "index.py"
+
+    def add(folder: Path) -> None:
+        shutil.unpack_archive(asset, folder)
+        shutil.copy(handler, folder)
+
+    return _python_peer("botocore alone", _made("botocore-alone", f"{asset.stem}\n{handler.read_text()}", add), "index.handler")
 
 
 def plain() -> Peer:
@@ -181,6 +190,11 @@ def files(folder: Path) -> list[Path]:
 def _python_peer(name: str, asset: Path, handler: str) -> Peer:
     command = (python().path, "-S", "-P", str(RUNTIMES / "runtime.py"), str(asset), handler)
     return Peer(name, asset, command, f"AWS_Lambda_python{'.'.join(python().version.split('.')[:2])}")
+
+
+@functools.cache
+def _compiled_asset() -> Path:
+    return assemble(ROOT, BUILD / "assets", bytecode.Interpreter(Path(python().path), python().version))
 
 
 def _unzipped(name: str, archive: Path) -> Path:

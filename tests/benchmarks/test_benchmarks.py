@@ -18,7 +18,7 @@ from benchmarks.measure import Result, Table, in_rounds, ratio, spread
 from benchmarks.peers import Peer
 from benchmarks.service import serving
 
-QUICK_ROWS = {"cold-start": 6, "warm": 3, "size": 5, "synth": 3, "app": 2, "deploy": 1, "quota": 2, "memory": 5}
+QUICK_ROWS = {"cold-start": 7, "warm": 3, "size": 5, "synth": 3, "app": 2, "deploy": 1, "quota": 2, "memory": 5}
 
 
 @pytest.fixture

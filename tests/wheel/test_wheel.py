@@ -8,6 +8,7 @@ of those. WHEEL names a wheel that is built already.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,20 @@ def installed(python: Path) -> dict[str, str]:
 
 
 MAKE_DIST, PIP_INSTALL = commands("README.md", "make dist")
+(PIP_INSTALL_EXTRAS,) = re.findall(r'`(pip install "\$\(ls dist/\*\.whl\)\[.*?\]")`', (ROOT / "README.md").read_text())
+
+ENVIRONMENTS: list[tuple[str, Callable[[], Cdk]]] = [(python, cdk) for python in PYTHONS for cdk in (oldest, newest)]
+
+
+def name_of(environment: tuple[str, Callable[[], Cdk]]) -> str:
+    return f"python{environment[0]}-{environment[1].__name__}_cdk"
+
+
+def activated(folder: Path) -> dict[str, str]:
+    """What a shell has where the environment in a folder is activated; pip takes the checkout's pins."""
+    environment = packages.with_settings(clean_home(folder))
+    path = f"{folder / 'venv' / 'bin'}{os.pathsep}{environment['PATH']}"
+    return {**environment, "PATH": path, "PIP_CONSTRAINT": str(folder / "constraints.txt")}
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +108,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(python, cdk) for python in PYTHONS for cdk in (oldest, newest)],
-    ids=lambda parameter: f"python{parameter[0]}-{parameter[1].__name__}_cdk",
-)
+@pytest.fixture(scope="module", params=ENVIRONMENTS, ids=name_of)
 def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The foreign app, synthesized. Every environment has a folder, an umask and a hash seed of its own."""
     version: str = request.param[0]
@@ -112,8 +123,7 @@ def app(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Te
     environment = packages.with_settings(clean_home(folder))
     if choose is newest:
         subprocess.run([interpreter, "-m", "venv", folder / "venv"], check=True)
-        path = f"{python.parent}{os.pathsep}{environment['PATH']}"
-        types([PIP_INSTALL], wheel.parents[1], {**environment, "PATH": path, "PIP_CONSTRAINT": str(constraints)})
+        types([PIP_INSTALL], wheel.parents[1], activated(folder))
     else:
         subprocess.run(packages.create(folder / "venv", environment, interpreter), env=environment, check=True)
         options = ["--quiet", "--constraint", str(constraints), str(wheel), *cdk.requirements]
@@ -184,6 +194,16 @@ def test_wheel_asset_equals_the_checkouts(app: Synthesized, template: str, tmp_p
 def test_the_construct_needs_neither_boto3_nor_crhelper(app: Synthesized) -> None:
     assert "cleanrooms-privacy-budget" in app.installed
     assert not app.installed.keys() & {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "moto", "ministack"}
+
+
+@pytest.mark.parametrize("app", [one for one in ENVIRONMENTS if one[1] is newest], ids=name_of, indirect=True)
+def test_extras_bring_the_command_and_local_aws(app: Synthesized, wheel: Path) -> None:
+    """As the README types them. The emulator of the local AWS is installed at its first start."""
+    typed = [PIP_INSTALL_EXTRAS, "privacy-budget --help", "python -m cleanrooms_local_aws --help"]
+    told = types(typed, wheel.parents[1], activated(app.python.parents[2]))
+    assert "usage: privacy-budget " in told
+    assert "usage: python -m cleanrooms_local_aws " in told
+    assert installed(app.python).keys() >= {"boto3", "rich"}
 
 
 def test_environment_has_the_requested_cdk(
