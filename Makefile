@@ -61,6 +61,8 @@ endif
 
 # What the command line overrides, for example make deploy EPSILON=5.
 ARGUMENTS := ENVIRONMENT PIPELINE MEMBERSHIP EPSILON NOISE REFRESH ON_EXISTING ON_BUDGET_RESET
+# The names of all that the command line sets, for which make itself takes any.
+GIVEN = $(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),'$(firstword $(subst =, ,$(word)))'))
 CONTEXT_OF = $(if $($(1)),-c $(2)=$($(1)))
 CONTEXT := $(call CONTEXT_OF,ENVIRONMENT,environment) $(call CONTEXT_OF,PIPELINE,pipeline) $(call CONTEXT_OF,MEMBERSHIP,membership) \
 	$(call CONTEXT_OF,EPSILON,epsilon) $(call CONTEXT_OF,NOISE,usersNoisePerQuery) $(call CONTEXT_OF,REFRESH,autoRefresh) \
@@ -81,7 +83,7 @@ help: ## Show this help
 
 .PHONY: arguments
 arguments: $(DEPLOYMENT)
-	@$(BIN)/python -m tools.check_arguments $(foreach name,$(ARGUMENTS),"$(name)=$($(name))")
+	@$(BIN)/python -m tools.check_arguments $(foreach name,$(ARGUMENTS),"$(name)=$($(name))") -- $(GIVEN)
 
 .PHONY: deploy
 deploy: $(DEPLOYMENT) arguments ## Deploy the template, to the embedded local AWS unless TARGET=aws, and show what Clean Rooms holds

@@ -1,8 +1,12 @@
-"""Check make's arguments before anything is started: ``python -m tools.check_arguments EPSILON=5 ENVIRONMENT=dev``."""
+"""Check make's arguments before anything is started: ``python -m tools.check_arguments EPSILON=5 ENVIRONMENT= -- EPSILON TARGET``.
 
+After the arguments and their values come the names of all that the command line sets.
+"""
+
+import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,12 @@ from stacks.overrides import OVERRIDES, SettingError
 CONTEXT = Path(__file__).parents[1] / "cdk.json"
 
 
-def check(arguments: Sequence[str]) -> None:
-    """Check each NAME=VALUE that has a value. Raises SettingError, which names the argument."""
+def check(arguments: Sequence[str], given: Sequence[str] = ()) -> None:
+    """Check each NAME=VALUE that has a value, and the names that are given. Raises SettingError, which names the argument."""
     values = dict(argument.split("=", 1) for argument in arguments)
+    for name in (one.rstrip(":?+!") for one in given):
+        if name not in values and (meant := _meant(name.upper(), values)):
+            raise SettingError(f"{name} is not an argument, and would change nothing: did you mean {meant}?")
     for override in OVERRIDES:
         if value := values.get(override.argument):
             override.check(value, override.argument)
@@ -25,10 +32,17 @@ def check(arguments: Sequence[str]) -> None:
             raise SettingError(f"{argument} must be one of {', '.join(known)} ({section} of cdk.json), got {value!r}")
 
 
+def _meant(name: str, known: Collection[str]) -> str | None:
+    """The argument that a name resembles, contains or is a part of; None where it may be meant for another makefile."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return next(iter([*close, *(one for one in known if one in name or (len(name) > 2 and name in one))]), None)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Give 0 where make may go on; otherwise print why not, and give 1."""
+    end = arguments.index("--")
     try:
-        check(arguments)
+        check(arguments[:end], arguments[end + 1 :])
     except SettingError as error:
         print(error, file=sys.stderr)
         return 1

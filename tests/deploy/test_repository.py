@@ -95,6 +95,9 @@ WRONG_ARGUMENTS = {
     "REFRESH=WEEKLY": "REFRESH must be CALENDAR_MONTH or NONE, got 'WEEKLY'",
     "ON_EXISTING=TAKE": "ON_EXISTING must be FAIL or ADOPT, got 'TAKE'",
     "ON_BUDGET_RESET=YES": "ON_BUDGET_RESET must be REFUSE or ALLOW, got 'YES'",
+    "EPSLION=5": "EPSLION is not an argument, and would change nothing: did you mean EPSILON?",
+    "epsilon=5": "epsilon is not an argument, and would change nothing: did you mean EPSILON?",
+    "USERS_NOISE=40": "USERS_NOISE is not an argument, and would change nothing: did you mean NOISE?",
 }
 
 
