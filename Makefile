@@ -60,7 +60,7 @@ $(error TARGET must be local or aws, got $(TARGET))
 endif
 
 # What the command line overrides, for example make deploy EPSILON=5.
-ARGUMENTS := ENVIRONMENT PIPELINE MEMBERSHIP EPSILON NOISE REFRESH ON_EXISTING ON_BUDGET_RESET
+ARGUMENTS := ENVIRONMENT PIPELINE MEMBERSHIP EPSILON NOISE REFRESH ON_EXISTING ON_BUDGET_RESET COUNT
 # The names of all that the command line sets, for which make itself takes any.
 GIVEN = $(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),'$(firstword $(subst =, ,$(word)))'))
 CONTEXT_OF = $(if $($(1)),-c $(2)=$($(1)))
