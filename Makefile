@@ -123,7 +123,7 @@ plan: $(DEPLOYMENT) arguments ## Prepare a deploy as a change set, and say what 
 apply: $(DEPLOYMENT) arguments ## Deploy the very change set that make plan prepared and showed
 	@$(MUST_BE_DEPLOYED) $(RUN) $(BIN)/python -m tools.apply_change_set cdk.out --stack $(STACK) --change-set $(CHANGE_SET) -- \
 		$(CDK) --no-notices --app cdk.out deploy $(STACK) --method=execute-change-set --change-set-name $(CHANGE_SET) $(APPROVAL) \
-		--outputs-file $(OUTPUTS) || { $(NAME_REMEDY); exit 1; }
+		--outputs-file $(OUTPUTS) || { [ $$? -eq 4 ] || $(NAME_REMEDY); exit 1; }
 
 .PHONY: spend
 spend: $(DEPLOYMENT) arguments ## Use up part of a local budget, as queries would (COUNT=5, MEMBERSHIP=, TEMPLATE=)

@@ -14,7 +14,7 @@ from privacy_budget_cli.plan.change_set import read
 
 
 def main(arguments: list[str]) -> int:
-    """Execute a stack's change set by a command. Exit status: the command's, 0 where nothing changes, 1 where it cannot be executed."""
+    """Execute a stack's change set by a command. Exit status: the command's, 0 where nothing changes, 4 where it cannot be executed."""
     parser = argparse.ArgumentParser(prog="python -m tools.apply_change_set", description=main.__doc__)
     parser.add_argument("assembly", type=Path, help="the synthesized app that the change set was prepared from")
     parser.add_argument("--stack", required=True)
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
             raise CommandError(f"CloudFormation made no change set that can be executed: {change_set.refusal}")
     except CommandError as problem:
         _say(f"Nothing is deployed: {problem} (make plan does both)")
-        return 1
+        return 4
     if not change_set.is_executable:
         _say(f"There is nothing to deploy: change set {options.change_set} of stack {options.stack} has no changes.")
         return 0

@@ -15,14 +15,14 @@ from stacks.overrides import OVERRIDES, SettingError
 CONTEXT = Path(__file__).parents[1] / "cdk.json"
 SECTIONS = {"ENVIRONMENT": "environments", "PIPELINE": "pipelines"}
 """Arguments that name a part of a section of cdk.json."""
-SETTINGS = [*SECTIONS, *(override.argument for override in OVERRIDES)]
+KNOWN = ["TARGET", *SECTIONS, *(override.argument for override in OVERRIDES), "COUNT", "TEMPLATE"]
 
 
 def check(arguments: Sequence[str], given: Sequence[str] = ()) -> None:
     """Check each NAME=VALUE that has a value, and the names that are given. Raises SettingError, which names the argument."""
     values = dict(argument.split("=", 1) for argument in arguments)
     for name in (one.rstrip(":?+!") for one in given):
-        if name not in values and (meant := _meant(name.upper())):
+        if name not in KNOWN and (meant := _meant(name.upper())):
             raise SettingError(f"{name} is not an argument, and would change nothing: did you mean {meant}?")
     for override in OVERRIDES:
         if value := values.get(override.argument):
@@ -38,9 +38,9 @@ def check(arguments: Sequence[str], given: Sequence[str] = ()) -> None:
 
 
 def _meant(name: str) -> str | None:
-    """The setting that a name resembles, contains or is a part of; None where it may be meant for another makefile."""
-    close = difflib.get_close_matches(name, SETTINGS, n=1)
-    return next(iter([*close, *(one for one in SETTINGS if one in name or (len(name) > 2 and name in one))]), None)
+    """The argument that a name resembles or has a word of; None where it may be meant for another makefile."""
+    close = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85)
+    return next(iter([*close, *(one for one in KNOWN if one in name.split("_") or name in one.split("_"))]), None)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -78,9 +78,12 @@ def test_what_was_planned_is_applied(copy: Path) -> None:
     assert "make: ***" not in refused
     assert "7 of 165 COUNT consumed, which stays consumed" in make(copy, "plan", "EPSILON=7")
     assert "UPDATE_COMPLETE" in make(copy, "apply")
-    assert "Nothing is deployed: change set privacy-budget-plan of stack PrivacyBudget-local is out of date" in make(
-        copy, "apply", status=2
-    )
+    outdated = make(copy, "apply", status=2)
+    assert "Nothing is deployed: change set privacy-budget-plan of stack PrivacyBudget-local is out of date" in outdated
+    assert "With make, the option that" in make(copy, "deploy", "REFRESH=CALENDAR_MONTH", "EPSILON=7", status=2)
+    unplanned = make(copy, "apply", status=2)
+    assert "Nothing is deployed: stack PrivacyBudget-local has no change set privacy-budget-plan" in unplanned
+    assert "With make," not in unplanned, "the refusal was another deployment's"
     assert "Budget: unchanged" in make(copy, "plan", "EPSILON=7")
     assert make(copy, "apply").startswith("There is nothing to deploy: ")
     assert "224 of 231 COUNT" in make(copy, "status")
@@ -99,6 +102,7 @@ WRONG_ARGUMENTS = {
     "COUNT=-1": "COUNT must be a whole number of at least 1, got '-1'",
     "EPSLION=5": "EPSLION is not an argument, and would change nothing: did you mean EPSILON?",
     "epsilon=5": "epsilon is not an argument, and would change nothing: did you mean EPSILON?",
+    "TARGT=aws": "TARGT is not an argument, and would change nothing: did you mean TARGET?",
     "USERS_NOISE=40": "USERS_NOISE is not an argument, and would change nothing: did you mean NOISE?",
 }
 
