@@ -116,7 +116,7 @@ def ours_compiled() -> Peer:
 
 
 def botocore_alone() -> Peer:
-    """The part of the construct's function that is botocore, which nobody who sends a request by botocore can be faster than."""
+    """The part of the construct's function that is botocore: the difference is what the rest of it takes."""
     asset, handler = _compiled_asset(), RUNTIMES / "botocore_alone" / "index.py"
 
     def add(folder: Path) -> None:

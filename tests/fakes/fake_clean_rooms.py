@@ -1,6 +1,6 @@
 """Clean Rooms over a ledger in this process, behind as much of a boto3 client as the handler uses, and failing as it is told.
 
-No request is written, signed or sent, and no pause takes time, so that thousands of histories take minutes; ``test_quick_rooms.py``
+No request is written, signed or sent, and no pause takes time, so that thousands of histories take minutes; ``test_fake_clean_rooms.py``
 compares what it answers with boto3 and the local service.
 """
 

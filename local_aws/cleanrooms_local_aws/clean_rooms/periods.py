@@ -26,7 +26,7 @@ def start_of(period: Period, moment: float) -> float:
     return day.timestamp()
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)  # asked at each look at a budget, of few periods
 def end_of(period: Period, start: float) -> float | None:
     """When the period that began at ``start`` ends, which is when the next one begins; None for a lifetime."""
     if period is Period.LIFETIME:
